@@ -1,0 +1,42 @@
+"""Why no answer came, in words without an address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from airflow_green_notify.errors import GreenApiTransportError
+from airflow_green_notify.protocol.calls import Call
+
+
+def transport_error(call: Call, error: BaseException) -> GreenApiTransportError:
+    """Return the error for a call without an answer.
+
+    It is built from the kinds of the errors and the operating system's words, never from their texts, which
+    hold the URL and so the token. Raise it outside the ``except`` block, or Python keeps the original as its
+    context.
+    """
+    doubt = "" if call.repeatable else "; it may have had its effect all the same"
+    return GreenApiTransportError(
+        f"{call.method} got no answer ({', '.join(dict.fromkeys(_words(error)))}){doubt}. If it lasts, check "
+        "the connection's host and the way to it: DNS, proxy, firewall, TLS."
+    )
+
+
+def _words(error: BaseException) -> Iterator[str]:
+    yield type(error).__name__
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno and cause.strerror and "://" not in str(cause.strerror):
+            yield str(cause.strerror)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        cause = waiting.pop()
+        if not isinstance(cause, BaseException) or id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        waiting += [cause.__cause__, cause.__context__, getattr(cause, "reason", None)]
+        waiting += [arg for arg in cause.args if isinstance(arg, BaseException)]

@@ -1,0 +1,86 @@
+"""Sends calls from workers, on requests."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import requests
+import urllib3
+
+from airflow_green_notify.errors import GreenApiError
+from airflow_green_notify.hooks.connection import InstanceConfig
+from airflow_green_notify.hooks.failures import transport_error
+from airflow_green_notify.hooks.rate_limit import limit_of
+from airflow_green_notify.protocol.answers import read_answer
+from airflow_green_notify.protocol.calls import Call
+from airflow_green_notify.protocol.redaction import redact
+
+CONNECT_TIMEOUT = 10.0
+
+
+class _TokenFilter(logging.Filter):
+    """Keeps tokens out of urllib3's own log lines, which hold the path of every request at DEBUG."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        for token in self.tokens:
+            message = redact(message, token)
+        record.msg, record.args = message, ()
+        return True
+
+
+_token_filter = _TokenFilter()
+logging.getLogger("urllib3.connectionpool").addFilter(_token_filter)
+
+
+class RequestsTransport:
+    """One pooled keep-alive session to one instance."""
+
+    def __init__(self, config: InstanceConfig) -> None:
+        _token_filter.tokens.add(config.api_token)
+        self._config = config
+        self.session = requests.Session()
+        self.session.verify = config.verify
+        if config.proxy:
+            self.session.proxies = {"http": config.proxy, "https": config.proxy}
+
+    def send(self, call: Call) -> Any:
+        """Send ``call`` once and return its result.
+
+        :raises GreenApiError: As :mod:`airflow_green_notify.errors` tells.
+        """
+        limit = limit_of(self._config, call)
+        try:
+            time.sleep(limit.take())
+            answer = self._exchange(call)
+        finally:
+            limit.give_back()
+        if isinstance(answer, GreenApiError):
+            raise answer
+        status, body, retry_after = answer
+        return read_answer(call, status, body, token=self._config.api_token, retry_after=retry_after)
+
+    def _exchange(self, call: Call) -> tuple[int, bytes, str | None] | GreenApiError:
+        try:
+            response = self.session.request(
+                call.verb,
+                self._config.url(call),
+                json=call.payload,
+                data=call.upload,
+                headers=call.headers,
+                timeout=(CONNECT_TIMEOUT, call.timeout),
+                allow_redirects=False,
+            )
+            return response.status_code, response.content, response.headers.get("Retry-After")
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            return transport_error(call, error)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.session.close()

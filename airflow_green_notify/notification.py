@@ -1,0 +1,262 @@
+"""One item of the gateway's queue: its key, its fields, its JSON form."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNDECRYPTED = ("{{SWE001}}", "{{SWE003}}")
+
+# What XCom back ends refuse inside a JSON value: NUL and lone surrogates (PostgreSQL, msgpack), keys that
+# Airflow's serializer keeps for itself, and integers beyond 64 bits.
+_UNSAFE_IN_XCOM = re.compile(r'\\u0000|[\ud800-\udfff]|"__\w+":|[\[:,]-?\d{19}')
+
+_TEXT_FIELDS = (
+    ("textMessageData", "textMessage"),
+    ("extendedTextMessageData", "text"),
+    ("fileMessageData", "caption"),
+    ("editedMessageData", "textMessage"),
+    ("editedMessageData", "caption"),
+    ("buttonsResponseMessage", "selectedButtonText"),
+    ("listResponseMessage", "title"),
+    ("templateButtonReplyMessage", "selectedDisplayText"),
+    ("interactiveButtonsReply", "contentText"),
+    ("interactiveButtons", "contentText"),
+    ("buttonsMessage", "contentText"),
+    ("listMessage", "contentText"),
+    ("templateMessage", "contentText"),
+    ("pollMessageData", "name"),
+    ("groupInviteMessageData", "caption"),
+)
+_QUOTING_PAYLOADS = (
+    "quotedMessage",
+    "extendedTextMessageData",
+    "editedMessageData",
+    "deletedMessageData",
+    "pollMessageData",
+    "buttonsResponseMessage",
+    "listResponseMessage",
+    "templateButtonReplyMessage",
+)
+
+
+def canonical_json(value: Any) -> str:
+    """Return ``value`` as JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _key_of(body: Any) -> str:
+    return hashlib.sha256(canonical_json(body).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _without_thumbnails(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_thumbnails(item) for name, item in value.items() if name != "jpegThumbnail"}
+    if isinstance(value, list):
+        return [_without_thumbnails(item) for item in value]
+    return value
+
+
+@dataclass(frozen=True, repr=False)
+class Notification:
+    """A notification as the gateway handed it out.
+
+    The fields are read leniently: where the body lacks one, or carries it in an unexpected form, the
+    property is ``None``. The body itself is always kept whole.
+
+    :param receipt_id: The gateway's handle for deleting what it just handed out. A small counter that
+        restarts: good for one delete, never an identity.
+    :param body: The gateway's JSON, unchanged.
+    :param received_at: When it was received (aware, UTC).
+    :param key: Identity from the content: the first 32 hex digits of the SHA-256 of the body's canonical
+        JSON. Computed when left out.
+    """
+
+    receipt_id: int
+    body: Any
+    received_at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.key:
+            object.__setattr__(self, "key", _key_of(self.body))
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        kind = self.type_webhook
+        return f"Notification(key={self.key!r}, receipt_id={self.receipt_id}, type_webhook={kind!r})"
+
+    def _text(self, *path: str) -> str | None:
+        value = self._at(*path)
+        return value if isinstance(value, str) else None
+
+    def _at(self, *path: str) -> Any:
+        value = self.body
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+    @property
+    def type_webhook(self) -> str | None:
+        """The kind of notification, such as ``incomingMessageReceived``; unknown kinds are normal."""
+        return self._text("typeWebhook")
+
+    @property
+    def type_message(self) -> str | None:
+        """The kind of message, such as ``textMessage``."""
+        return self._text("messageData", "typeMessage")
+
+    @property
+    def instance_id(self) -> str | None:
+        """The instance's id, as digits."""
+        value = self._at("instanceData", "idInstance")
+        return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
+
+    @property
+    def type_instance(self) -> str | None:
+        """The product: ``whatsapp``, ``telegram`` or ``v3`` (MAX)."""
+        return self._text("instanceData", "typeInstance")
+
+    @property
+    def timestamp(self) -> datetime | None:
+        """When the event happened (aware, UTC; the gateway counts in seconds)."""
+        value = self._at("timestamp")
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return None
+        try:
+            return _EPOCH + timedelta(seconds=value)
+        except (OverflowError, ValueError):
+            return None
+
+    @property
+    def id_message(self) -> str | None:
+        """The message's id; in MAX unique only within its chat."""
+        return self._text("idMessage")
+
+    @property
+    def chat_id(self) -> str | None:
+        """The conversation; for a call, the other side."""
+        return self._text("senderData", "chatId") or self._text("chatId") or self._text("from")
+
+    @property
+    def sender(self) -> str | None:
+        """The author; for a call, the other side."""
+        return self._text("senderData", "sender") or self._text("from")
+
+    @property
+    def sender_name(self) -> str | None:
+        """The author's name as the author set it."""
+        return self._text("senderData", "senderName")
+
+    @property
+    def text(self) -> str | None:
+        """The words a person wrote or chose: text, caption, or the label of a pressed button."""
+        texts = (self._text("messageData", *path) for path in _TEXT_FIELDS)
+        return next((text for text in texts if text is not None), None)
+
+    @property
+    def status(self) -> str | None:
+        """The delivery status of a sent message, or the phase of a call."""
+        return self._text("status")
+
+    @property
+    def state(self) -> str | None:
+        """The instance's new state, such as ``notAuthorized``."""
+        return self._text("stateInstance") or self._text("statusInstance")
+
+    @property
+    def download_url(self) -> str | None:
+        """Where the file lies. Anyone who holds the link can read the file, so don't log it."""
+        return self._text("messageData", "fileMessageData", "downloadUrl")
+
+    @property
+    def file_name(self) -> str | None:
+        """The file's name as its sender gave it."""
+        return self._text("messageData", "fileMessageData", "fileName")
+
+    @property
+    def mime_type(self) -> str | None:
+        """The file's MIME type."""
+        return self._text("messageData", "fileMessageData", "mimeType")
+
+    @property
+    def quoted_id(self) -> str | None:
+        """The id of the message that this one answers, edits, deletes or votes on."""
+        ids = (self._text("messageData", payload, "stanzaId") for payload in _QUOTING_PAYLOADS)
+        return next((quoted for quoted in ids if quoted is not None), None)
+
+    @property
+    def is_undecrypted(self) -> bool:
+        """Whether the text is only a marker; a second notification with the same message id may follow."""
+        return self.text in _UNDECRYPTED
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the flat row of a table: one value per column, the whole body as ASCII JSON text.
+
+        ``status`` holds the state for notifications about the instance itself.
+        """
+        return {
+            "key": self.key,
+            "instance_id": self.instance_id,
+            "type_webhook": self.type_webhook,
+            "type_message": self.type_message,
+            "notified_at": self.timestamp,
+            "received_at": self.received_at,
+            "chat_id": self.chat_id,
+            "sender": self.sender,
+            "sender_name": self.sender_name,
+            "id_message": self.id_message,
+            "text": self.text,
+            "status": self.status or self.state,
+            "download_url": self.download_url,
+            "file_name": self.file_name,
+            "mime_type": self.mime_type,
+            "quoted_id": self.quoted_id,
+            "body": json.dumps(self.body),
+        }
+
+    def as_dict(self, *, thumbnails: bool = True) -> dict[str, Any]:
+        """Return the one JSON form: ``{"key", "receipt_id", "received_at", "body"}``.
+
+        ``body`` is the gateway's object. Only where it holds what JSON columns and Airflow's serializer
+        refuse (NUL, lone surrogates, ``__reserved__`` names, integers beyond 64 bits, or no object at all)
+        it is that object as JSON text; :meth:`from_dict` reads both.
+
+        :param thumbnails: Whether ``jpegThumbnail`` stays in; the key is that of the whole either way.
+        """
+        body = self.body if thumbnails else _without_thumbnails(self.body)
+        plain = isinstance(body, dict) and not _UNSAFE_IN_XCOM.search(canonical_json(body))
+        return {
+            "key": self.key,
+            "receipt_id": self.receipt_id,
+            "received_at": self.received_at.isoformat(),
+            "body": body if plain else json.dumps(body),
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Notification:
+        """Return the notification that :meth:`as_dict` wrote.
+
+        :raises ValueError: ``value`` is not of that form.
+        """
+        try:
+            body = value["body"]
+            return cls(
+                receipt_id=int(value["receipt_id"]),
+                body=json.loads(body) if isinstance(body, str) else body,
+                received_at=datetime.fromisoformat(value["received_at"]),
+                key=str(value["key"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                'Not a notification: expected {"key", "receipt_id", "received_at", "body"}, '
+                f"the result of GreenApiReceiveNotificationOperator or Notification.as_dict() ({error!r})"
+            ) from None

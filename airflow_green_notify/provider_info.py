@@ -1,0 +1,46 @@
+"""What Airflow is told about this provider."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_green_notify import __version__
+from airflow_green_notify.hooks.connection import (
+    CONNECTION_NAME,
+    CONNECTION_TYPE,
+    EXTRA_FIELDS,
+    UI_FIELD_BEHAVIOUR,
+)
+
+_NAME = "GREEN-API"
+
+
+def provider_info() -> dict[str, Any]:
+    """Return the provider's metadata in the form of Airflow's ``provider_info.schema.json``."""
+    return {
+        "package-name": "airflow-green-notify",
+        "name": _NAME,
+        "description": "Notification queue of `GREEN-API <https://green-api.com/en/>`__: "
+        "WhatsApp, Telegram and MAX.",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": _NAME,
+                "external-doc-url": "https://green-api.com/en/docs/api/",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": _NAME, "python-modules": ["airflow_green_notify.hooks.green_api"]}],
+        "operators": [{"integration-name": _NAME, "python-modules": ["airflow_green_notify.operators"]}],
+        "connection-types": [
+            {
+                "connection-type": CONNECTION_TYPE,
+                "hook-name": CONNECTION_NAME,
+                "hook-class-name": "airflow_green_notify.hooks.green_api.GreenApiHook",
+                "ui-field-behaviour": {
+                    name.replace("_", "-"): value for name, value in UI_FIELD_BEHAVIOUR.items()
+                },
+                "conn-fields": EXTRA_FIELDS,
+            }
+        ],
+    }
