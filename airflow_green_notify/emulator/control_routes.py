@@ -1,0 +1,114 @@
+"""The control plane: what :class:`GatewayInstance` offers in Python, over HTTP.
+
+All routes stand below ``/_emulator/``. Arguments go as a JSON object whose keys are the parameters of the
+method of the same name; ``?instance=<idInstance>`` chooses another instance than the first.
+
+====  =====================  ==========================================================================
+POST  ``push``               notifications, one JSON value per line (NDJSON); answers ``{"pushed": n}``
+POST  ``push_traffic``       ``{"seed": 0, "n": 100}``: so much realistic traffic
+GET   ``audit``              what became of everything that was pushed
+GET   ``queue``              the bodies that wait, head first
+GET   ``requests``           the requests so far
+POST  ``clear_requests``     forget them
+POST  ``switch``             ``{"idle": "empty", …}``; answers all switches
+POST  ``settings``           ``{"webhookUrl": "", …}``; answers all settings
+POST  ``state``              ``{"value": "notAuthorized"}``
+POST  ``restart_receipts``   receipt ids begin at 1 again
+POST  ``advance``            ``{"seconds": 3600}``: moves the gateway's clock
+POST  ``fault``              ``{"kind": "502", "method": "receiveNotification", "times": 3}``
+POST  ``faults_at_random``   ``{"seed": 1, "probabilities": {"cut_after": 0.02}}``
+POST  ``clear_faults``       nothing fails any more
+POST  ``add_instance``       ``{"type_instance": "telegram", …}``; answers the new instance
+GET   ``instances``          id, token and connection of each instance
+====  =====================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from airflow_green_notify.emulator.answers import as_json, refused
+
+if TYPE_CHECKING:
+    from airflow_green_notify.emulator.emulator import GreenApiEmulator
+    from airflow_green_notify.emulator.gateway_instance import GatewayInstance
+
+READ = {"audit", "queue", "requests"}
+CALL = {
+    "push_traffic",
+    "clear_requests",
+    "switch",
+    "settings",
+    "state",
+    "restart_receipts",
+    "advance",
+    "fault",
+    "faults_at_random",
+    "clear_faults",
+}
+
+
+class ControlPlane:
+    """A thin door over HTTP to the methods of an emulator and its instances."""
+
+    def __init__(self, emulator: GreenApiEmulator) -> None:
+        self._emulator = emulator
+
+    async def __call__(self, request: web.BaseRequest) -> web.Response:
+        """Answer a request below ``/_emulator/``."""
+        name = request.path.removeprefix("/_emulator").strip("/")
+        try:
+            instance = self._instance(request)
+            if request.method == "GET":
+                return self._read(instance, name)
+            if request.method == "POST":
+                return self._call(instance, name, await request.read())
+        except (ValueError, TypeError, KeyError) as error:
+            return refused(400, f"{type(error).__name__}: {error}")
+        return refused(405, "only GET and POST")
+
+    def _instance(self, request: web.BaseRequest) -> GatewayInstance:
+        wanted = request.query.get("instance")
+        return self._emulator.instances[wanted] if wanted else self._emulator
+
+    def _read(self, instance: GatewayInstance, name: str) -> web.Response:
+        if name == "instances":
+            return as_json([_introduction(each) for each in self._emulator.instances.values()])
+        if name not in READ:
+            return refused(404, "no such reading")
+        return as_json(getattr(instance, name)())
+
+    def _call(self, instance: GatewayInstance, name: str, body: bytes) -> web.Response:
+        if name == "push":
+            return as_json({"pushed": instance.push(*_values(body.decode("utf-8")))})
+        arguments = json.loads(body) if body else {}
+        if name == "add_instance":
+            return as_json(_introduction(self._emulator.add_instance(**arguments)))
+        if name not in CALL:
+            return refused(404, "no such call")
+        return as_json(getattr(instance, name)(**arguments))
+
+
+def _introduction(instance: GatewayInstance) -> dict[str, Any]:
+    return {
+        "idInstance": instance.id_instance,
+        "apiTokenInstance": instance.api_token,
+        "typeInstance": instance.type_instance,
+        "connection": instance.connection,
+    }
+
+
+def _values(text: str) -> Iterator[Any]:
+    """Take JSON values off the text, whatever white space stands between them."""
+    decoder = json.JSONDecoder()
+    text = text.strip()
+    position = 0
+    while position < len(text):
+        value, position = decoder.raw_decode(text, position)
+        yield value
+        while position < len(text) and text[position].isspace():
+            position += 1

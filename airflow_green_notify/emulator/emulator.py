@@ -1,0 +1,168 @@
+"""The emulated gateway as a server in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any
+
+from aiohttp import web
+
+from airflow_green_notify.emulator.control_routes import ControlPlane
+from airflow_green_notify.emulator.gateway_instance import GatewayInstance
+from airflow_green_notify.emulator.gateway_routes import Gateway
+from airflow_green_notify.emulator.instance import Instance
+from airflow_green_notify.emulator.switches import Switches
+
+HOST = "127.0.0.1"
+FIRST_ID = 1101000001
+BACKLOG = 4096
+MAX_BODY = 1 << 30  # bytes; only what is read as a whole is bound by it: JSON and pushed notifications
+SHUTDOWN_SECONDS = 0.1
+SILENT = logging.Logger(__name__, level=logging.CRITICAL + 1)  # aiohttp's own messages could show the token
+
+
+class GreenApiEmulator(GatewayInstance):
+    """A stateful gateway on 127.0.0.1, and at the same time its first instance.
+
+    .. code-block:: python
+
+        with GreenApiEmulator() as gateway:
+            os.environ["AIRFLOW_CONN_GREEN_API_DEFAULT"] = gateway.connection
+            gateway.push(*example_notifications())
+            ...
+            assert all(item["deletions"] == 1 for item in gateway.audit())
+
+    The server may be stopped and started again on the same port; what it knows survives that.
+
+    :param port: The port to listen on; 0 takes a free one.
+    :param id_instance: The id of the first instance.
+    :param api_token: Its token; by default a random one.
+    :param type_instance: Its product: ``whatsapp``, ``telegram`` or ``v3`` (MAX).
+    :param switches: How it behaves, see :class:`Switches`.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        id_instance: str = str(FIRST_ID),
+        api_token: str | None = None,
+        type_instance: str = "whatsapp",
+        **switches: Any,
+    ) -> None:
+        self.port = port
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.instances: dict[str, GatewayInstance] = {}
+        self._gateway = Gateway()
+        self._gateway.doors["_emulator"] = ControlPlane(self)
+        self._stopping: asyncio.Event | None = None
+        self._thread: threading.Thread | None = None
+        instance = self._new_instance(id_instance, api_token, type_instance, switches)
+        super().__init__(self, instance)
+        self.instances[id_instance] = self
+
+    @property
+    def url(self) -> str:
+        """Where the gateway answers, for API and media alike."""
+        if not self.port:
+            raise RuntimeError("the emulator has no URL before it was started")
+        return f"http://{HOST}:{self.port}"
+
+    def add_instance(
+        self,
+        *,
+        id_instance: str | None = None,
+        api_token: str | None = None,
+        type_instance: str = "whatsapp",
+        **switches: Any,
+    ) -> GatewayInstance:
+        """Open one more instance, with a queue, settings and switches of its own.
+
+        The parameters are those of the emulator itself; by default the id is the next free one.
+        """
+        return self._on_loop(self._add_instance, id_instance, api_token, type_instance, switches)
+
+    def start(self) -> GreenApiEmulator:
+        """Begin to listen; returns once it does."""
+        if self._thread is not None:
+            raise RuntimeError("the emulator runs already")
+        ready: Future[None] = Future()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._serve(ready)), name="green-api-emulator", daemon=True
+        )
+        self._thread.start()
+        try:
+            ready.result()
+        except BaseException:
+            self._thread = None
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Cut all connections and stop listening. The queue and the audit stay readable."""
+        if self._thread is None:
+            return
+        if self._stopping is not None:
+            self._on_loop(self._stopping.set)
+        self._thread.join()
+        self._thread = None
+
+    def __enter__(self) -> GreenApiEmulator:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    async def _serve(self, ready: Future[None]) -> None:
+        runner = web.ServerRunner(self._server_of_loop(), shutdown_timeout=SHUTDOWN_SECONDS)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, HOST, self.port, backlog=BACKLOG).start()
+        except OSError as error:
+            ready.set_exception(error)
+            return
+        self.port = runner.addresses[0][1]
+        self.loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        self._gateway.clock.arm()
+        ready.set_result(None)
+        await self._stopping.wait()
+        await runner.cleanup()
+        self.loop = None
+
+    def _server_of_loop(self) -> web.Server:
+        loop = asyncio.get_running_loop()
+
+        def request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+            return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY)
+
+        return web.Server(self._gateway.handle, request_factory=request, access_log=None, logger=SILENT)
+
+    def _add_instance(
+        self, id_instance: str | None, api_token: str | None, type_instance: str, switches: dict[str, Any]
+    ) -> GatewayInstance:
+        id_instance = id_instance or str(max(FIRST_ID - 1, *map(int, self.instances)) + 1)
+        if id_instance in self.instances:
+            raise ValueError(f"there is an instance {id_instance} already")
+        instance = self._new_instance(id_instance, api_token, type_instance, switches)
+        self.instances[id_instance] = GatewayInstance(self, instance)
+        return self.instances[id_instance]
+
+    def _new_instance(
+        self, id_instance: str, api_token: str | None, type_instance: str, switches: dict[str, Any]
+    ) -> Instance:
+        instance = Instance(
+            self._gateway.clock,
+            Switches(**switches),
+            id_instance=id_instance,
+            api_token=api_token,
+            type_instance=type_instance,
+        )
+        self._gateway.instances[id_instance] = instance
+        return instance

@@ -1,0 +1,193 @@
+"""The Python door to one emulated instance, usable from any thread."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from airflow_green_notify.emulator.faults import Fault
+from airflow_green_notify.emulator.instance import Instance
+from airflow_green_notify.emulator.traffic import traffic
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Server(Protocol):
+    """What an instance needs to know of the emulator it lives in."""
+
+    loop: asyncio.AbstractEventLoop | None
+
+    @property
+    def url(self) -> str:
+        """Where the gateway answers."""
+
+
+class GatewayInstance:
+    """One instance of an emulated gateway: fill it, script it, and read what happened.
+
+    Every method may be called from any thread, also before the server runs and after it has stopped.
+    """
+
+    def __init__(self, server: Server, instance: Instance) -> None:
+        self._server = server
+        self._instance = instance
+
+    @property
+    def id_instance(self) -> str:
+        """The instance's id: digits."""
+        return self._instance.id_instance
+
+    @property
+    def api_token(self) -> str:
+        """The instance's token: random, of this instance alone."""
+        return self._instance.api_token
+
+    @property
+    def type_instance(self) -> str:
+        """The product: ``whatsapp``, ``telegram`` or ``v3`` (MAX)."""
+        return self._instance.type_instance
+
+    @property
+    def connection(self) -> str:
+        """The Airflow connection to this instance, as JSON for an ``AIRFLOW_CONN_…`` variable."""
+        url = self._server.url
+        connection = {
+            "conn_type": "green_api",
+            "host": url,
+            "login": self.id_instance,
+            "password": self.api_token,
+            "port": 443,
+            "extra": {"media_url": url},
+        }
+        return json.dumps(connection)
+
+    def push(self, *bodies: Any) -> int:
+        """Append notifications to the queue.
+
+        :param bodies: Bodies, or ``{"receiptId": …, "body": …}`` envelopes, whose receipt id is ignored.
+        :return: How many they were.
+        """
+        return self._on_loop(self._instance.queue.push, [_unwrapped(body) for body in bodies])
+
+    def push_traffic(self, seed: int = 0, n: int = 100) -> int:
+        """Append that much realistic traffic, see :func:`traffic`."""
+        return self.push(*traffic(seed, n, id_instance=int(self.id_instance)))
+
+    def audit(self) -> list[dict[str, Any]]:
+        """Tell what became of everything that was ever pushed, in push order.
+
+        :return: Per notification ``number``, ``body``, ``pushed_at``, ``deliveries`` (how often it was handed
+            out), ``deleted_at``, ``deletions`` (how often a delete hit it), ``expired_at``, ``cleared_at``;
+            a time that never came is ``None``.
+        """
+        return [item.as_dict() for item in self._on_loop(lambda: list(self._instance.queue.audit()))]
+
+    def queue(self) -> list[Any]:
+        """The bodies that still wait, the head first."""
+        return [json.loads(raw) for raw in self._on_loop(self._instance.queue.bodies)]
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The last 1,000,000 requests in the order of their arrival.
+
+        :return: Per request ``method``, ``verb``, ``at`` (UNIX time of its arrival), ``status`` (``None`` if
+            it got no answer, or not yet), ``fault`` (the kind of fault that struck it, or ``None``).
+        """
+        return self._on_loop(lambda: [dict(record) for record in self._instance.requests])
+
+    def clear_requests(self) -> None:
+        """Forget the requests so far."""
+        self._on_loop(self._instance.requests.clear)
+
+    def switch(self, **changes: Any) -> dict[str, Any]:
+        """Change switches while the gateway runs.
+
+        :param changes: Names and values as in :class:`Switches`.
+        :return: All switches.
+        """
+        return self._on_loop(self._switch, changes)
+
+    def settings(self, **changes: Any) -> dict[str, Any]:
+        """Change settings of the instance, effective at once.
+
+        :param changes: Names and values as the gateway has them.
+        :return: All settings.
+        """
+        return self._on_loop(self._settings, changes)
+
+    def state(self, value: str) -> None:
+        """Set the state of the instance.
+
+        :param value: ``authorized``, ``notAuthorized``, ``starting``, ``blocked``, ``suspended``,
+            ``yellowCard``, …, or the conditions of the account ``expired`` and ``deleted``. No notification
+            is made of it; push one if the queue shall tell of it.
+        """
+        self._on_loop(self._instance.set_state, value)
+
+    def restart_receipts(self) -> None:
+        """Let receipt ids begin at 1 again; those handed out before mean nothing any more."""
+        self._on_loop(self._instance.queue.restart_receipts)
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock of the whole gateway forward: retention, delays and links age by it."""
+        self._on_loop(self._instance.clock.advance, seconds)
+
+    def fault(
+        self, kind: str, *, method: str | None = None, times: int | None = 1, after: int = 0, **details: Any
+    ) -> None:
+        """Script a fault for coming requests.
+
+        :param kind: What goes wrong; the kinds are listed in :mod:`airflow_green_notify.emulator.faults`.
+        :param method: Only requests of this gateway method; ``None``: any of the imitated ones.
+        :param times: How many requests it strikes; ``None``: all.
+        :param after: How many requests it lets pass first.
+        :param details: What the kind takes, such as ``status=``, ``body=``, ``headers=``, ``seconds=``.
+        """
+        self._on_loop(self._instance.faults.add, Fault(kind, method, times, after, details))
+
+    def clear_faults(self) -> None:
+        """Let nothing fail any more."""
+        self._on_loop(self._instance.faults.clear)
+
+    def faults_at_random(self, seed: int, probabilities: dict[str, float]) -> None:
+        """Let every request fail by chance, repeatably, until :meth:`clear_faults`.
+
+        :param seed: Which sequence of chances.
+        :param probabilities: From the kind of fault to its probability, such as ``{"cut_after": 0.02}``.
+        """
+        self._on_loop(self._instance.faults.at_random, seed, probabilities)
+
+    def _switch(self, changes: dict[str, Any]) -> dict[str, Any]:
+        self._instance.switches.change(**changes)
+        self._instance.queue.wake()
+        return asdict(self._instance.switches)
+
+    def _settings(self, changes: dict[str, Any]) -> dict[str, Any]:
+        self._instance.account.change(changes)
+        return dict(self._instance.account.settings)
+
+    def _on_loop(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a function where the state of the gateway lives: in its event loop, if that runs."""
+        loop = self._server.loop
+        if loop is None or loop is _running_loop():
+            return function(*args, **kwargs)
+
+        async def call() -> R:
+            return function(*args, **kwargs)
+
+        return asyncio.run_coroutine_threadsafe(call(), loop).result()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _unwrapped(body: Any) -> Any:
+    is_envelope = isinstance(body, dict) and body.keys() == {"receiptId", "body"}
+    return body["body"] if is_envelope else body

@@ -1,0 +1,159 @@
+"""From the path of a request to an imitated method, with the gateway's refusals on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from airflow_green_notify.emulator import queue_methods
+from airflow_green_notify.emulator.account import Needs
+from airflow_green_notify.emulator.answers import refused
+from airflow_green_notify.emulator.call import Call, Refusal
+from airflow_green_notify.emulator.clock import Clock
+from airflow_green_notify.emulator.instance import Instance
+
+log = logging.getLogger(__name__)
+
+UNNAMED_INSTANCE = "Parameter idInstance not an integer"
+UNNAMED_TOKEN = "Parameter apiTokenInstance not define"  # noqa: S105
+
+Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+
+
+class Method(NamedTuple):
+    """An imitated method: its name, its verbs, what it needs of the instance, and what it does."""
+
+    name: str
+    verbs: tuple[str, ...]
+    needs: Needs
+    handler: Handler
+
+
+METHODS = {
+    method.name.lower(): method
+    for method in (
+        Method("receiveNotification", ("GET",), Needs.POLLING, queue_methods.receive_notification),
+        Method("deleteNotification", ("DELETE",), Needs.POLLING, queue_methods.delete_notification),
+        Method("getWebhooksCount", ("GET",), Needs.STARTED, queue_methods.get_webhooks_count),
+        Method(
+            "clearWebhooksQueue", ("DELETE", "GET"), Needs.NO_WEBHOOK_URL, queue_methods.clear_webhooks_queue
+        ),
+        Method("getStateInstance", ("GET",), Needs.NOTHING, queue_methods.get_state_instance),
+        Method("getSettings", ("GET",), Needs.STARTED, queue_methods.get_settings),
+        Method("setSettings", ("POST",), Needs.STARTED, queue_methods.set_settings),
+        Method("reboot", ("GET",), Needs.STARTED, queue_methods.reboot),
+    )
+}
+
+
+class Gateway:
+    """All instances of one emulator and the door to them.
+
+    All of it belongs to the event loop of the emulator.
+    """
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.instances: dict[str, Instance] = {}
+        self.doors: dict[str, Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]] = {}
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer any request."""
+        path, _, query = request.raw_path.partition("?")
+        segments = path.split("/")[1:]
+        door = self.doors.get(segments[0]) if segments else None
+        try:
+            if door is not None:
+                return await door(request)
+            return await self._imitate(request, segments, query)
+        except Refusal as refusal:
+            return refusal.response
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            log.error("The emulator failed:\n%s", self._redacted(traceback.format_exc()))
+            return refused(500, "The emulator failed; its log says how.")
+
+    async def _imitate(self, request: web.BaseRequest, segments: list[str], query: str) -> web.StreamResponse:
+        if request.method == "OPTIONS":
+            return refused(204)
+        if segments and segments[0].lower() == "v3":
+            segments = segments[1:]
+        prefix, name, token, rest = [*map(unquote, segments), "", "", "", ""][:4]
+        method = METHODS.get(name.lower())
+        id_instance = prefix[len("waInstance") :]
+        if (
+            prefix[: len("waInstance")].lower() != "wainstance"
+            or not method
+            or request.method not in method.verbs
+        ):
+            return self._refuse(id_instance, method, request, 404, "Not Found")
+        if not (id_instance.isascii() and id_instance.isdigit()):
+            return self._refuse(id_instance, method, request, 400, UNNAMED_INSTANCE)
+        if not token:
+            return self._refuse(id_instance, method, request, 400, UNNAMED_TOKEN)
+        instance = self.instances.get(id_instance)
+        if instance is None:
+            return self._refuse(id_instance, method, request, 403, "Forbidden")
+        if token != instance.api_token:
+            return self._refuse(id_instance, method, request, 401, "")
+        return await self._exchange(method, Call(request, instance, rest, query))
+
+    def _refuse(
+        self, id_instance: str, method: Method | None, request: web.BaseRequest, status: int, text: str
+    ) -> web.Response:
+        """Answer a request that reaches no method; one that names no instance is logged with the first."""
+        instance = self.instances.get(id_instance) or next(iter(self.instances.values()))
+        record = instance.note_request(method.name if method else "unknown", request.method)
+        record["status"] = status
+        return refused(status, text)
+
+    async def _exchange(self, method: Method, call: Call) -> web.StreamResponse:
+        instance = call.instance
+        record = instance.note_request(method.name, call.request.method)
+        fault = instance.faults.next(method.name)
+        half_way = instance.switches.round_trip / 2
+        if half_way:
+            await asyncio.sleep(half_way)
+        if fault is None:
+            response: web.StreamResponse | None = await _effect(method, call)
+        else:
+            record["fault"] = fault.kind
+            response = await fault.answer(call.request.path, lambda: _effect(method, call))
+        if half_way:
+            await asyncio.sleep(half_way)
+        if response is None:
+            return _cut(call.request)
+        record["status"] = response.status
+        return response
+
+    def _redacted(self, text: str) -> str:
+        for instance in self.instances.values():
+            text = text.replace(instance.api_token, "***")
+        return text
+
+
+async def _effect(method: Method, call: Call) -> web.StreamResponse:
+    instance = call.instance
+    if instance.switches.rate_limits and not instance.rates.allow(method.name):
+        return refused(429, "Too Many Requests")
+    refusal = instance.account.refusal(method.needs)
+    if refusal:
+        return refused(400, refusal)
+    try:
+        return await method.handler(call)
+    except Refusal as refusal_of_call:
+        return refusal_of_call.response
+
+
+def _cut(request: web.BaseRequest) -> web.StreamResponse:
+    """Close the connection; the server notices that there is nobody to answer."""
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response()

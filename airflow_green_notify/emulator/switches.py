@@ -1,0 +1,80 @@
+"""The switches of an instance: in which of the gateway's known ways it behaves."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "idle": ("null", "empty"),
+    "missing_receipt": ("false", "500"),
+    "redelivery": ("head", "split"),
+    "receipt_id": ("stable", "new"),
+    "expired_link": ("403", "404"),
+    "unauthorized_sends": ("queue", "refuse"),
+}
+
+
+@dataclass
+class Switches:
+    """How one instance of the emulated gateway behaves.
+
+    :param idle: The answer when nothing came within ``receiveTimeout``: ``"null"`` (a body of four bytes)
+        or ``"empty"`` (a body of zero bytes). Both are seen on the real gateway.
+    :param missing_receipt: The answer to deleting what isn't there: ``"false"`` (HTTP 200 with
+        ``result: false``) or ``"500"`` (the text with ``findUnAckedMessage``). Both are documented.
+    :param redelivery: ``"head"``: the oldest notification is shown until it is deleted. ``"split"``: what
+        was handed out is hidden from every receive for ``redelivery_after`` seconds.
+    :param redelivery_after: Seconds, for ``"split"``.
+    :param receipt_id: ``"stable"``: a notification keeps its receipt id when it is shown again. ``"new"``:
+        each delivery has a new one, and the older ones can't delete it any more.
+    :param instant_empty: Empty answers come at once, whatever ``receiveTimeout`` says. So they do anyway
+        when every notification setting is ``"no"``.
+    :param round_trip: Seconds added to each exchange, half before its effect and half after it.
+    :param rate_limits: Whether the documented requests per second are enforced with 429.
+    :param settings_delay: Seconds until ``setSettings`` takes effect and ``reboot`` is over. Until then the
+        instance answers that it is starting.
+    :param webhook_grace: Seconds for which receiving is still refused after ``webhookUrl`` was cleared.
+    :param count_refresh: Seconds for which ``getWebhooksCount`` repeats the same figure; the real gateway
+        refreshes it every 10 s.
+    :param count_wrong_zero: ``getWebhooksCount`` answers 0, whatever waits.
+    :param journal_lag: Seconds until a message appears in the journals.
+    :param send_delay: Seconds that each message spends in the send queue before the next. It takes the
+        place of the setting ``delaySendMessagesMilliseconds``, which the emulator only reports.
+    :param quota_chats: How many chats may be written to before 466, as on the free plan; ``None``: no limit.
+    :param unauthorized_sends: ``"queue"``: what is sent while the instance isn't authorized waits in the
+        send queue. ``"refuse"``: it is answered with 400.
+    :param expired_link: The status that an expired link to a file answers with.
+    """
+
+    idle: str = "null"
+    missing_receipt: str = "false"
+    redelivery: str = "head"
+    redelivery_after: float = 2.0
+    receipt_id: str = "stable"
+    instant_empty: bool = False
+    round_trip: float = 0.0
+    rate_limits: bool = True
+    settings_delay: float = 0.0
+    webhook_grace: float = 0.0
+    count_refresh: float = 0.0
+    count_wrong_zero: bool = False
+    journal_lag: float = 0.0
+    send_delay: float = 0.0
+    quota_chats: int | None = None
+    unauthorized_sends: str = "queue"
+    expired_link: str = "403"
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Refuse a value that isn't one of the choices."""
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
+
+    def change(self, **changes: Any) -> None:
+        """Set some of the switches, or none at all if one is unknown or has an impossible value."""
+        changed = Switches(**{**asdict(self), **changes})
+        vars(self).update(vars(changed))
