@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from airflow_green_notify.errors import GreenApiPayloadError
+
+MAX_XCOM_BYTES = 256 * 1024
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNDECRYPTED = ("{{SWE001}}", "{{SWE003}}")
 
@@ -241,6 +245,21 @@ class Notification:
             "body": body if plain else json.dumps(body),
         }
 
+    def as_xcom(self, max_bytes: int = MAX_XCOM_BYTES) -> dict[str, Any]:
+        """Return :meth:`as_dict` without thumbnails, for XCom and events.
+
+        :param max_bytes: Hard limit of its size as JSON.
+        :raises GreenApiPayloadError: It is larger.
+        """
+        value = self.as_dict(thumbnails=False)
+        size = len(json.dumps(value))
+        if size > max_bytes:
+            raise GreenApiPayloadError(
+                f"Notification {self.key} has {size} bytes, more than max_xcom_bytes={max_bytes}; it stays "
+                "in the queue. Use GreenApiDrainNotificationsOperator, which puts it into a store of any size."
+            )
+        return value
+
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Notification:
         """Return the notification that :meth:`as_dict` wrote.
@@ -258,5 +277,5 @@ class Notification:
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 'Not a notification: expected {"key", "receipt_id", "received_at", "body"}, '
-                f"the result of GreenApiReceiveNotificationOperator or Notification.as_dict() ({error!r})"
+                f"the result of GreenApiReceiveNotificationOperator or Notification.as_dict() ({error!r})."
             ) from None

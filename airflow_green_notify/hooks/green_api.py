@@ -18,7 +18,7 @@ from airflow_green_notify.hooks.connection import (
 from airflow_green_notify.protocol import calls
 
 if TYPE_CHECKING:
-    from tenacity import RetryCallState
+    from tenacity import AsyncRetrying, RetryCallState, Retrying
 
     from airflow_green_notify.hooks.aiohttp_transport import AiohttpTransport
     from airflow_green_notify.hooks.files import File
@@ -65,6 +65,8 @@ class GreenApiHook(BaseHook):
         super().__init__(**kwargs)
         self.green_api_conn_id = green_api_conn_id
         self.max_attempts = max_attempts
+        self.retries = 0
+        """How many calls were sent again so far."""
         self._requests: RequestsTransport | None = None
         self._aiohttp: AiohttpTransport | None = None
 
@@ -290,28 +292,38 @@ class GreenApiHook(BaseHook):
         return self._aiohttp
 
     def _send(self, call: Call) -> Any:
-        from tenacity import Retrying
-
-        return Retrying(**self._retry_policy(call))(self.get_conn().send, call)
+        send = self.get_conn().send
+        return self._retrying(send, call) if call.repeatable else send(call)
 
     async def _asend(self, call: Call) -> Any:
+        send = (await self.aget_conn()).send
+        return await self._aretrying(send, call) if call.repeatable else await send(call)
+
+    @cached_property
+    def _retrying(self) -> Retrying:
+        from tenacity import Retrying
+
+        return Retrying(**self._retry_policy())
+
+    @cached_property
+    def _aretrying(self) -> AsyncRetrying:
         from tenacity import AsyncRetrying
 
-        transport = await self.aget_conn()
-        return await AsyncRetrying(**self._retry_policy(call))(transport.send, call)
+        return AsyncRetrying(**self._retry_policy())
 
-    def _retry_policy(self, call: Call) -> dict[str, Any]:
+    def _retry_policy(self) -> dict[str, Any]:
         from tenacity import retry_if_exception, stop_after_attempt
 
         return {
-            "stop": stop_after_attempt(self.max_attempts if call.repeatable else 1),
+            "stop": stop_after_attempt(self.max_attempts),
             "wait": _retry_wait,
             "retry": retry_if_exception(lambda error: isinstance(error, GreenApiError) and error.retryable),
-            "before_sleep": self._log_retry,
+            "before_sleep": self._note_retry,
             "reraise": True,
         }
 
-    def _log_retry(self, state: RetryCallState) -> None:
+    def _note_retry(self, state: RetryCallState) -> None:
+        self.retries += 1
         self.log.warning(
             "%s Attempt %d of %d; the next one in %.1f s.",
             state.outcome and state.outcome.exception(),

@@ -1,0 +1,74 @@
+"""Deletes the head of the queue if, and only if, it is the notification that was meant."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from airflow_green_notify.errors import GreenApiError
+
+if TYPE_CHECKING:
+    from airflow_green_notify.hooks import GreenApiHook
+
+MAX_DOUBTS = 5
+EMPTY_ANSWERS = 2
+
+
+async def acompare_and_delete(hook: GreenApiHook, key: str, *, receive_timeout: float = 5.0) -> bool:
+    """Receive the head and delete it if its key is ``key``.
+
+    A receipt id is used once, right after it was handed out. A delete with a doubtful end (no answer, 5xx,
+    ``false``) is settled by receiving again: the same key means it is still there and is deleted under its
+    new receipt id; another key, or an empty queue, means it is gone. A crash at any point leaves the
+    notification either in the queue or deleted, and never touches another one.
+
+    :param receive_timeout: Seconds the gateway may hold a receive open.
+    :return: ``True`` if this call deleted it, ``False`` if it was not at the head.
+    :raises GreenApiError: It is still there, and the deletes kept failing.
+    """
+    doubt: GreenApiError | None = None
+    for attempt in range(MAX_DOUBTS):
+        receipt_id = await _receipt_id_of_head(hook, key, receive_timeout)
+        if receipt_id is None:
+            return doubt is not None
+        try:
+            if await hook.adelete_notification(receipt_id):
+                return True
+        except GreenApiError as error:
+            if not error.retryable:
+                raise
+            doubt = error
+        await asyncio.sleep(doubt_wait(attempt, doubt))
+    raise doubt or GreenApiError(
+        f"Notification {key} is still at the head, though deleting it was refused {MAX_DOUBTS} times: does "
+        "another consumer use this instance?"
+    )
+
+
+async def _receipt_id_of_head(hook: GreenApiHook, key: str, receive_timeout: float) -> int | None:
+    """Return the fresh receipt id if ``key`` is at the head. One empty answer is not proof of emptiness."""
+    for _ in range(EMPTY_ANSWERS):
+        asked_at = time.monotonic()
+        head = await hook.areceive_notification(receive_timeout)
+        if head is not None:
+            return head.receipt_id if head.key == key else None
+        await asyncio.sleep(max(0.0, min(1.0, receive_timeout) - (time.monotonic() - asked_at)))
+    return None
+
+
+def doubt_wait(attempt: int, doubt: GreenApiError | None) -> float:
+    """Seconds before looking again after a doubtful delete: from 0.1 up to 5, or what the gateway asks."""
+    asked = getattr(doubt, "retry_after", None) or 0.0
+    return max(min(0.1 * 2.5**attempt, 5.0), min(asked, 60.0))
+
+
+def compare_and_delete(hook: GreenApiHook, key: str, *, receive_timeout: float = 5.0) -> bool:
+    """Do the same as :func:`acompare_and_delete` from sync code."""
+
+    async def run() -> bool:
+        async with hook:
+            return await acompare_and_delete(hook, key, receive_timeout=receive_timeout)
+
+    _ = hook.config  # looked up here: inside an event loop a worker's look-up may block
+    return asyncio.run(run())

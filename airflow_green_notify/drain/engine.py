@@ -1,0 +1,272 @@
+"""The loop of a drain.
+
+Per notification, always: received, then stored durably, then deleted. The physical limit of a queue that
+shows only its head is one round trip per notification, so the DELETE of one goes out first and the receive of
+the next right behind it, without waiting. A receipt id is used once, for what was just received: when a
+delete ends in doubt, the next receive tells. The same key means that it is still there, and it is deleted
+under its new receipt id; another key means that it is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from airflow_green_notify.deletion import doubt_wait
+from airflow_green_notify.drain.neighbour import NeighbourWatch
+from airflow_green_notify.drain.report import DrainReport, StopCondition
+from airflow_green_notify.drain.routing import Routing
+from airflow_green_notify.errors import GreenApiError, GreenApiUnavailableError
+from airflow_green_notify.hooks.diagnosis import settings_fault
+
+if TYPE_CHECKING:
+    from airflow_green_notify.drain.routing import Matching
+    from airflow_green_notify.hooks import GreenApiHook
+    from airflow_green_notify.notification import Notification
+    from airflow_green_notify.stores import NotificationStore
+
+log = logging.getLogger(__name__)
+
+FAST_EMPTY_FLOOR = 1.0
+"""Seconds a round takes at least where empty answers come at once."""
+
+MAX_DOUBTS_PER_KEY = 10
+"""How often one notification may come again after a delete in doubt before the drain gives up."""
+
+
+def drain(hook: GreenApiHook, store: NotificationStore, **options: object) -> DrainReport:
+    """Do the same as :func:`adrain` from sync code."""
+
+    async def run() -> DrainReport:
+        async with hook:
+            return await adrain(hook, store, **options)  # type: ignore[arg-type]
+
+    _ = hook.config  # looked up here: inside an event loop a worker's look-up may block
+    return asyncio.run(run())
+
+
+async def adrain(
+    hook: GreenApiHook,
+    store: NotificationStore,
+    *,
+    stop: StopCondition | None = None,
+    receive_timeout: float = 5.0,
+    accept: Matching | None = None,
+    unmatched: NotificationStore | None = None,
+    keep: Callable[[Notification], bool] | None = None,
+    overlap: bool = True,
+) -> DrainReport:
+    """Drain the queue of one instance into a store: receive, store, delete.
+
+    A crash at any point leaves every notification in the queue, in the store, or in both; what is in both
+    is recognised by its key when it comes again. What can't be understood is stored all the same.
+
+    :param store: Opened. Its ``put`` runs in one thread beside the event loop.
+    :param stop: When to stop; by default when the queue is empty.
+    :param receive_timeout: Seconds the gateway may hold a receive open, 5 to 60.
+    :param accept: What goes into ``store``; everything else goes into ``unmatched``. What it can't judge
+        (an error) goes into ``store``: an error is never a miss.
+    :param unmatched: Opened; required with ``accept``.
+    :param keep: Stop at the first notification for which this is true, and leave it in the queue.
+    :param overlap: Whether to send a receive right behind a delete. It turns itself off where a gateway
+        reorders the two.
+    :raises NotificationStoreError: A put failed; that notification and all behind it stay in the queue.
+    :raises GreenApiError: The gateway refused, or stayed away longer than the hook's retries.
+    """
+    routing = Routing(store, accept, unmatched)
+    with ThreadPoolExecutor(1, "green-api-store") as store_thread:
+        run = _Drain(hook, routing, stop or StopCondition(), receive_timeout, keep, overlap, store_thread)
+        return await run.run()
+
+
+class _Drain:
+    """One drain at work."""
+
+    def __init__(
+        self,
+        hook: GreenApiHook,
+        routing: Routing,
+        stop: StopCondition,
+        receive_timeout: float,
+        keep: Callable[[Notification], bool] | None,
+        overlap: bool,
+        store_thread: ThreadPoolExecutor,
+    ) -> None:
+        self.hook = hook
+        self.routing = routing
+        self.stop = stop
+        self.receive_timeout = receive_timeout
+        self.keep = keep
+        self.store_thread = store_thread
+        self.report = DrainReport(overlap=overlap)
+        self.neighbour = NeighbourWatch(hook)
+        self.started = time.monotonic()
+        self.empty_answers = 0
+        self.last_key = ""
+        self.repeats = 0
+        self.unsettled = ""
+        self.doubt: GreenApiError | None = None
+        self.explained = False
+
+    async def run(self) -> DrainReport:
+        try:
+            head = await self._receive()
+            while not (stopped_by := self._stopped_by(head)):
+                head = await (self._receive() if head is None else self._put_and_delete(head))
+            self.report.stopped_by = stopped_by
+        finally:
+            self._close_report()
+        return self.report
+
+    # --- stopping ---
+
+    def _stopped_by(self, head: Notification | None) -> str:
+        """Say why to stop with this head still in the queue, or ``""``."""
+        if self._limit_reached():
+            return "max_notifications"
+        if head is None:
+            if self.empty_answers >= self.stop.empty_answers:
+                self._settle(head)
+                return "empty"
+        elif self.stop.until and head.timestamp and head.timestamp > self.stop.until:
+            return "until"
+        elif self.keep and self.keep(head):
+            return "kept"
+        return "max_seconds" if self._seconds_left() <= 0 else ""
+
+    def _limit_reached(self, under_way: int = 0) -> bool:
+        limit = self.stop.max_notifications
+        return limit is not None and self.report.deleted + under_way >= limit
+
+    def _seconds_left(self) -> float:
+        if self.stop.max_seconds is None:
+            return float("inf")
+        return self.stop.max_seconds - (time.monotonic() - self.started)
+
+    # --- receiving ---
+
+    async def _receive(self) -> Notification | None:
+        """Receive the head; an empty answer takes at least a second, unless it was waited for."""
+        asked_at = time.monotonic()
+        timeout = min(self.receive_timeout, max(1.0, self._seconds_left()))
+        head = await self.hook.areceive_notification(timeout)
+        if head is not None:
+            self._count_received(head)
+            return head
+        self.empty_answers += 1
+        took = time.monotonic() - asked_at
+        if took < timeout * 0.9:
+            await self._explain_fast_empty()
+            await asyncio.sleep(FAST_EMPTY_FLOOR - (time.monotonic() - asked_at))
+        return None
+
+    def _count_received(self, head: Notification) -> None:
+        self._settle(head)
+        self.empty_answers = 0
+        self.report.received += 1
+        self.report.neighbour += self.neighbour.receipts_of_others(head.receipt_id)
+        if head.timestamp is not None:
+            age = (datetime.now(UTC) - head.timestamp).total_seconds()
+            self.report.oldest_age = max(self.report.oldest_age or 0.0, age)
+
+    async def _explain_fast_empty(self) -> None:
+        """Look at the settings once: with every notification type off, empty answers come at once."""
+        if self.explained:
+            return
+        self.explained = True
+        try:
+            fault = settings_fault(await self.hook.aget_settings())
+        except GreenApiError:
+            return
+        if fault:
+            log.warning("The queue answers empty at once: %s.", fault)
+
+    # --- storing and deleting ---
+
+    async def _put_and_delete(self, notification: Notification) -> Notification | None:
+        """Store, then delete; return the next head."""
+        await self._back_off_from_repeats(notification)
+        await self._put(notification)
+        self.unsettled = notification.key
+        if not self.report.overlap or self._limit_reached(under_way=1):
+            return await self._delete_then_receive(notification)
+        return await self._delete_beside_receive(notification)
+
+    async def _back_off_from_repeats(self, notification: Notification) -> None:
+        """Wait before a notification that came again is deleted again; give up on the tenth doubt."""
+        if notification.key != self.last_key:
+            self.last_key, self.repeats = notification.key, 0
+            return
+        self.repeats += 1
+        if self.doubt is None:  # its delete was confirmed, so the queue holds it twice
+            await asyncio.sleep(min(0.05 * self.repeats, FAST_EMPTY_FLOOR))
+        elif self.repeats >= MAX_DOUBTS_PER_KEY:
+            raise self.doubt
+        else:
+            await asyncio.sleep(doubt_wait(self.repeats - 1, self.doubt))
+
+    async def _put(self, notification: Notification) -> None:
+        put = contextvars.copy_context().run
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self.store_thread, put, self.routing.put, notification, self.report)
+
+    async def _delete_then_receive(self, notification: Notification) -> Notification | None:
+        await self._delete(notification)
+        return None if self._limit_reached() else await self._receive()
+
+    async def _delete_beside_receive(self, notification: Notification) -> Notification | None:
+        """Send the delete and, without waiting, the receive of what is behind it."""
+        results = await asyncio.gather(self._delete(notification), self._receive(), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        head = results[1]
+        if head is not None and head.key == notification.key:
+            self._count_overtaken()
+            return await self._receive()  # the receipt id that overtook the delete may be stale by now
+        if head is None and self.unsettled:
+            self.empty_answers = 0  # it came beside a delete in doubt, and so proves nothing
+        return head
+
+    async def _delete(self, notification: Notification) -> None:
+        self.doubt = None
+        try:
+            if await self.hook.adelete_notification(notification.receipt_id):
+                self._settle(None)
+                return
+            self.report.neighbour += 1
+            self.doubt = GreenApiUnavailableError(
+                f"The gateway keeps showing notification {notification.key}, and answers that there is "
+                "nothing to delete; it is stored. Ask the vendor's support."
+            )
+        except GreenApiError as error:
+            if not error.retryable:
+                raise
+            self.doubt = error
+        self.report.doubtful_deletes += 1
+
+    def _settle(self, head: Notification | None) -> None:
+        """Count the last delete as done, unless its notification is still what the queue shows."""
+        if self.unsettled and (head is None or head.key != self.unsettled):
+            self.report.deleted += 1
+            self.unsettled = ""
+
+    def _count_overtaken(self) -> None:
+        if self.unsettled:
+            return
+        self.report.overtaken += 1
+        if self.report.overtaken >= 5 and self.report.overtaken * 4 >= self.report.deleted:
+            self.report.overlap = False
+
+    # --- reporting ---
+
+    def _close_report(self) -> None:
+        self.report.seconds = round(time.monotonic() - self.started, 3)
+        for text in self.report.warnings():
+            log.warning("%s", text)

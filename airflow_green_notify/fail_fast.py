@@ -1,0 +1,21 @@
+"""A wrong token fails a task at once; an outage leaves it its retries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_green_notify.errors import GreenApiError
+
+
+@contextmanager
+def fail_fast() -> Iterator[None]:
+    """Turn an error that no retry can mend into a failure that burns no retry."""
+    try:
+        yield
+    except GreenApiError as error:
+        if error.retryable:
+            raise
+        raise AirflowFailException(str(error)) from error
