@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import signal
+import sys
 import threading
 from dataclasses import fields
 from types import FrameType
@@ -30,11 +31,17 @@ def main(arguments: list[str] | None = None) -> int:
 
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
-    with GreenApiEmulator(**options) as gateway:
-        if examples:
-            gateway.push(*example_notifications())
-        _introduce(gateway)
-        _serve(gateway, per_second, stop)
+    gateway = GreenApiEmulator(**options)
+    try:
+        gateway.start()
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if examples:
+        gateway.push(*example_notifications())
+    _introduce(gateway)
+    _serve(gateway, per_second, stop)
+    gateway.stop()
     return 0
 
 

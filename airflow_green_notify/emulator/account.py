@@ -73,6 +73,7 @@ class Account:
 
     def __init__(self, id_instance: str, type_instance: str, clock: Clock, switches: Switches) -> None:
         self.id_instance = id_instance
+        self.type_instance = type_instance
         self._clock = clock
         self._switches = switches
         self._state = "authorized"
@@ -89,6 +90,15 @@ class Account:
     def state(self, value: str) -> None:
         self._state = value
         self._starting_until = 0.0
+
+    @property
+    def instance_data(self) -> dict[str, Any]:
+        """The ``instanceData`` of notifications."""
+        return {
+            "idInstance": int(self.id_instance),
+            "wid": self.settings["wid"],
+            "typeInstance": self.type_instance,
+        }
 
     @property
     def silent(self) -> bool:

@@ -25,7 +25,8 @@ def as_json(data: Any, status: int = 200) -> web.Response:
 
 def refused(status: int, text: str = "") -> web.Response:
     """A refusal in plain text."""
-    return web.Response(text=text or None, status=status)
+    body = text.encode("utf-8", "backslashreplace")
+    return web.Response(body=body, status=status, headers={"Content-Type": "text/plain; charset=utf-8"})
 
 
 def internal_error(message: str, path: str) -> web.Response:

@@ -43,12 +43,12 @@ class Call:
         return parse_qs(self.query).get(name, [default])[0] if self.query else default
 
     async def json_object(self) -> dict[str, Any]:
-        """The body, which must be a JSON object that isn't empty."""
+        """The body, which must be a JSON object."""
         try:
             data = json.loads(await self.request.read())
         except ValueError as error:
             position = getattr(error, "pos", 0)
             raise Refusal(refused(400, f"Unexpected token _ in JSON at position {position}")) from None
-        if not isinstance(data, dict) or not data:
+        if not isinstance(data, dict):
             raise Refusal(refused(400, "bad request data"))
         return data

@@ -9,6 +9,7 @@ POST  ``push_traffic``       ``{"seed": 0, "n": 100}``: so much realistic traffi
 GET   ``audit``              what became of everything that was pushed
 GET   ``queue``              the bodies that wait, head first
 GET   ``requests``           the requests so far
+GET   ``sent``               what was sent
 POST  ``clear_requests``     forget them
 POST  ``switch``             ``{"idle": "empty", …}``; answers all switches
 POST  ``settings``           ``{"webhookUrl": "", …}``; answers all settings
@@ -18,6 +19,11 @@ POST  ``advance``            ``{"seconds": 3600}``: moves the gateway's clock
 POST  ``fault``              ``{"kind": "502", "method": "receiveNotification", "times": 3}``
 POST  ``faults_at_random``   ``{"seed": 1, "probabilities": {"cut_after": 0.02}}``
 POST  ``clear_faults``       nothing fails any more
+POST  ``reply``              ``{"pattern": "Deploy", "text": "yes", "delay": 1}``
+POST  ``deliver_as``         ``{"statuses": ["noAccount"], "chat_id": …}``
+POST  ``media``              ``{"name": "a.pdf", "size": 1000}``; answers the URL
+POST  ``media_message``      the same, in the notification of a message; answers its body
+POST  ``media_sha256``       ``{"url": …}``; answers the hash
 POST  ``add_instance``       ``{"type_instance": "telegram", …}``; answers the new instance
 GET   ``instances``          id, token and connection of each instance
 ====  =====================  ==========================================================================
@@ -37,7 +43,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.emulator.emulator import GreenApiEmulator
     from airflow_green_notify.emulator.gateway_instance import GatewayInstance
 
-READ = {"audit", "queue", "requests"}
+READ = {"audit", "queue", "requests", "sent"}
 CALL = {
     "push_traffic",
     "clear_requests",
@@ -49,6 +55,11 @@ CALL = {
     "fault",
     "faults_at_random",
     "clear_faults",
+    "reply",
+    "deliver_as",
+    "media",
+    "media_message",
+    "media_sha256",
 }
 
 
@@ -67,7 +78,7 @@ class ControlPlane:
                 return self._read(instance, name)
             if request.method == "POST":
                 return self._call(instance, name, await request.read())
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, LookupError) as error:
             return refused(400, f"{type(error).__name__}: {error}")
         return refused(405, "only GET and POST")
 
@@ -90,7 +101,8 @@ class ControlPlane:
             return as_json(_introduction(self._emulator.add_instance(**arguments)))
         if name not in CALL:
             return refused(404, "no such call")
-        return as_json(getattr(instance, name)(**arguments))
+        positional = arguments.pop("statuses", ())  # the one method that takes a list takes it one by one
+        return as_json(getattr(instance, name)(*positional, **arguments))
 
 
 def _introduction(instance: GatewayInstance) -> dict[str, Any]:

@@ -128,6 +128,7 @@ class GreenApiEmulator(GatewayInstance):
             ready.set_exception(error)
             return
         self.port = runner.addresses[0][1]
+        self._gateway.media.base = self.url
         self.loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         self._gateway.clock.arm()
@@ -159,6 +160,7 @@ class GreenApiEmulator(GatewayInstance):
     ) -> Instance:
         instance = Instance(
             self._gateway.clock,
+            self._gateway.media,
             Switches(**switches),
             id_instance=id_instance,
             api_token=api_token,

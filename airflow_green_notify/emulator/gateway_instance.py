@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import mimetypes
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from airflow_green_notify.emulator.faults import Fault
 from airflow_green_notify.emulator.instance import Instance
+from airflow_green_notify.emulator.media import MediaFile
 from airflow_green_notify.emulator.traffic import traffic
 
 P = ParamSpec("P")
@@ -102,6 +104,83 @@ class GatewayInstance:
         """Forget the requests so far."""
         self._on_loop(self._instance.requests.clear)
 
+    def sent(self) -> list[dict[str, Any]]:
+        """Tell what the send methods took in, in their order.
+
+        :return: Per message ``idMessage``, ``chatId``, ``method``, ``message`` or the file's ``urlFile``,
+            ``fileName``, ``caption``, ``mimeType`` and, where known, ``size`` and ``sha256``,
+            ``quotedMessageId``, ``at`` (when it was taken in), ``delivered_at`` (when it left the send
+            queue), ``cleared_at``, ``status``; what isn't there is ``None``.
+        """
+        return self._on_loop(lambda: [message.as_dict() for message in self._instance.outbox.messages])
+
+    def reply(
+        self, pattern: str, text: str, delay: float = 0.0, chat_id: str | None = None, quoted: bool = True
+    ) -> None:
+        """Let messages be answered from now on, as in a Dag that asks for an approval.
+
+        :param pattern: A regular expression; a message or caption in which it is found gets the answer.
+        :param text: The answer: an incoming notification from the chat that was written to.
+        :param delay: Seconds between the message and the answer.
+        :param chat_id: Only this chat answers; ``None``: each does.
+        :param quoted: Whether the answer quotes the message.
+        """
+        self._on_loop(self._instance.reply, pattern, text, delay, chat_id, quoted)
+
+    def deliver_as(self, *statuses: str, chat_id: str | None = None) -> None:
+        """Choose the statuses that messages go through from now on.
+
+        :param statuses: Such as ``sent, delivered, read`` (the default), ``noAccount`` or ``failed``. They
+            enter the queue if the setting ``outgoingWebhook`` is on; the last two do in any case.
+        :param chat_id: Only messages to this chat; ``None``: all for which nothing else was chosen.
+        """
+        self._on_loop(self._instance.deliver_as, statuses, chat_id)
+
+    def media(self, name: str, size: int, expires_after: float | None = None) -> str:
+        """Make a file that can be downloaded from the gateway, as from the vendor's storage.
+
+        :param name: The file's name. Name and size decide on the content, see :func:`media_content`.
+        :param size: Bytes.
+        :param expires_after: Seconds until the link expires; ``None``: never.
+        :return: Its URL.
+        """
+        return self._on_loop(self._media, MediaFile(name, size), expires_after)
+
+    def media_message(
+        self,
+        name: str,
+        size: int,
+        *,
+        chat_id: str = "12025550101@c.us",
+        expires_after: float | None = None,
+        caption: str = "",
+        mime_type: str | None = None,
+    ) -> dict[str, Any]:
+        """Push the notification of a message with a file; ``downloadFile`` gives fresh links to it.
+
+        :param name: The file's name; its ending decides on the type of the message.
+        :param size: Bytes.
+        :param chat_id: The chat it comes from.
+        :param expires_after: Seconds until the link in the notification expires; ``None``: never.
+        :param caption: The text beside the file.
+        :param mime_type: By default what the name suggests.
+        :return: The body that was pushed.
+        """
+        file = MediaFile(name, size)
+        mime_type = mime_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
+        url = self._on_loop(self._media, file, expires_after)
+        return self._on_loop(self._instance.file_message, file, url, chat_id, caption, mime_type)
+
+    def media_sha256(self, url: str) -> str:
+        """The SHA-256 of the file behind a URL of this gateway, generated or uploaded, in hex.
+
+        :raises LookupError: The gateway gave out no such URL.
+        """
+        file = self._on_loop(self._instance.media.find, url)
+        if file is None:
+            raise LookupError(f"no file at {url}")
+        return file.sha256
+
     def switch(self, **changes: Any) -> dict[str, Any]:
         """Change switches while the gateway runs.
 
@@ -164,6 +243,9 @@ class GatewayInstance:
         self._instance.switches.change(**changes)
         self._instance.queue.wake()
         return asdict(self._instance.switches)
+
+    def _media(self, file: MediaFile, expires_after: float | None) -> str:
+        return self._instance.media.link(self._instance, file, expires_after)
 
     def _settings(self, changes: dict[str, Any]) -> dict[str, Any]:
         self._instance.account.change(changes)

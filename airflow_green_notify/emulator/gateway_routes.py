@@ -7,16 +7,17 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from aiohttp import web
 
-from airflow_green_notify.emulator import queue_methods
+from airflow_green_notify.emulator import journals, queue_methods, send_methods
 from airflow_green_notify.emulator.account import Needs
 from airflow_green_notify.emulator.answers import refused
 from airflow_green_notify.emulator.call import Call, Refusal
 from airflow_green_notify.emulator.clock import Clock
 from airflow_green_notify.emulator.instance import Instance
+from airflow_green_notify.emulator.media import MediaStore
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ UNNAMED_INSTANCE = "Parameter idInstance not an integer"
 UNNAMED_TOKEN = "Parameter apiTokenInstance not define"  # noqa: S105
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+Door = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Method(NamedTuple):
@@ -47,6 +49,16 @@ METHODS = {
         Method("getStateInstance", ("GET",), Needs.NOTHING, queue_methods.get_state_instance),
         Method("getSettings", ("GET",), Needs.STARTED, queue_methods.get_settings),
         Method("setSettings", ("POST",), Needs.STARTED, queue_methods.set_settings),
+        Method("sendMessage", ("POST",), Needs.STARTED, send_methods.send_message),
+        Method("sendFileByUrl", ("POST",), Needs.STARTED, send_methods.send_file_by_url),
+        Method("sendFileByUpload", ("POST",), Needs.STARTED, send_methods.send_file_by_upload),
+        Method("uploadFile", ("POST",), Needs.STARTED, send_methods.upload_file),
+        Method("downloadFile", ("POST",), Needs.STARTED, send_methods.download_file),
+        Method("showMessagesQueue", ("GET",), Needs.STARTED, send_methods.show_messages_queue),
+        Method("getMessagesCount", ("GET",), Needs.STARTED, send_methods.get_messages_count),
+        Method("clearMessagesQueue", ("GET",), Needs.STARTED, send_methods.clear_messages_queue),
+        Method("lastIncomingMessages", ("GET",), Needs.AUTHORIZED, journals.last_incoming_messages),
+        Method("lastOutgoingMessages", ("GET",), Needs.AUTHORIZED, journals.last_outgoing_messages),
         Method("reboot", ("GET",), Needs.STARTED, queue_methods.reboot),
     )
 }
@@ -60,8 +72,9 @@ class Gateway:
 
     def __init__(self) -> None:
         self.clock = Clock()
+        self.media = MediaStore(self.clock)
         self.instances: dict[str, Instance] = {}
-        self.doors: dict[str, Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]] = {}
+        self.doors: dict[str, Door] = {"_media": self.media.handle}
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer any request."""
@@ -135,7 +148,7 @@ class Gateway:
 
     def _redacted(self, text: str) -> str:
         for instance in self.instances.values():
-            text = text.replace(instance.api_token, "***")
+            text = text.replace(instance.api_token, "***").replace(quote(instance.api_token, safe=""), "***")
         return text
 
 

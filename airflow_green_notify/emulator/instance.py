@@ -1,16 +1,27 @@
-"""One emulated instance: queue, account, faults and rates behind one id and one token."""
+"""One emulated instance: its queue, account, outbox, files, faults and rates behind one id and one token."""
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
+from airflow_green_notify.emulator import bodies
 from airflow_green_notify.emulator.account import Account
 from airflow_green_notify.emulator.clock import Clock
 from airflow_green_notify.emulator.faults import FaultScript
+from airflow_green_notify.emulator.media import (
+    INVENTED_SIZE,
+    TOO_LARGE_MARKER,
+    MediaFile,
+    MediaStore,
+    name_in,
+)
 from airflow_green_notify.emulator.notification_queue import NotificationQueue
+from airflow_green_notify.emulator.outbox import Outbox, ReplyRule
 from airflow_green_notify.emulator.rates import Rates
 from airflow_green_notify.emulator.switches import Switches
 
@@ -22,9 +33,16 @@ class Instance:
     """What the gateway knows of one instance. All of it belongs to the event loop of the emulator."""
 
     def __init__(
-        self, clock: Clock, switches: Switches, *, id_instance: str, api_token: str | None, type_instance: str
+        self,
+        clock: Clock,
+        media: MediaStore,
+        switches: Switches,
+        *,
+        id_instance: str,
+        api_token: str | None,
+        type_instance: str,
     ) -> None:
-        if not id_instance.isdecimal():
+        if not (id_instance.isascii() and id_instance.isdigit()):
             raise ValueError(f"id_instance must be digits, not {id_instance!r}")
         if type_instance not in TYPES:
             raise ValueError(f"type_instance must be one of {', '.join(TYPES)}, not {type_instance!r}")
@@ -32,13 +50,16 @@ class Instance:
         self.api_token = api_token or secrets.token_hex(25)
         self.type_instance = type_instance
         self.clock = clock
+        self.media = media
         self.switches = switches
         self.queue = NotificationQueue(clock, switches)
         self.account = Account(id_instance, type_instance, clock, switches)
+        self.outbox = Outbox(self.account, clock, switches, self.push)
         self.faults = FaultScript()
         self.rates = Rates(type_instance)
         self.requests: deque[dict[str, Any]] = deque(maxlen=REQUESTS_KEPT)
         self.cleared_at = float("-inf")
+        self._files: dict[tuple[str, str], str] = {}  # (chat id, message id) -> link to the file
         self._count = 0
         self._count_until = float("-inf")
 
@@ -48,9 +69,51 @@ class Instance:
         self.requests.append(record)
         return record
 
+    def push(self, notifications: Iterable[Any]) -> int:
+        """Append notifications to the queue, and remember the files they tell of."""
+        notifications = list(notifications)
+        for body in notifications:
+            self._note_file(body)
+        return self.queue.push(notifications)
+
     def set_state(self, state: str) -> None:
-        """Put the instance into a state."""
+        """Put the instance into a state; what was kept in the send queue for it goes out."""
         self.account.state = state
+        self.outbox.deliver_due()
+
+    def reply(self, pattern: str, text: str, delay: float, chat_id: str | None, quoted: bool) -> None:
+        """Answer messages of this pattern from now on."""
+        self.outbox.replies.append(ReplyRule(re.compile(pattern), text, delay, chat_id, quoted))
+
+    def deliver_as(self, statuses: tuple[str, ...], chat_id: str | None) -> None:
+        """Let messages go through these statuses from now on."""
+        self.outbox.statuses[chat_id] = statuses
+
+    def file_message(
+        self, file: MediaFile, url: str, chat_id: str, caption: str, mime_type: str
+    ) -> dict[str, Any]:
+        """Push the notification of a file that came in, and return its body."""
+        sender = bodies.GROUP_MEMBER if bodies.is_group(chat_id) else chat_id
+        body = {
+            **bodies.envelope(
+                "incomingMessageReceived",
+                self.account.instance_data,
+                self.clock.now(),
+                self.outbox.new_id(),
+            ),
+            "senderData": bodies.sender_data(chat_id, sender, self.type_instance),
+            "messageData": bodies.file_data(url, file.name, mime_type, caption),
+        }
+        self.push([body])
+        return body
+
+    def fresh_link(self, chat_id: str, id_message: str) -> str | None:
+        """A new link to the file of a message; ``None`` if there is none to be had."""
+        url = self._files.get((chat_id, id_message))
+        if url is None or url == TOO_LARGE_MARKER:
+            return None
+        file = self.media.find(url) or MediaFile(name_in(url), INVENTED_SIZE)
+        return self.media.link(self, file, None)
 
     def reported_count(self) -> int:
         """The figure of ``getWebhooksCount``: perhaps an old one, perhaps a wrong zero."""
@@ -62,3 +125,10 @@ class Instance:
             self._count = self.queue.count
             self._count_until = now + self.switches.count_refresh
         return self._count
+
+    def _note_file(self, body: Any) -> None:
+        try:
+            key = (body["senderData"]["chatId"], body["idMessage"])
+            self._files[key] = str(body["messageData"]["fileMessageData"]["downloadUrl"])
+        except (KeyError, TypeError):
+            return  # not the notification of a file

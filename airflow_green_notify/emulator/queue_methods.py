@@ -87,6 +87,8 @@ async def get_settings(call: Call) -> web.Response:
 async def set_settings(call: Call) -> web.Response:
     """Change some settings, which restarts the instance."""
     changes = await call.json_object()
+    if not changes:
+        return refused(400, "bad request data")
     problem = call.instance.account.problem_with(changes)
     if problem:
         return refused(400, f"Validation failed. Details: {problem}")

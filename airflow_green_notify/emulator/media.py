@@ -1,0 +1,142 @@
+"""Files behind links: generated or uploaded, served below ``/_media/``, with links that may expire."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import secrets
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
+
+from aiohttp import web
+
+from airflow_green_notify.emulator.answers import refused
+from airflow_green_notify.emulator.clock import Clock
+
+if TYPE_CHECKING:
+    from airflow_green_notify.emulator.instance import Instance
+
+CHUNK = 1 << 16
+MAX_SIZE = 100 * 1024**2  # bytes; the gateway passes on no larger file
+TOO_LARGE_MARKER = "{{SWE002}}"
+INVENTED_SIZE = 10_000  # bytes of a file of which only a link elsewhere is known
+
+
+def media_content(name: str, size: int) -> Iterator[bytes]:
+    """Make the bytes of a generated file: always the same for the same name and size."""
+    chance = random.Random(name)
+    for start in range(0, size, CHUNK):
+        yield chance.randbytes(min(CHUNK, size - start))
+
+
+class MediaFile:
+    """A file whose bytes are generated while they are read."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self.name = name
+        self.size = size
+
+    def content(self) -> Iterator[bytes]:
+        """The bytes, piece by piece."""
+        return media_content(self.name, self.size)
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the content, in hex."""
+        digest = hashlib.sha256()
+        for chunk in self.content():
+            digest.update(chunk)
+        return digest.hexdigest()
+
+
+class UploadedFile(MediaFile):
+    """A file that a client sent: on disk while the emulator lives, never in memory."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, 0)
+        self._digest = hashlib.sha256()
+        self._disk: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+
+    def write(self, chunk: bytes) -> None:
+        """Append to the file; beyond the gateway's limit only the size goes on growing."""
+        self.size += len(chunk)
+        if self.size <= MAX_SIZE:
+            self._digest.update(chunk)
+            self._disk.write(chunk)
+
+    def content(self) -> Iterator[bytes]:
+        """The bytes, piece by piece; several readers don't disturb each other."""
+        for start in range(0, min(self.size, MAX_SIZE), CHUNK):
+            self._disk.seek(start)
+            yield self._disk.read(CHUNK)
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the content, in hex."""
+        return self._digest.hexdigest()
+
+
+@dataclass
+class Link:
+    """A way to a file of an instance that may be open for a while only."""
+
+    owner: Instance
+    file: MediaFile
+    expires_at: float
+
+
+class MediaStore:
+    """All links of a gateway, served at ``/_media/<link>/<name>``."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._links: dict[str, Link] = {}
+        self.base = ""  # where the gateway answers
+
+    def link(self, owner: Instance, file: MediaFile, expires_after: float | None) -> str:
+        """Open a fresh way to a file, for so many seconds, and return its URL."""
+        if not self.base:
+            raise RuntimeError("there are no links before the emulator was started")
+        expires_at = float("inf") if expires_after is None else self._clock.now() + expires_after
+        key = secrets.token_hex(8)
+        self._links[key] = Link(owner, file, expires_at)
+        return f"{self.base}/_media/{key}/{quote(file.name, errors='replace')}"
+
+    def find(self, url: str) -> MediaFile | None:
+        """The file behind a link of this gateway, expired or not."""
+        link = self._links.get(_key(urlsplit(url).path))
+        return link.file if link else None
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request below ``/_media/``."""
+        link = self._links.get(_key(request.path))
+        if link is None or request.method != "GET":
+            return refused(404, "Not Found")
+        record = link.owner.note_request("media", request.method)
+        expired = self._clock.now() >= link.expires_at
+        record["status"] = int(link.owner.switches.expired_link) if expired else 200
+        if expired:
+            return refused(record["status"], "the link has expired")
+        return await _stream(request, link.file)
+
+
+def name_in(url: str) -> str:
+    """The file name at the end of a URL."""
+    return unquote(urlsplit(url).path.rpartition("/")[2]) or "file"
+
+
+def _key(path: str) -> str:
+    parts = path.split("/")
+    return parts[2] if len(parts) > 2 and parts[1] == "_media" else ""
+
+
+async def _stream(request: web.BaseRequest, file: MediaFile) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
+    response.content_length = file.size
+    await response.prepare(request)
+    for chunk in file.content():
+        await response.write(chunk)
+    return response
