@@ -65,6 +65,8 @@ class Fault:
         unknown = self.details.keys() - DETAILS[self.kind]
         if unknown:
             raise TypeError(f"{self.kind} takes no {', '.join(sorted(unknown))}")
+        if self.kind == "status" and "status" not in self.details:
+            raise TypeError("the fault 'status' needs status=")
 
     def strikes(self, method: str) -> bool:
         """Whether it is this request's turn; counts the request."""

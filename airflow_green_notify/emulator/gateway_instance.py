@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from airflow_green_notify.emulator.faults import Fault
+from airflow_green_notify.emulator.gateway_routes import METHODS
 from airflow_green_notify.emulator.instance import Instance
 from airflow_green_notify.emulator.media import MediaFile
 from airflow_green_notify.emulator.traffic import traffic
@@ -225,6 +226,8 @@ class GatewayInstance:
         :param after: How many requests it lets pass first.
         :param details: What the kind takes, such as ``status=``, ``body=``, ``headers=``, ``seconds=``.
         """
+        if method is not None and method.lower() not in METHODS:
+            raise ValueError(f"not an imitated method: {method}")
         self._on_loop(self._instance.faults.add, Fault(kind, method, times, after, details))
 
     def clear_faults(self) -> None:

@@ -21,6 +21,7 @@ from airflow_green_notify.emulator.media import MediaStore
 
 log = logging.getLogger(__name__)
 
+PREFIX = "waInstance"
 UNNAMED_INSTANCE = "Parameter idInstance not an integer"
 UNNAMED_TOKEN = "Parameter apiTokenInstance not define"  # noqa: S105
 
@@ -87,7 +88,7 @@ class Gateway:
             return await self._imitate(request, segments, query)
         except Refusal as refusal:
             return refusal.response
-        except (ConnectionError, asyncio.CancelledError):
+        except ConnectionError:
             raise
         except Exception:
             log.error("The emulator failed:\n%s", self._redacted(traceback.format_exc()))
@@ -100,32 +101,18 @@ class Gateway:
             segments = segments[1:]
         prefix, name, token, rest = [*map(unquote, segments), "", "", "", ""][:4]
         method = METHODS.get(name.lower())
-        id_instance = prefix[len("waInstance") :]
-        if (
-            prefix[: len("waInstance")].lower() != "wainstance"
-            or not method
-            or request.method not in method.verbs
-        ):
-            return self._refuse(id_instance, method, request, 404, "Not Found")
-        if not (id_instance.isascii() and id_instance.isdigit()):
-            return self._refuse(id_instance, method, request, 400, UNNAMED_INSTANCE)
-        if not token:
-            return self._refuse(id_instance, method, request, 400, UNNAMED_TOKEN)
-        instance = self.instances.get(id_instance)
-        if instance is None:
-            return self._refuse(id_instance, method, request, 403, "Forbidden")
-        if token != instance.api_token:
-            return self._refuse(id_instance, method, request, 401, "")
-        return await self._exchange(method, Call(request, instance, rest, query))
-
-    def _refuse(
-        self, id_instance: str, method: Method | None, request: web.BaseRequest, status: int, text: str
-    ) -> web.Response:
-        """Answer a request that reaches no method; one that names no instance is logged with the first."""
-        instance = self.instances.get(id_instance) or next(iter(self.instances.values()))
-        record = instance.note_request(method.name if method else "unknown", request.method)
-        record["status"] = status
+        instance = self.instances.get(prefix[len(PREFIX) :])
+        wrong = _misaddressed(prefix, method, request.method, token, instance)
+        if wrong is None and method is not None and instance is not None:
+            return await self._exchange(method, Call(request, instance, rest, query))
+        status, text = wrong or (404, "Not Found")
+        self._note_refused(instance, method, request.method, status)
         return refused(status, text)
+
+    def _note_refused(self, instance: Instance | None, method: Method | None, verb: str, status: int) -> None:
+        """Log a request that reached no method; if it names no instance, with the first."""
+        instance = instance or next(iter(self.instances.values()))
+        instance.note_request(method.name if method else "unknown", verb)["status"] = status
 
     async def _exchange(self, method: Method, call: Call) -> web.StreamResponse:
         instance = call.instance
@@ -150,6 +137,22 @@ class Gateway:
         for instance in self.instances.values():
             text = text.replace(instance.api_token, "***").replace(quote(instance.api_token, safe=""), "***")
         return text
+
+
+def _misaddressed(
+    prefix: str, method: Method | None, verb: str, token: str, instance: Instance | None
+) -> tuple[int, str] | None:
+    """Status and text for a request that names no method, no instance, or not its token."""
+    if prefix[: len(PREFIX)].lower() != PREFIX.lower() or method is None or verb not in method.verbs:
+        return 404, "Not Found"
+    id_instance = prefix[len(PREFIX) :]
+    if not (id_instance.isascii() and id_instance.isdigit()):
+        return 400, UNNAMED_INSTANCE
+    if not token:
+        return 400, UNNAMED_TOKEN
+    if instance is None:
+        return 403, "Forbidden"
+    return None if token == instance.api_token else (401, "")
 
 
 async def _effect(method: Method, call: Call) -> web.StreamResponse:

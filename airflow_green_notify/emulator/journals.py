@@ -26,7 +26,7 @@ async def last_incoming_messages(call: Call) -> web.Response:
 
 
 async def last_outgoing_messages(call: Call) -> web.Response:
-    """Answer the messages that went out during the last ``minutes``, those of this emulator's send methods first."""
+    """Answer the messages that went out during the last ``minutes``, those sent by API first."""
     entries = [_sent_entry(call.instance.outbox, message) for message in _sent(call)]
     by_api = {entry["idMessage"] for entry in entries}
     statuses: dict[Any, Any] = {}
