@@ -100,18 +100,34 @@ class Gateway:
         if segments and segments[0].lower() == "v3":
             segments = segments[1:]
         prefix, name, token, rest = [*map(unquote, segments), "", "", "", ""][:4]
-        method = METHODS.get(name.lower())
-        instance = self.instances.get(prefix[len(PREFIX) :])
-        wrong = _misaddressed(prefix, method, request.method, token, instance)
-        if wrong is None and method is not None and instance is not None:
-            return await self._exchange(method, Call(request, instance, rest, query))
-        status, text = wrong or (404, "Not Found")
-        self._note_refused(instance, method, request.method, status)
-        return refused(status, text)
+        try:
+            method, instance = self._find(prefix, name, request.method, token)
+        except Refusal as refusal:
+            self._note_stray(prefix, name, request.method, refusal.response.status)
+            raise
+        return await self._exchange(method, Call(request, instance, rest, query))
 
-    def _note_refused(self, instance: Instance | None, method: Method | None, verb: str, status: int) -> None:
-        """Log a request that reached no method; if it names no instance, with the first."""
-        instance = instance or next(iter(self.instances.values()))
+    def _find(self, prefix: str, name: str, verb: str, token: str) -> tuple[Method, Instance]:
+        """The method and the instance that a path names, if the token is right."""
+        method = METHODS.get(name.lower())
+        if prefix[: len(PREFIX)].lower() != PREFIX.lower() or method is None or verb not in method.verbs:
+            raise Refusal(refused(404, "Not Found"))
+        id_instance = prefix[len(PREFIX) :]
+        if not (id_instance.isascii() and id_instance.isdigit()):
+            raise Refusal(refused(400, UNNAMED_INSTANCE))
+        if not token:
+            raise Refusal(refused(400, UNNAMED_TOKEN))
+        instance = self.instances.get(id_instance)
+        if instance is None:
+            raise Refusal(refused(403, "Forbidden"))
+        if token != instance.api_token:
+            raise Refusal(refused(401))
+        return method, instance
+
+    def _note_stray(self, prefix: str, name: str, verb: str, status: int) -> None:
+        """Log a request that reaches no method; one that names no instance, with the first."""
+        instance = self.instances.get(prefix[len(PREFIX) :]) or next(iter(self.instances.values()))
+        method = METHODS.get(name.lower())
         instance.note_request(method.name if method else "unknown", verb)["status"] = status
 
     async def _exchange(self, method: Method, call: Call) -> web.StreamResponse:
@@ -137,22 +153,6 @@ class Gateway:
         for instance in self.instances.values():
             text = text.replace(instance.api_token, "***").replace(quote(instance.api_token, safe=""), "***")
         return text
-
-
-def _misaddressed(
-    prefix: str, method: Method | None, verb: str, token: str, instance: Instance | None
-) -> tuple[int, str] | None:
-    """Status and text for a request that names no method, no instance, or not its token."""
-    if prefix[: len(PREFIX)].lower() != PREFIX.lower() or method is None or verb not in method.verbs:
-        return 404, "Not Found"
-    id_instance = prefix[len(PREFIX) :]
-    if not (id_instance.isascii() and id_instance.isdigit()):
-        return 400, UNNAMED_INSTANCE
-    if not token:
-        return 400, UNNAMED_TOKEN
-    if instance is None:
-        return 403, "Forbidden"
-    return None if token == instance.api_token else (401, "")
 
 
 async def _effect(method: Method, call: Call) -> web.StreamResponse:
