@@ -1,0 +1,394 @@
+"""A notification's key, its fields, and its forms."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import FrozenInstanceError
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from airflow_green_notify.emulator import example_notifications
+from airflow_green_notify.errors import GreenApiPayloadError
+from airflow_green_notify.notification import Notification
+
+EXAMPLES = example_notifications()
+FIELDS = (
+    "type_webhook",
+    "type_message",
+    "instance_id",
+    "type_instance",
+    "timestamp",
+    "id_message",
+    "chat_id",
+    "sender",
+    "sender_name",
+    "text",
+    "status",
+    "state",
+    "download_url",
+    "file_name",
+    "mime_type",
+    "quoted_id",
+    "is_undecrypted",
+)
+COLUMNS = [
+    "key",
+    "instance_id",
+    "type_webhook",
+    "type_message",
+    "notified_at",
+    "received_at",
+    "chat_id",
+    "sender",
+    "sender_name",
+    "id_message",
+    "text",
+    "status",
+    "download_url",
+    "file_name",
+    "mime_type",
+    "quoted_id",
+    "body",
+]
+MEMBERS = (
+    "typeWebhook",
+    "instanceData",
+    "timestamp",
+    "idMessage",
+    "senderData",
+    "messageData",
+    "chatId",
+    "from",
+    "status",
+    "stateInstance",
+)
+ODD_VALUES: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    10**30,
+    "",
+    "\x00",
+    "\ud800",
+    [],
+    ["a"],
+    {},
+    {"chatId": 5, "sender": [], "idInstance": {}, "typeMessage": None},
+    {
+        "textMessageData": [],
+        "quotedMessage": "x",
+        "fileMessageData": 7,
+        "extendedTextMessageData": {"text": 1},
+    },
+]
+
+
+def example(line: int) -> Notification:
+    """The notification in this line of notifications.ndjson (from 1)."""
+    return Notification(line, EXAMPLES[line - 1]["body"])
+
+
+def text_message(text: str, payload: str = "textMessageData", name: str = "textMessage") -> Notification:
+    return Notification(1, {"messageData": {payload: {name: text}}})
+
+
+def nested(depth: int) -> Any:
+    value: Any = "bottom"
+    for _ in range(depth):
+        value = {"in": [value]}
+    return value
+
+
+# --- key ---
+
+
+def test_key_of_known_body_is_the_documented_hash() -> None:
+    """The key is the SHA-256 of the canonical JSON, 32 hex digits: a stored key must never change."""
+    assert Notification(1, {"b": "é", "a": [1, 2.5, None, True]}).key == "2d13915cea65e5c86a2097e51aa092fb"
+
+
+@pytest.mark.parametrize("line", range(1, len(EXAMPLES) + 1))
+def test_key_of_reordered_and_reparsed_body_is_the_same(line: int) -> None:
+    """Order of members and another trip through JSON leave the key as it is."""
+    body = EXAMPLES[line - 1]["body"]
+    reordered = json.loads(json.dumps(dict(reversed(body.items())), indent=3, ensure_ascii=line % 2 == 0))
+    assert Notification(line, reordered).key == Notification(0, body).key
+
+
+def test_keys_of_the_examples_are_all_different() -> None:
+    """Different notifications have different keys."""
+    assert len({example(line).key for line in range(1, 65)}) == 64
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"a": "1"}, {"a": 1.0}, {"a": True}, {"a": [1]}, {"a": None}, {"a": 1, "b": None}, {}, None, "", [], 0],
+)
+def test_key_of_a_body_that_differs_only_in_type_is_another(other: Any) -> None:
+    """Bodies that Python may hold for equal, or nearly so, don't share a key."""
+    assert Notification(1, other).key != Notification(1, {"a": 1}).key
+
+
+def test_key_ignores_receipt_id_and_time() -> None:
+    """A notification that comes twice has one key."""
+    first = Notification(1, {"a": 1}, received_at=datetime(2020, 1, 1, tzinfo=UTC))
+    assert first.key == Notification(2, {"a": 1}).key
+
+
+@pytest.mark.parametrize(
+    "body", ["\ud800", {"\udfff": "\x00"}, {"é": "\ud83d\ude00"}, None, [], 7, nested(100)]
+)
+def test_key_of_any_json_value_is_32_hex_digits(body: Any) -> None:
+    """There is no body without a key."""
+    assert re.fullmatch("[0-9a-f]{32}", Notification(1, body).key)
+
+
+def test_notifications_are_frozen_and_hash_by_key() -> None:
+    """A notification can be put into sets, and nobody changes it on the way."""
+    notification = Notification(1, {"a": [1]})
+    assert {notification, Notification(1, {"a": [1]})} == {notification}
+    with pytest.raises(FrozenInstanceError):
+        notification.receipt_id = 2  # type: ignore[misc]
+
+
+def test_repr_shows_key_and_type_but_nothing_that_people_wrote() -> None:
+    """Log lines carry no message text, no chat and no name."""
+    shown = repr(example(1))
+    assert example(1).key in shown
+    assert "incomingMessageReceived" in shown
+    private = (example(1).text, example(1).chat_id, example(1).sender_name)
+    assert not any(value and value in shown for value in private)
+
+
+# --- fields ---
+
+
+@pytest.mark.parametrize("line", range(1, len(EXAMPLES) + 1))
+def test_fields_of_an_example_have_their_types(line: int) -> None:
+    """Every field of every documented kind is a string, or absent; the type of the event is always there."""
+    notification = example(line)
+    for name in set(FIELDS) - {"timestamp", "is_undecrypted"}:
+        assert isinstance(getattr(notification, name), str | None), name
+    assert notification.type_webhook == EXAMPLES[line - 1]["body"]["typeWebhook"]
+    assert notification.instance_id == str(EXAMPLES[line - 1]["body"]["instanceData"]["idInstance"])
+    assert notification.timestamp is None or notification.timestamp.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (1, {"type_message": "textMessage", "type_instance": "whatsapp", "quoted_id": None, "status": None}),
+        (31, {"status": "sent", "state": None, "sender": None, "type_message": None}),
+        (40, {"state": "notAuthorized", "status": None, "chat_id": None}),
+        (44, {"state": "online"}),
+        (46, {"status": "offer", "type_webhook": "incomingCall"}),
+        (54, {"timestamp": None, "type_webhook": "quotaExceeded"}),
+        (56, {"type_instance": "telegram"}),
+        (60, {"type_instance": "v3"}),
+    ],
+)
+def test_fields_of_kinds_are_read_from_where_they_are(line: int, expected: dict[str, Any]) -> None:
+    """Each kind gives the fields it has and no others."""
+    notification = example(line)
+    assert {name: getattr(notification, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("line", range(1, 31))
+def test_text_of_message_examples_is_what_the_person_wrote(line: int) -> None:
+    """Whatever payload carries the words, ``text`` finds them; kinds without words have ``None``."""
+    wordless = {11, 12, 13, 18}
+    assert (example(line).text is None) == (line in wordless)
+
+
+@pytest.mark.parametrize(
+    ("payload", "name"),
+    [
+        ("textMessageData", "textMessage"),
+        ("extendedTextMessageData", "text"),
+        ("fileMessageData", "caption"),
+        ("editedMessageData", "textMessage"),
+        ("editedMessageData", "caption"),
+        ("buttonsResponseMessage", "selectedButtonText"),
+        ("listResponseMessage", "title"),
+        ("templateButtonReplyMessage", "selectedDisplayText"),
+        ("interactiveButtonsReply", "contentText"),
+        ("pollMessageData", "name"),
+    ],
+)
+def test_text_is_found_in_each_payload(payload: str, name: str) -> None:
+    """Text, caption, answer to buttons, lists and templates: all are ``text``."""
+    assert text_message("wörds", payload, name).text == "wörds"
+
+
+@pytest.mark.parametrize("line", [4, 14, 16, 17, 18, 21, 23, 25])
+def test_quoted_id_of_answers_is_the_message_they_belong_to(line: int) -> None:
+    """Quotes, reactions, votes, edits, deletions and answers to buttons all name their message."""
+    assert example(line).quoted_id
+
+
+def test_call_has_the_other_side_as_chat_and_sender() -> None:
+    """A call can be matched by chat, though its body says ``from``."""
+    body = EXAMPLES[45]["body"]
+    assert example(46).chat_id == example(46).sender == body["from"]
+
+
+def test_chat_of_a_status_is_found_at_the_top() -> None:
+    """Statuses carry the chat beside the status, not in ``senderData``."""
+    assert example(32).chat_id == EXAMPLES[31]["body"]["chatId"]
+
+
+def test_timestamp_counts_seconds_and_is_aware() -> None:
+    """The gateway's unit is seconds since 1970, UTC."""
+    assert Notification(1, {"timestamp": 1790409607}).timestamp == datetime(2026, 9, 26, 8, 0, 7, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("value", [None, True, "1790409607", [], {}, 10**20, -(10**20), 1e300, "NaN"])
+def test_timestamp_of_another_form_is_none(value: Any) -> None:
+    """No odd timestamp raises, and none is guessed at."""
+    assert Notification(1, {"timestamp": value}).timestamp is None
+
+
+@pytest.mark.parametrize("marker", ["{{SWE001}}", "{{SWE003}}"])
+def test_undecrypted_markers_are_recognised(marker: str) -> None:
+    """Both markers that stand for a text which couldn't be decrypted are told apart from texts."""
+    assert text_message(marker).is_undecrypted
+    assert not text_message(f"what is {marker}?").is_undecrypted
+    assert not example(9).is_undecrypted
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+@pytest.mark.parametrize("value", ODD_VALUES, ids=repr)
+def test_fields_of_odd_bodies_never_raise(member: str, value: Any) -> None:
+    """A member of an unexpected type makes fields absent, never an exception."""
+    notification = Notification(1, {**EXAMPLES[0]["body"], member: value})
+    for name in FIELDS:
+        getattr(notification, name)
+    assert notification.as_row()["key"] == notification.key
+
+
+@pytest.mark.parametrize("body", ODD_VALUES, ids=repr)
+def test_fields_of_a_body_that_is_no_object_are_absent(body: Any) -> None:
+    """Whatever JSON stands in the place of the body, the fields say ``None``."""
+    notification = Notification(1, body)
+    assert [getattr(notification, name) for name in FIELDS[:-1]] == [None] * (len(FIELDS) - 1)
+    assert notification.is_undecrypted is False
+
+
+# --- forms ---
+
+
+@pytest.mark.parametrize("line", range(1, len(EXAMPLES) + 1))
+def test_row_of_an_example_is_flat_and_its_body_whole(line: int) -> None:
+    """A row has exactly the table's columns, scalars only, and the body as JSON text from which all comes."""
+    row = example(line).as_row()
+    assert list(row) == COLUMNS
+    assert all(isinstance(value, str | datetime | None) for value in row.values())
+    assert json.loads(row["body"]) == EXAMPLES[line - 1]["body"]
+    assert row["body"].isascii()
+
+
+def test_row_of_a_state_change_has_the_state_as_status() -> None:
+    """Notifications about the instance itself tell their state in the column ``status``."""
+    assert example(40).as_row()["status"] == "notAuthorized"
+
+
+@pytest.mark.parametrize("line", range(1, len(EXAMPLES) + 1))
+def test_dict_of_an_example_comes_back_equal(line: int) -> None:
+    """JSON form and back: the same notification, its body an object that can be read as it is."""
+    value = json.loads(json.dumps(example(line).as_dict()))
+    assert list(value) == ["key", "receipt_id", "received_at", "body"]
+    assert value["body"] == EXAMPLES[line - 1]["body"]
+    back = Notification.from_dict(value)
+    assert back == example(line)
+    assert back.received_at == datetime.fromisoformat(value["received_at"])
+
+
+HOSTILE_BODIES: dict[str, Any] = {
+    "empty": {},
+    "null": None,
+    "list": [1, {"a": 2}],
+    "text": "just text",
+    "number": 5,
+    "json text": '{"a": 1}',
+    "nul": {"a": "x\x00y", "\x00": 1},
+    "lone surrogates": {"a": "\ud800", "\udc00b": 1},
+    "emoji": {"a": "\U0001f600"},
+    "reserved": {"__classname__": "builtins.eval", "__version__": 1, "__data__": "1"},
+    "reserved old": {"a": {"__type": "dict", "__var": {}}},
+    "huge integers": {"a": 10**40, "b": [-(10**25)], "c": 2**63},
+    "floats": {"a": 1e300, "b": 1.0, "c": -0.0, "d": 0.1},
+    "backslash u0000": {"a": "\\u0000"},
+    "nested": nested(40),
+    "nested deeply": nested(450),
+    "empty name": {"": {"": ""}},
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE_BODIES.values(), ids=HOSTILE_BODIES)
+def test_dict_of_a_hostile_body_comes_back_equal(body: Any) -> None:
+    """No body is changed by its JSON form, and its key stays that of the original."""
+    notification = Notification(3, body)
+    back = Notification.from_dict(json.loads(json.dumps(notification.as_dict(thumbnails=False))))
+    assert (back.key, back.receipt_id, repr(back.body)) == (notification.key, 3, repr(body))
+    assert Notification(4, back.body).key == notification.key
+
+
+@pytest.mark.parametrize(
+    "name", ["nul", "lone surrogates", "reserved", "reserved old", "huge integers", "nested deeply"]
+)
+def test_dict_holds_what_json_columns_refuse_only_as_text(name: str) -> None:
+    """What PostgreSQL's JSON or Airflow's serializer refuse goes as ASCII text, never as values."""
+    value = Notification(1, HOSTILE_BODIES[name]).as_dict()
+    assert isinstance(value["body"], str)
+    assert value["body"].isascii()
+    assert json.loads(value["body"]) == HOSTILE_BODIES[name]
+
+
+def test_dict_without_thumbnails_keeps_the_key_of_the_whole() -> None:
+    """Thumbnails may be left out of XCom; the notification is the same all the same."""
+    notification = Notification(1, {"a": [{"jpegThumbnail": "x" * 100, "b": 1}], "jpegThumbnail": ""})
+    value = notification.as_dict(thumbnails=False)
+    assert value["body"] == {"a": [{"b": 1}]}
+    assert Notification.from_dict(value).key == notification.key
+    assert notification.as_dict()["body"] == notification.body
+
+
+def test_dict_of_a_time_elsewhere_keeps_the_moment() -> None:
+    """A moment stays the same moment, whatever zone it was given in."""
+    moment = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=5)))
+    assert Notification.from_dict(Notification(1, {}, moment).as_dict()).received_at == moment
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"body": {}},
+        {"key": "k", "receipt_id": "x", "received_at": "2026-01-01T00:00:00+00:00", "body": {}},
+        {"key": "k", "receipt_id": 1, "received_at": "yesterday", "body": {}},
+        {"key": "k", "receipt_id": 1, "received_at": None, "body": {}},
+        {"key": "k", "receipt_id": 1, "received_at": "2026-01-01T00:00:00+00:00", "body": "{broken"},
+        {"receiptId": 1, "body": {}},
+        "text",
+        None,
+        [],
+    ],
+)
+def test_dict_of_another_form_is_refused_with_a_remedy(value: Any) -> None:
+    """Who passes something else is told what to pass."""
+    with pytest.raises(ValueError, match="GreenApiReceiveNotificationOperator"):
+        Notification.from_dict(value)
+
+
+def test_xcom_form_leaves_thumbnails_out_and_fits_its_limit() -> None:
+    """The limit is hard, counted without thumbnails, and exactly reachable."""
+    notification = Notification(1, {"a": "ä" * 50, "jpegThumbnail": "x" * 10_000})
+    size = len(json.dumps(notification.as_dict(thumbnails=False)))
+    assert notification.as_xcom(size)["body"] == {"a": "ä" * 50}
+    with pytest.raises(GreenApiPayloadError, match="GreenApiDrainNotificationsOperator"):
+        notification.as_xcom(size - 1)
