@@ -17,9 +17,12 @@ MAX_XCOM_BYTES = 256 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNDECRYPTED = ("{{SWE001}}", "{{SWE003}}")
 
+_MAX_NESTING = 100  # levels; Airflow's serializer spends several stack frames on each
 # What XCom back ends refuse inside a JSON value: NUL and lone surrogates (PostgreSQL, msgpack), keys that
 # Airflow's serializer keeps for itself, and integers beyond 64 bits.
 _UNSAFE_IN_XCOM = re.compile(r'\\u0000|[\ud800-\udfff]|"__\w+":|[\[:,]-?\d{19}')
+
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 _TEXT_FIELDS = (
     ("textMessageData", "textMessage"),
@@ -57,6 +60,15 @@ def canonical_json(value: Any) -> str:
 
 def _key_of(body: Any) -> str:
     return hashlib.sha256(canonical_json(body).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _is_nested_deeply(value: Any) -> bool:
+    level, depth = [value], 0
+    while level and depth < _MAX_NESTING:
+        collections = [item for item in level if isinstance(item, dict | list)]
+        level = [inner for item in collections for inner in (item.values() if isinstance(item, dict) else item)]
+        depth += 1
+    return bool(level)
 
 
 def _without_thumbnails(value: Any) -> Any:
@@ -205,9 +217,11 @@ class Notification:
     def as_row(self) -> dict[str, Any]:
         """Return the flat row of a table: one value per column, the whole body as ASCII JSON text.
 
-        ``status`` holds the state for notifications about the instance itself.
+        ``status`` holds the state for notifications about the instance itself. NUL and lone surrogates, which
+        databases refuse in text, become U+FFFD in the columns; in ``body`` they are JSON escapes, so nothing
+        is lost.
         """
-        return {
+        row = {
             "key": self.key,
             "instance_id": self.instance_id,
             "type_webhook": self.type_webhook,
@@ -226,18 +240,23 @@ class Notification:
             "quoted_id": self.quoted_id,
             "body": json.dumps(self.body),
         }
+        return {
+            name: _NO_TEXT.sub("\ufffd", value) if isinstance(value, str) else value
+            for name, value in row.items()
+        }
 
     def as_dict(self, *, thumbnails: bool = True) -> dict[str, Any]:
         """Return the one JSON form: ``{"key", "receipt_id", "received_at", "body"}``.
 
         ``body`` is the gateway's object. Only where it holds what JSON columns and Airflow's serializer
-        refuse (NUL, lone surrogates, ``__reserved__`` names, integers beyond 64 bits, or no object at all)
-        it is that object as JSON text; :meth:`from_dict` reads both.
+        refuse (NUL, lone surrogates, ``__reserved__`` names, integers beyond 64 bits, more than a hundred
+        levels, or no object at all) it is that object as JSON text; :meth:`from_dict` reads both.
 
         :param thumbnails: Whether ``jpegThumbnail`` stays in; the key is that of the whole either way.
         """
-        body = self.body if thumbnails else _without_thumbnails(self.body)
-        plain = isinstance(body, dict) and not _UNSAFE_IN_XCOM.search(canonical_json(body))
+        deep = _is_nested_deeply(self.body)
+        body = self.body if thumbnails or deep else _without_thumbnails(self.body)
+        plain = isinstance(body, dict) and not deep and not _UNSAFE_IN_XCOM.search(canonical_json(body))
         return {
             "key": self.key,
             "receipt_id": self.receipt_id,

@@ -49,7 +49,7 @@ def _parse(body: bytes) -> Any:
     if not body.strip():
         return EMPTY
     try:
-        answer = json.loads(body, parse_constant=str, parse_float=_finite)
+        answer = json.loads(body, parse_constant=str, parse_float=_finite, parse_int=_readable)
     except (ValueError, RecursionError):
         return _NOT_JSON
     return EMPTY if answer in ({}, []) else answer
@@ -58,6 +58,11 @@ def _parse(body: bytes) -> Any:
 def _finite(digits: str) -> float | str:
     number = float(digits)
     return number if math.isfinite(number) else digits
+
+
+def _readable(digits: str) -> int | str:
+    """Python refuses to read or write integers of thousands of digits; such a one must not block the queue."""
+    return int(digits) if len(digits) <= 1000 else digits
 
 
 def _read_good(call: Call, answer: Any) -> Any:

@@ -148,5 +148,5 @@ def refusal_error(
         f"{method} was refused with {status}{words}: {row.advice}.",
         status=status,
         reason=reason,
-        retry_after=float(retry_after) if retry_after and retry_after.isdigit() else None,
+        retry_after=float(retry_after) if retry_after and retry_after.isdecimal() else None,
     )
