@@ -1,0 +1,220 @@
+"""Receiving, deleting, counting and clearing, as the vendor documents them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from airflow_green_notify.emulator import example_notifications
+
+ODD_BODIES = [
+    {},
+    {"typeWebhook": "somethingNew"},
+    {"typeWebhook": 7, "senderData": [], "messageData": "text", "timestamp": "never"},
+    {"text": "a\u0000b"},
+    {"text": "lone \ud83d surrogate"},
+    {"text": "'; DROP TABLE x; -- ../../etc/passwd {{ ti.xcom_pull() }} \u2028 é 漢"},
+    {"text": "x" * 5_000_000},
+    [],
+    "only text",
+    None,
+]
+
+
+def held(client: Any) -> bool:
+    """Whether the last request is still without an answer."""
+    return client.gateway.requests()[-1]["status"] is None
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for something that will come."""
+    while not condition():
+        time.sleep(0.01)
+
+
+def test_receive_with_a_waiting_notification_answers_the_envelope(client: Any, body: Any) -> None:
+    """A waiting notification comes at once, with an integer receipt id beside its body."""
+    client.gateway.push(body())
+    assert client.receive(60) == {"receiptId": 1, "body": body()}
+
+
+def test_receive_shows_the_head_until_it_is_deleted(client: Any, body: Any) -> None:
+    """Without a delete, every receive shows the same notification; after it, the next."""
+    client.gateway.push(body(1), body(2))
+    shown = [client.receive(), client.receive()]
+    assert shown[0] == shown[1]
+    assert client.delete(shown[0]["receiptId"]).json() == {"result": True, "reason": ""}
+    assert client.receive()["body"] == body(2)
+
+
+def test_queue_is_first_in_first_out(client: Any) -> None:
+    """All examples come out in the order in which they were pushed, unharmed."""
+    examples = example_notifications()
+    client.gateway.push(*examples)
+    assert client.drain() == [envelope["body"] for envelope in examples]
+
+
+@pytest.mark.parametrize("odd", ODD_BODIES, ids=lambda odd: str(odd)[:20].encode("ascii", "replace").decode())
+def test_receive_of_an_odd_body_passes_it_unharmed(client: Any, odd: Any) -> None:
+    """Whatever was pushed comes over the wire as it was, and is audited as it was."""
+    client.gateway.push(odd)
+    assert client.receive()["body"] == odd
+    assert client.gateway.audit()[0]["body"] == odd
+    assert client.gateway.queue() == [odd]
+
+
+def test_lone_surrogates_are_escaped_on_the_wire(client: Any) -> None:
+    """The answer is plain ASCII, so that a lone surrogate can be in it at all."""
+    client.gateway.push({"text": "\ud83d"})
+    assert b'"\\ud83d"' in client.get("receiveNotification").content
+
+
+@pytest.mark.parametrize(("idle", "wire"), [("null", b"null"), ("empty", b"")])
+def test_receive_when_nothing_came_answers_in_the_idle_form(emulate: Any, idle: str, wire: bytes) -> None:
+    """Both idle forms of the real gateway are HTTP 200 with exactly these bytes."""
+    response = emulate(idle=idle).get("receiveNotification", receiveTimeout=0.05)
+    assert (response.status_code, response.content) == (200, wire)
+
+
+def test_receive_is_held_until_a_push(client: Any, body: Any) -> None:
+    """A receive on an empty queue waits, and a push ends its waiting."""
+    with ThreadPoolExecutor() as pool:
+        answer: Future[Any] = pool.submit(client.receive, 25)
+        wait_until(lambda: bool(client.gateway.requests()) and held(client))
+        client.gateway.push(body())
+        assert answer.result(timeout=20)["body"] == body()
+
+
+def test_receive_in_parallel_shows_the_head_to_both(client: Any, body: Any) -> None:
+    """In head mode two consumers who wait both see the notification that comes."""
+    with ThreadPoolExecutor() as pool:
+        answers = [pool.submit(client.receive, 25) for _ in range(2)]
+        wait_until(lambda: len(client.gateway.requests()) == 2)
+        client.gateway.push(body())
+        assert [answer.result(timeout=20)["body"] for answer in answers] == [body(), body()]
+    assert client.gateway.audit()[0]["deliveries"] == 2
+
+
+@pytest.mark.parametrize("receive_timeout", ["-5", "0", "0.01", "-inf"])
+def test_receive_timeout_below_the_documented_is_honoured(client: Any, receive_timeout: str) -> None:
+    """Fractions and values below 5 are taken as they are; negative ones are none."""
+    assert client.get("receiveNotification", receiveTimeout=receive_timeout).content == b"null"
+
+
+@pytest.mark.parametrize("receive_timeout", ["61", "1e9", "inf", "nan", "soon", ""])
+def test_receive_timeout_that_is_no_sensible_number_is_tolerated(
+    client: Any, body: Any, receive_timeout: str
+) -> None:
+    """No value makes the gateway refuse, and none makes it answer empty at once."""
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(client.receive, receive_timeout)
+        wait_until(lambda: bool(client.gateway.requests()) and held(client))
+        client.gateway.push(body())
+        assert answer.result(timeout=20)["body"] == body()
+
+
+def test_receive_with_all_notifications_off_answers_at_once(client: Any) -> None:
+    """With every notification setting off, the empty answer doesn't wait for the timeout."""
+    off = {name: "no" for name in client.gateway.settings() if name.endswith("Webhook")}
+    client.gateway.settings(**off)
+    assert client.session.get(client.url("receiveNotification") + "?receiveTimeout=60", timeout=20).ok
+
+
+def test_receive_with_instant_empty_answers_at_once(emulate: Any) -> None:
+    """The switch makes empty answers come at once, whatever the timeout says."""
+    client = emulate(instant_empty=True)
+    assert client.session.get(client.url("receiveNotification") + "?receiveTimeout=60", timeout=20).ok
+
+
+def test_delete_twice_answers_false_with_a_reason(client: Any, body: Any) -> None:
+    """A second delete of the same receipt id deletes nothing and says so."""
+    client.gateway.push(body(1), body(2))
+    receipt_id = client.receive()["receiptId"]
+    client.delete(receipt_id)
+    answer = client.delete(receipt_id)
+    assert answer.status_code == 200
+    assert answer.json()["result"] is False
+    assert answer.json()["reason"]
+    assert client.gateway.queue() == [body(2)]
+
+
+def test_delete_of_a_missing_receipt_can_answer_500(emulate: Any) -> None:
+    """The other documented answer: 500, whose body repeats the path with the token in it."""
+    client = emulate(missing_receipt="500")
+    answer = client.delete(7)
+    assert answer.status_code == 500
+    assert answer.json() == {
+        "message": "Cannot read properties of undefined (reading 'findUnAckedMessage')",
+        "path": f"/waInstance{client.gateway.id_instance}/deleteNotification/{client.gateway.api_token}/7",
+    }
+
+
+@pytest.mark.parametrize("receipt_id", ["abc", "", "1.5", "9" * 5000])
+def test_delete_with_a_receipt_that_is_no_number_answers_500(client: Any, body: Any, receipt_id: str) -> None:
+    """A receipt id that is no integer is an internal error of the gateway and deletes nothing."""
+    client.gateway.push(body())
+    client.receive()
+    answer = client.delete(receipt_id)
+    assert answer.status_code == 500
+    assert answer.json()["message"] == "Parameter receiptId must be a Number!"
+    assert client.gateway.queue() == [body()]
+
+
+def test_delete_before_any_receive_deletes_nothing(client: Any, body: Any) -> None:
+    """A receipt id means nothing unless it was handed out."""
+    client.gateway.push(body())
+    assert client.delete(1).json()["result"] is False
+    assert client.gateway.queue() == [body()]
+
+
+def test_webhooks_count_counts_what_waits(client: Any, body: Any) -> None:
+    """By default the count is exact."""
+    client.gateway.push(body(1), body(2))
+    client.delete(client.receive()["receiptId"])
+    assert client.get("getWebhooksCount").json() == {"count": 1}
+
+
+def test_webhooks_count_with_refresh_repeats_the_old_figure(emulate: Any, body: Any) -> None:
+    """Between two refreshes the count stays what it was, as on the real gateway."""
+    client = emulate(count_refresh=10)
+    assert client.get("getWebhooksCount").json() == {"count": 0}
+    client.gateway.push(body())
+    assert client.get("getWebhooksCount").json() == {"count": 0}
+    client.gateway.advance(10)
+    assert client.get("getWebhooksCount").json() == {"count": 1}
+
+
+def test_webhooks_count_can_be_wrongly_zero(emulate: Any, body: Any) -> None:
+    """The reported fault of the real gateway can be switched on."""
+    client = emulate(count_wrong_zero=True)
+    client.gateway.push(body())
+    assert client.get("getWebhooksCount").json() == {"count": 0}
+
+
+@pytest.mark.parametrize("verb", ["GET", "DELETE"])
+def test_clear_webhooks_queue_removes_all_that_waits(client: Any, body: Any, verb: str) -> None:
+    """Both verbs clear; the audit tells cleared from deleted."""
+    client.gateway.push(body(1), body(2))
+    receipt_id = client.receive()["receiptId"]
+    answer = client.session.request(verb, client.url("clearWebhooksQueue"))
+    assert answer.json() == {"isCleared": True, "reason": ""}
+    assert client.receive() is None
+    assert client.delete(receipt_id).json()["result"] is False
+    assert all(item["cleared_at"] and not item["deleted_at"] for item in client.gateway.audit())
+
+
+def test_clear_webhooks_queue_within_a_minute_is_refused_with_the_time_left(client: Any, body: Any) -> None:
+    """Sooner than a minute after a success it answers 200, clears nothing, and says how long to wait."""
+    client.get("clearWebhooksQueue")
+    client.gateway.push(body())
+    client.gateway.advance(15)
+    refusal = client.get("clearWebhooksQueue")
+    assert refusal.status_code == 200
+    assert refusal.json() == {"isCleared": False, "reason": "Too many requests", "leftTime": 45}
+    assert client.gateway.queue() == [body()]
+    client.gateway.advance(45)
+    assert client.get("clearWebhooksQueue").json()["isCleared"] is True
