@@ -27,27 +27,58 @@ MAX_FILE_SIZE = 100 * 1024 * 1024
 
 @contextmanager
 def opened_call(
-    chat_id: str, file: File, file_name: str | None = None, caption: str | None = None
+    chat_id: str,
+    file: File,
+    file_name: str | None = None,
+    caption: str | None = None,
+    quoted_message_id: str | None = None,
 ) -> Iterator[Call]:
     """Yield the call that sends ``file``, by upload or by URL as fits, and close what was opened for it."""
-    if isinstance(file, str) and file.startswith(("http://", "https://")):
-        name = file_name or unquote(PurePosixPath(urlsplit(file).path).name) or "file"
-        yield calls.send_file_by_url(chat_id, file, name, caption)
+    name = shown_name(file, file_name)
+    if is_url(file):
+        yield calls.send_file_by_url(chat_id, str(file), name, caption, quoted_message_id)
         return
     path = _path(file)
-    name = file_name or path.name
     with path.open("rb") as stream:
-        fields = {"chatId": chat_id, "fileName": name} | ({"caption": caption} if caption else {})
         yield calls.send_file_by_upload(
             Upload(
                 stream=stream,
-                size=_checked_size(path),
+                size=checked_size(file),
                 file_name=name,
                 mime_type=mimetypes.guess_type(name)[0] or "application/octet-stream",
-                fields=fields,
+                fields={"chatId": chat_id, "fileName": name}
+                | calls.optional_file_fields(caption, quoted_message_id),
                 boundary=uuid.uuid4().hex,
             )
         )
+
+
+def is_url(file: File) -> bool:
+    """Tell whether the gateway is to fetch the file itself."""
+    return isinstance(file, str) and file.startswith(("http://", "https://"))
+
+
+def shown_name(file: File, file_name: str | None = None) -> str:
+    """Return the name under which the receiver sees the file."""
+    if file_name:
+        return file_name
+    if is_url(file):
+        return unquote(PurePosixPath(urlsplit(str(file)).path).name) or "file"
+    return _path(file).name
+
+
+def checked_size(file: File) -> int:
+    """Return the size of a file that is not behind a URL, in bytes.
+
+    :raises GreenApiConfigError: It is larger than the gateway takes.
+    """
+    path = _path(file)
+    size = int(path.stat().st_size)
+    if size > MAX_FILE_SIZE:
+        raise GreenApiConfigError(
+            f"{path.name} has {size / 2**20:.1f} MiB; the gateway takes at most {MAX_FILE_SIZE // 2**20} MiB."
+        )
+    return size
 
 
 def _path(file: File) -> Path | ObjectStoragePath:
@@ -57,11 +88,3 @@ def _path(file: File) -> Path | ObjectStoragePath:
         return ObjectStoragePath(file)
     return Path(file) if isinstance(file, str) else file  # type: ignore[return-value]
 
-
-def _checked_size(path: Path | ObjectStoragePath) -> int:
-    size = int(path.stat().st_size)
-    if size > MAX_FILE_SIZE:
-        raise GreenApiConfigError(
-            f"{path.name} has {size / 2**20:.1f} MiB; the gateway takes at most {MAX_FILE_SIZE // 2**20} MiB."
-        )
-    return size

@@ -192,7 +192,12 @@ class GreenApiHook(BaseHook):
         return await self._asend(calls.send_message(chat_id, message, quoted_message_id))
 
     def send_file(
-        self, chat_id: str, file: File, file_name: str | None = None, caption: str | None = None
+        self,
+        chat_id: str,
+        file: File,
+        file_name: str | None = None,
+        caption: str | None = None,
+        quoted_message_id: str | None = None,
     ) -> str:
         """Put a file of up to 100 MB into the send queue.
 
@@ -202,6 +207,7 @@ class GreenApiHook(BaseHook):
         :param file: A local path, an ``ObjectStoragePath``, or an ``http(s)`` URL.
         :param file_name: What the receiver sees; by default the last part of ``file``.
         :param caption: Up to 1024 characters.
+        :param quoted_message_id: The message to answer.
         :return: The message's id (``idMessage``).
 
         .. seealso:: https://green-api.com/en/docs/api/sending/SendFileByUpload/
@@ -209,30 +215,49 @@ class GreenApiHook(BaseHook):
         """
         from airflow_green_notify.hooks.files import opened_call
 
-        with opened_call(chat_id, file, file_name, caption) as call:
+        with opened_call(chat_id, file, file_name, caption, quoted_message_id) as call:
             return self._send(call)
 
     async def asend_file(
-        self, chat_id: str, file: File, file_name: str | None = None, caption: str | None = None
+        self,
+        chat_id: str,
+        file: File,
+        file_name: str | None = None,
+        caption: str | None = None,
+        quoted_message_id: str | None = None,
     ) -> str:
         """Async twin of :meth:`send_file`."""
         from airflow_green_notify.hooks.files import opened_call
 
-        with opened_call(chat_id, file, file_name, caption) as call:
+        with opened_call(chat_id, file, file_name, caption, quoted_message_id) as call:
             return await self._asend(call)
+
+    def show_messages_queue(self) -> list[dict[str, Any]]:
+        """Return what waits in the send queue, at most its first 500 messages.
+
+        .. seealso:: https://green-api.com/en/docs/api/queues/ShowMessagesQueue/
+        """
+        return self._send(calls.show_messages_queue())
+
+    async def ashow_messages_queue(self) -> list[dict[str, Any]]:
+        """Async twin of :meth:`show_messages_queue`."""
+        return await self._asend(calls.show_messages_queue())
 
     # --- files and journals ---
 
-    def download_file(self, chat_id: str, id_message: str) -> str:
+    def download_file(self, chat_id: str, id_message: str, type_instance: str | None = None) -> str:
         """Return a fresh link to a message's file. Anyone who holds it can read the file.
+
+        :param type_instance: The product, where known: ``v3`` (MAX) allows one such call per second, the
+            others five.
 
         .. seealso:: https://green-api.com/en/docs/api/receiving/files/DownloadFile/
         """
-        return self._send(calls.download_file(chat_id, id_message))
+        return self._send(calls.download_file(chat_id, id_message, type_instance))
 
-    async def adownload_file(self, chat_id: str, id_message: str) -> str:
+    async def adownload_file(self, chat_id: str, id_message: str, type_instance: str | None = None) -> str:
         """Async twin of :meth:`download_file`."""
-        return await self._asend(calls.download_file(chat_id, id_message))
+        return await self._asend(calls.download_file(chat_id, id_message, type_instance))
 
     def last_incoming_messages(self, minutes: int = 1440) -> list[dict[str, Any]]:
         """Return the journal of incoming messages. Entries may lag by two minutes.

@@ -28,6 +28,8 @@ QUEUE_RATE = Rate(100)
 ACCOUNT_RATE = Rate(1)
 SENDING_RATE = Rate(50)
 MEDIA_RATE = Rate(5)
+MAX_MEDIA_RATE = Rate(1)
+"""What the product MAX (``v3``) allows of it."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def receive_notification(receive_timeout: float) -> Call:
         "GET",
         QUEUE_RATE,
         results.notification,
-        query={"receiveTimeout": receive_timeout},
+        query={"receiveTimeout": f"{receive_timeout:g}"},  # documented as an integer: 5, not 5.0
         hold=receive_timeout,
         may_be_empty=True,
     )
@@ -134,10 +136,11 @@ def send_message(chat_id: str, message: str, quoted_message_id: str | None) -> C
     )
 
 
-def send_file_by_url(chat_id: str, url: str, file_name: str, caption: str | None) -> Call:
+def send_file_by_url(
+    chat_id: str, url: str, file_name: str, caption: str | None, quoted_message_id: str | None
+) -> Call:
     payload = {"chatId": chat_id, "urlFile": url, "fileName": file_name}
-    if caption:
-        payload["caption"] = caption
+    payload |= optional_file_fields(caption, quoted_message_id)
     return Call(
         "sendFileByUrl",
         "POST",
@@ -147,6 +150,12 @@ def send_file_by_url(chat_id: str, url: str, file_name: str, caption: str | None
         hold=FILE_HOLD,
         repeatable=False,
     )
+
+
+def optional_file_fields(caption: str | None, quoted_message_id: str | None) -> dict[str, str]:
+    """Return what may accompany a file, in the gateway's names, if there is any of it."""
+    fields = {"caption": caption, "quotedMessageId": quoted_message_id}
+    return {name: value for name, value in fields.items() if value}
 
 
 def send_file_by_upload(upload: Upload) -> Call:
@@ -162,9 +171,14 @@ def send_file_by_upload(upload: Upload) -> Call:
     )
 
 
-def download_file(chat_id: str, id_message: str) -> Call:
+def show_messages_queue() -> Call:
+    return Call("showMessagesQueue", "GET", ACCOUNT_RATE, results.objects, hold=15.0, may_be_empty=True)
+
+
+def download_file(chat_id: str, id_message: str, type_instance: str | None) -> Call:
     payload = {"chatId": chat_id, "idMessage": id_message}
-    return Call("downloadFile", "POST", MEDIA_RATE, results.text("downloadUrl"), payload=payload, hold=15.0)
+    rate = MAX_MEDIA_RATE if type_instance == "v3" else MEDIA_RATE
+    return Call("downloadFile", "POST", rate, results.text("downloadUrl"), payload=payload, hold=15.0)
 
 
 def last_incoming_messages(minutes: int) -> Call:
