@@ -74,7 +74,7 @@ class GatewayInstance:
         :param bodies: Bodies, or ``{"receiptId": …, "body": …}`` envelopes, whose receipt id is ignored.
         :return: How many they were.
         """
-        return self._on_loop(self._instance.queue.push, [_unwrapped(body) for body in bodies])
+        return self._on_loop(self._instance.push, [_unwrapped(body) for body in bodies])
 
     def push_traffic(self, seed: int = 0, n: int = 100) -> int:
         """Append that much realistic traffic, see :func:`traffic`."""

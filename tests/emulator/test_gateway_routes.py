@@ -31,9 +31,7 @@ VERBS = {
 
 @pytest.mark.parametrize("prefix", ["", "/v3"])
 @pytest.mark.parametrize("spelling", ["receiveNotification", "ReceiveNotification", "RECEIVENOTIFICATION"])
-def test_method_is_found_in_any_case_and_under_v3(
-    client: Any, body: Any, prefix: str, spelling: str
-) -> None:
+def test_method_is_found_in_any_case_and_under_v3(client: Any, body: Any, prefix: str, spelling: str) -> None:
     """The prefix of MAX and any spelling of the method lead to the same queue."""
     client.gateway.push(body())
     assert client.session.get(client.url(spelling, prefix=prefix)).json()["body"] == body()
