@@ -31,8 +31,10 @@ class Clock:
         if seconds <= 0:
             action()
             return
-        heapq.heappush(self._agenda, (self.now() + seconds, next(self._order), action))
-        self.arm()
+        item = (self.now() + seconds, next(self._order), action)
+        heapq.heappush(self._agenda, item)
+        if self._agenda[0] is item:
+            self.arm()
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward and run what has become due."""

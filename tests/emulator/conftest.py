@@ -51,7 +51,7 @@ class Client:
             assert self.delete(envelope["receiptId"]).json()["result"] is True
         return bodies
 
-    def control(self, name: str, **arguments: Any) -> requests.Response:
+    def control(self, name: str, /, **arguments: Any) -> requests.Response:
         """Use the control plane."""
         return self.session.post(f"{self.gateway.url}/_emulator/{name}", json=arguments, timeout=30)
 

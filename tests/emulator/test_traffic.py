@@ -1,0 +1,55 @@
+"""Example notifications and made-up traffic."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from itertools import islice
+
+from airflow_green_notify.emulator import example_notifications, traffic
+
+
+def test_examples_are_sixty_four_envelopes() -> None:
+    """Each example is an envelope as the gateway answers it, numbered by its line."""
+    examples = example_notifications()
+    assert [example["receiptId"] for example in examples] == list(range(1, 65))
+    assert all(example["body"]["typeWebhook"] for example in examples)
+
+
+def test_examples_are_fresh_on_every_call() -> None:
+    """A test that changes one doesn't change it for the next."""
+    example_notifications()[0]["body"].clear()
+    assert example_notifications()[0]["body"]
+
+
+def test_traffic_is_repeatable_and_each_body_unique() -> None:
+    """The same seed gives the same bodies; no two share an id."""
+    bodies = list(traffic(7, 1000, start=1_700_000_000))
+    assert bodies == list(traffic(7, 1000, start=1_700_000_000))
+    assert bodies != list(traffic(8, 1000, start=1_700_000_000))
+    assert len({body["idMessage"] for body in bodies}) == 1000
+
+
+def test_traffic_is_a_mix_of_kinds() -> None:
+    """Messages, media, statuses and calls all occur."""
+    bodies = list(traffic(1, 1000))
+    kinds = Counter(body["typeWebhook"] for body in bodies)
+    assert kinds.keys() == {"incomingMessageReceived", "outgoingMessageStatus", "incomingCall"}
+    assert {"textMessage", "imageMessage", "documentMessage", "audioMessage"} == {
+        body["messageData"]["typeMessage"] for body in bodies if "messageData" in body
+    }
+
+
+def test_traffic_timestamps_rise_and_end_now() -> None:
+    """Timestamps never fall, span some time, and none lies in the future."""
+    stamps = [body["timestamp"] for body in traffic(1, 500)]
+    assert stamps == sorted(stamps)
+    assert stamps[0] < stamps[-1] <= time.time()
+
+
+def test_traffic_without_a_number_is_endless_and_of_now() -> None:
+    """Endless traffic is stamped when it is taken."""
+    before = int(time.time())
+    bodies = list(islice(traffic(1), 100))
+    assert len(bodies) == 100
+    assert all(before <= body["timestamp"] <= time.time() for body in bodies)
