@@ -1,0 +1,61 @@
+"""What an alert says when nobody wrote a text: what happened, where, which try, and where the log is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+_TASK_WORDS = {"failed": "failed", "success": "succeeded", "up_for_retry": "failed and will be retried"}
+
+
+def alert_text(context: Mapping[str, Any]) -> str:
+    """Return the text for the context of a callback: of a task, of a Dag, or of a missed deadline.
+
+    The text of an exception stays out: it may hold what is not meant for a chat.
+    """
+    if "deadline" in context:
+        lines = _deadline_lines(context)
+    elif "reason" in context or not context.get("ti"):
+        lines = _dag_lines(context)
+    else:
+        lines = _task_lines(context)
+    return "\n".join(lines)
+
+
+def _task_lines(context: Mapping[str, Any]) -> Iterator[str]:
+    ti = context["ti"]
+    index = getattr(ti, "map_index", -1)
+    mapped = f" [{index}]" if index is not None and index >= 0 else ""
+    state = str(getattr(getattr(ti, "state", None), "value", None) or getattr(ti, "state", None) or "running")
+    yield f"Task {_TASK_WORDS.get(state, state)}: {ti.dag_id}.{ti.task_id}{mapped}"
+    yield f"Run: {ti.run_id}"
+    yield f"Try: {ti.try_number} of {(getattr(ti, 'max_tries', 0) or 0) + 1}"
+    if error := context.get("exception"):
+        yield f"Error: {error if isinstance(error, str) else type(error).__name__}"
+    yield f"Log: {ti.log_url}"
+
+
+def _dag_lines(context: Mapping[str, Any]) -> Iterator[str]:
+    dag_id = str(getattr(context.get("dag"), "dag_id", None) or "unknown")
+    run_id = str(context.get("run_id") or getattr(context.get("dag_run"), "run_id", "unknown"))
+    reason = str(context.get("reason") or "unknown")
+    yield f"Dag succeeded: {dag_id}" if reason == "success" else f"Dag failed: {dag_id} ({reason})"
+    yield f"Run: {run_id}"
+    yield f"Log: {_run_url(dag_id, run_id)}"
+
+
+def _deadline_lines(context: Mapping[str, Any]) -> Iterator[str]:
+    dag_run, deadline = context.get("dag_run") or {}, context.get("deadline") or {}
+    dag_id, run_id = str(dag_run.get("dag_id")), str(dag_run.get("dag_run_id") or dag_run.get("run_id"))
+    yield f"Deadline missed: {dag_id}"
+    yield f"Run: {run_id}"
+    yield f"Due: {deadline.get('deadline_time')}"
+    yield f"Log: {_run_url(dag_id, run_id)}"
+
+
+def _run_url(dag_id: str, run_id: str) -> str:
+    from airflow.configuration import conf
+
+    base_url = conf.get("api", "base_url", fallback=None) or "http://localhost:8080"
+    return f"{base_url.rstrip('/')}/dags/{quote(dag_id)}/runs/{quote(run_id)}"
