@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     gateway = GreenApiEmulator(**options)
     try:
         gateway.start()
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         print(error, file=sys.stderr)
         return 1
     if examples:

@@ -55,6 +55,7 @@ class GreenApiEmulator(GatewayInstance):
         **switches: Any,
     ) -> None:
         self.port = port
+        self.gate = threading.RLock()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.instances: dict[str, GatewayInstance] = {}
         self._gateway = Gateway()
@@ -124,18 +125,22 @@ class GreenApiEmulator(GatewayInstance):
         await runner.setup()
         try:
             await web.TCPSite(runner, HOST, self.port, backlog=BACKLOG).start()
-        except OSError as error:
+        except (OSError, OverflowError) as error:
+            await runner.cleanup()
             ready.set_exception(error)
             return
         self.port = runner.addresses[0][1]
         self._gateway.media.base = self.url
-        self.loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        self._gateway.clock.arm()
+        with self.gate:
+            self.loop = asyncio.get_running_loop()
+            self._gateway.clock.arm()
         ready.set_result(None)
         await self._stopping.wait()
         await runner.cleanup()
-        self.loop = None
+        with self.gate:
+            self.loop = None
+        await asyncio.sleep(0)  # what other threads asked for before the gate closed is still answered
 
     def _server_of_loop(self) -> web.Server:
         loop = asyncio.get_running_loop()

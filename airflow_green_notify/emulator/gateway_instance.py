@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import mimetypes
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import asdict
+from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from airflow_green_notify.emulator.faults import Fault
@@ -20,8 +23,12 @@ R = TypeVar("R")
 
 
 class Server(Protocol):
-    """What an instance needs to know of the emulator it lives in."""
+    """What an instance needs to know of the emulator it lives in.
 
+    The gate is held while ``loop`` changes, and while something runs that found no loop.
+    """
+
+    gate: threading.RLock
     loop: asyncio.AbstractEventLoop | None
 
     @property
@@ -99,7 +106,7 @@ class GatewayInstance:
         :return: Per request ``method``, ``verb``, ``at`` (UNIX time of its arrival), ``status`` (``None`` if
             it got no answer, or not yet), ``fault`` (the kind of fault that struck it, or ``None``).
         """
-        return self._on_loop(lambda: [dict(record) for record in self._instance.requests])
+        return [dict(record) for record in self._on_loop(lambda: list(self._instance.requests))]
 
     def clear_requests(self) -> None:
         """Forget the requests so far."""
@@ -113,7 +120,7 @@ class GatewayInstance:
             ``quotedMessageId``, ``at`` (when it was taken in), ``delivered_at`` (when it left the send
             queue), ``cleared_at``, ``status``; what isn't there is ``None``.
         """
-        return self._on_loop(lambda: [message.as_dict() for message in self._instance.outbox.messages])
+        return [message.as_dict() for message in self._on_loop(lambda: list(self._instance.outbox.messages))]
 
     def reply(
         self, pattern: str, text: str, delay: float = 0.0, chat_id: str | None = None, quoted: bool = True
@@ -256,14 +263,23 @@ class GatewayInstance:
 
     def _on_loop(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a function where the state of the gateway lives: in its event loop, if that runs."""
-        loop = self._server.loop
-        if loop is None or loop is _running_loop():
-            return function(*args, **kwargs)
+        call = partial(function, *args, **kwargs)
+        running = _running_loop()
+        if running is not None and running is self._server.loop:
+            return call()
+        with self._server.gate:
+            if self._server.loop is None:
+                return call()
+            answer: Future[R] = Future()
+            self._server.loop.call_soon_threadsafe(_settle, answer, call)
+        return answer.result()
 
-        async def call() -> R:
-            return function(*args, **kwargs)
 
-        return asyncio.run_coroutine_threadsafe(call(), loop).result()
+def _settle(answer: Future[R], call: Callable[[], R]) -> None:
+    try:
+        answer.set_result(call())
+    except Exception as error:
+        answer.set_exception(error)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
