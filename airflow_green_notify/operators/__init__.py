@@ -1,5 +1,9 @@
-"""The operators: receive, delete."""
+"""The operators, by what they are about: the queue, draining it."""
 
+from airflow_green_notify.operators.draining import (
+    GreenApiDrainNotificationsOperator,
+    GreenApiProcessNotificationsOperator,
+)
 from airflow_green_notify.operators.queue import (
     GreenApiDeleteNotificationOperator,
     GreenApiReceiveNotificationOperator,
@@ -7,5 +11,7 @@ from airflow_green_notify.operators.queue import (
 
 __all__ = [
     "GreenApiDeleteNotificationOperator",
+    "GreenApiDrainNotificationsOperator",
+    "GreenApiProcessNotificationsOperator",
     "GreenApiReceiveNotificationOperator",
 ]

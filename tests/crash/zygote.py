@@ -1,0 +1,78 @@
+"""A warmed-up process that forks drains, so that a drain to be killed costs a tenth of a second.
+
+Reads one JSON object per line: ``{"environment", "store", "batch_id", "options", "flaky"}``; answers each with
+the child's pid at once and, after an empty line, with how the child ended.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import signal
+import sys
+from typing import Any
+
+from airflow_green_notify.drain import drain
+from airflow_green_notify.errors import GreenApiError, NotificationStoreError
+from airflow_green_notify.hooks import GreenApiHook, aiohttp_transport  # noqa: F401  (warms up)
+from airflow_green_notify.notification import Notification
+from airflow_green_notify.stores import ObjectStorageStore, SqlStore
+
+
+class FlakyStore:
+    """Fails now and then, before or after what it stands before took the notification."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self._chance = random.Random()
+
+    def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
+        drawn = self._chance.random()
+        if drawn < 0.02:
+            raise NotificationStoreError("It fails before it stores.")
+        new = self._store.put(notification, note)
+        if drawn > 0.98:
+            raise NotificationStoreError("It fails after it stored.")
+        return bool(new)
+
+
+def store_of(description: dict[str, Any]) -> SqlStore | ObjectStorageStore:
+    kinds = {"sql": SqlStore, "object_storage": ObjectStorageStore}
+    return kinds[description["kind"]](**description["arguments"])
+
+
+def drain_as_a_task_would(job: dict[str, Any]) -> int:
+    """Drain until the queue is empty; 75 (try again) after an error that a retry of the task may mend."""
+    os.environ.update(job["environment"])
+    logging.disable(logging.CRITICAL)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with store_of(job["store"]).open(job["batch_id"]) as store:
+            drain(GreenApiHook(max_attempts=2), FlakyStore(store) if job["flaky"] else store, **job["options"])
+    except GreenApiError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 75 if error.retryable else 1
+    return 0
+
+
+def main() -> None:
+    for line in sys.stdin:
+        pid = os.fork()
+        if not pid:
+            code = 1
+            try:
+                code = drain_as_a_task_would(json.loads(line))
+            except SystemExit as stopped:
+                code = int(stopped.code or 0)
+            finally:
+                os._exit(code)
+        print(json.dumps({"pid": pid}), flush=True)
+        sys.stdin.readline()  # until then the child stays unreaped, so that its pid can't be another's
+        _, status = os.waitpid(pid, 0)
+        print(json.dumps({"code": os.waitstatus_to_exitcode(status)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
