@@ -1,0 +1,16 @@
+"""Where notifications become durable."""
+
+from airflow_green_notify.stores.batch import Batch, batch_id_of, open_batch, read_batch
+from airflow_green_notify.stores.notification_store import NotificationStore
+from airflow_green_notify.stores.object_storage import ObjectStorageStore
+from airflow_green_notify.stores.sql import SqlStore
+
+__all__ = [
+    "Batch",
+    "NotificationStore",
+    "ObjectStorageStore",
+    "SqlStore",
+    "batch_id_of",
+    "open_batch",
+    "read_batch",
+]

@@ -1,0 +1,38 @@
+"""The ledger of attempts in a folder or bucket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_green_notify.stores.names import safe_name
+
+if TYPE_CHECKING:
+    from airflow_green_notify.stores.files import Files
+
+_FINISHED = "finished"
+
+
+class Attempts:
+    """One empty file for each attempt, ``attempts/<key>/<number>``, and ``attempts/<key>/finished``."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def begin(self, key: str) -> int:
+        """Count an attempt and return its number; 0 if the key is finished."""
+        folder = _folder(key)
+        names = self._files.names(folder)
+        if _FINISHED in names:
+            return 0
+        number = max((int(name) for name in names if name.isdigit()), default=0) + 1
+        while not self._files.create(f"{folder}/{number}", [b""]):
+            number += 1
+        return number
+
+    def finish(self, key: str) -> None:
+        """Note that no attempt is to begin any more."""
+        self._files.create(f"{_folder(key)}/{_FINISHED}", [b""])
+
+
+def _folder(key: str) -> str:
+    return f"attempts/{safe_name(key)}"

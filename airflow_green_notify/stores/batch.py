@@ -1,0 +1,88 @@
+"""Batches: named after the task that drains, read by the one behind it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_green_notify.notification import Notification
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from pandas import DataFrame
+
+    from airflow_green_notify.stores.notification_store import NotificationStore
+    from airflow_green_notify.stores.object_storage import ObjectStorageBatchReader
+    from airflow_green_notify.stores.sql_batch import SqlBatchReader
+
+
+def batch_id_of(context: Context) -> str:
+    """Return ``dag_id/run_id/task_id/map_index``: the same for each try of a task."""
+    task = context["ti"]
+    parts = (task.dag_id, task.run_id, task.task_id, str(task.map_index))
+    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+
+
+def open_batch(store: NotificationStore, context: Context) -> NotificationStore:
+    """Return a store opened for the batch of the running task."""
+    return store.open(batch_id_of(context))
+
+
+def read_batch(description: Mapping[str, Any] | str) -> Batch:
+    """Return the notifications of a batch, whatever store it lies in.
+
+    :param description: What a store's ``close`` returned, and so the result of
+        ``GreenApiDrainNotificationsOperator``; its JSON text will do. One from before a retry stays good,
+        and reads what the retry added too.
+    :raises ValueError: It is no description of a batch.
+    """
+    return Batch(json.loads(description) if isinstance(description, str) else description)
+
+
+class Batch:
+    """The notifications of a batch in queue order, read from the store each time, without loading all.
+
+    Their receipt ids, used up by the delete, are 0 where the store doesn't keep them.
+
+    :raises NotificationStoreError: On reading, if the store can't be read.
+    """
+
+    def __init__(self, description: Mapping[str, Any]) -> None:
+        try:
+            self._reader = _reader(description)
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                "Not the description of a batch, which GreenApiDrainNotificationsOperator and a store's "
+                f"close() return: {error!r}."
+            ) from None
+
+    def __iter__(self) -> Iterator[Notification]:
+        return (entry.notification for entry in self._reader.entries())
+
+    def __len__(self) -> int:
+        return self._reader.count()
+
+    def with_notes(self) -> Iterator[tuple[Notification, dict[str, Any] | None]]:
+        """Yield each notification with the note kept beside it, such as why it is a dead letter."""
+        return ((entry.notification, entry.note) for entry in self._reader.entries())
+
+    def as_dataframe(self) -> DataFrame:
+        """Return a pandas frame with the columns of :meth:`Notification.as_row`."""
+        from pandas import DataFrame
+
+        return DataFrame.from_records(
+            (notification.as_row() for notification in self), columns=list(Notification(0, {}).as_row())
+        )
+
+
+def _reader(description: Mapping[str, Any]) -> ObjectStorageBatchReader | SqlBatchReader:
+    if description["store"] == "sql":
+        from airflow_green_notify.stores.sql_batch import SqlBatchReader
+
+        return SqlBatchReader(description)
+    if description["store"] == "object_storage":
+        from airflow_green_notify.stores.object_storage import ObjectStorageBatchReader
+
+        return ObjectStorageBatchReader(description)
+    raise KeyError(description["store"])

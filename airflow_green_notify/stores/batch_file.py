@@ -1,0 +1,87 @@
+"""The files of a finished batch: one line of JSON, or one row, for each notification."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow_green_notify.notification import Notification
+
+if TYPE_CHECKING:
+    from airflow_green_notify.stores.files import Files
+
+FORMATS = ("ndjson", "parquet")
+
+
+class Entry(NamedTuple):
+    """A notification, the batch it belongs to, and the note kept beside it."""
+
+    notification: Notification
+    batch_id: str
+    note: dict[str, Any] | None = None
+
+
+def to_json(entry: Entry) -> bytes:
+    """Return the line of an entry, in ASCII: NUL and lone surrogates are escapes in it."""
+    value = entry.notification.as_dict() | {"batch_id": entry.batch_id}
+    if entry.note is not None:
+        value["note"] = entry.note
+    return json.dumps(value).encode() + b"\n"
+
+
+def from_json(line: bytes) -> Entry:
+    """Return the entry that :func:`to_json` wrote."""
+    value = json.loads(line)
+    return Entry(Notification.from_dict(value), value["batch_id"], value.get("note"))
+
+
+def part_names(files: Files, folder: str) -> list[str]:
+    """Return the files of a batch: ``batch.ndjson``, then ``batch-2.ndjson`` if it was finished again."""
+    suffixes = tuple(f".{name}" for name in FORMATS)
+    names = (name for name in files.names(folder) if name.startswith("batch") and name.endswith(suffixes))
+    return [f"{folder}/{name}" if folder else name for name in names]
+
+
+def write_part(files: Files, folder: str, file_format: str, lines: Callable[[], Iterable[bytes]]) -> None:
+    """Write the next file of a batch; files of it that are there are left as they are.
+
+    :param lines: Gives the lines of :func:`to_json`; called again if the name was taken meanwhile.
+    """
+    for number in count(len(part_names(files, folder)) + 1):
+        name = "batch" if number == 1 else f"batch-{number}"
+        if files.create(f"{folder}/{name}.{file_format}", _encoded(lines(), file_format)):
+            return
+
+
+def read_parts(files: Files, names: list[str]) -> Iterator[Entry]:
+    """Yield the entries of all files of a batch in queue order, each once."""
+    if len(names) == 1:
+        yield from _read_part(files, names[0])
+        return
+    seen: set[str] = set()
+    parts = (_read_part(files, name) for name in names)
+    for entry in heapq.merge(*parts, key=lambda entry: entry.notification.received_at):
+        if entry.notification.key not in seen:
+            seen.add(entry.notification.key)
+            yield entry
+
+
+def _encoded(lines: Iterable[bytes], file_format: str) -> Iterable[bytes]:
+    if file_format == "parquet":
+        from airflow_green_notify.stores.parquet import encoded
+
+        return encoded(map(from_json, lines))
+    return lines
+
+
+def _read_part(files: Files, name: str) -> Iterator[Entry]:
+    with files.open(name) as stream:
+        if name.endswith(".parquet"):
+            from airflow_green_notify.stores.parquet import decoded
+
+            yield from decoded(stream)
+        else:
+            yield from map(from_json, stream)

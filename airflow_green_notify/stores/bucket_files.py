@@ -1,0 +1,122 @@
+"""Objects of a bucket: S3, GCS and whatever else fsspec reaches."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
+
+T = TypeVar("T")
+
+_BLOCK = 8 * 2**20
+_AT_ONCE = 32
+_REMOVED_AT_ONCE = 500
+
+
+class BucketFiles:
+    """The objects below a path, by names with ``/`` in them.
+
+    Durable means: the service confirmed the write. An object appears at once with the whole content, and
+    only if its name is free (a conditional write: ``If-None-Match`` on S3, its likes elsewhere).
+
+    :param fs: The file system; its listings are never taken from its cache.
+    :param root: Path in it, bucket first.
+    """
+
+    def __init__(self, fs: AbstractFileSystem, root: str) -> None:
+        self._fs = fs
+        self._root = root.rstrip("/")
+
+    def prepare(self) -> None:
+        """Do nothing: folders of a bucket are but parts of names."""
+
+    def create(self, name: str, chunks: Iterable[bytes]) -> bool:
+        """Write an object unless the name is taken; return whether it was written."""
+        try:
+            if isinstance(chunks, list):
+                self._fs.pipe_file(self._path(name), b"".join(chunks), mode="create")
+            else:
+                self._stream(self._path(name), chunks)
+        except FileExistsError:
+            return False
+        return True
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the objects in a folder; none if there is no such folder."""
+        path = self._path(folder)
+        self._fs.invalidate_cache(path)
+        try:
+            found = self._fs.ls(path, detail=False)
+        except FileNotFoundError:
+            return []
+        finally:
+            self._fs.invalidate_cache(path)
+        return [entry.rstrip("/").rpartition("/")[2] for entry in found]
+
+    def read(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        """Yield each name with its content, some read at once; ``None`` for a missing object."""
+        for some in _batched(names, _AT_ONCE):
+            paths = [self._path(name) for name in some]
+            contents = self._fs.cat(paths, on_error="return")
+            for name, path in zip(some, paths, strict=True):
+                yield name, _content(contents[self._fs._strip_protocol(path)])
+
+    def open(self, name: str) -> BinaryIO:
+        """Open an object for reading."""
+        stream = self._fs.open(self._path(name), "rb", block_size=_BLOCK)
+        return cast(BinaryIO, io.BufferedReader(stream, 2**16))
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove objects; a missing one is no error."""
+        for some in _batched(names, _REMOVED_AT_ONCE):
+            try:
+                self._fs.rm([self._path(name) for name in some])
+            except FileNotFoundError:
+                self._remove_one_by_one(some)
+
+    def _remove_one_by_one(self, names: Iterable[str]) -> None:
+        for name in names:
+            try:
+                self._fs.rm_file(self._path(name))
+            except FileNotFoundError:
+                continue
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def _stream(self, path: str, chunks: Iterable[bytes]) -> None:
+        """Write without committing, so that a failure in between leaves nothing behind."""
+        stream = self._fs.open(path, "xb", block_size=_BLOCK, autocommit=False)
+        try:
+            for chunk in chunks:
+                stream.write(chunk)
+            stream.close()
+            stream.commit()
+        except BaseException:
+            _discard(stream)
+            raise
+
+
+def _discard(stream: Any) -> None:
+    try:
+        stream.discard()
+    finally:
+        stream.closed = True  # or the garbage collector would close it, and so write what there is
+
+
+def _content(result: bytes | Exception) -> bytes | None:
+    if isinstance(result, FileNotFoundError):
+        return None
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while some := list(islice(iterator, size)):
+        yield some

@@ -1,0 +1,118 @@
+"""A database behind an Airflow connection, one statement at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from airflow.sdk import BaseHook
+from sqlalchemy import Connection, Engine, Executable, Row, Table, func, select
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
+
+from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.stores.sql_table import StoreTables
+
+_BUSY_TIMEOUT = 30
+"""Seconds; how long a SQLite file that another process writes to is waited for."""
+
+_RETRY = "What was not stored was not deleted; a retry goes on where this stopped."
+_ADVICE: dict[type[DBAPIError], str] = {
+    OperationalError: f"Is the database up, its disk free, and the connection right? {_RETRY}",
+    ProgrammingError: f"Has the connection's user the rights on the table? {_RETRY}",
+    DataError: f"Was the table made by hand? Name another one, and the store creates it. {_RETRY}",
+}
+
+
+class Database:
+    """One connection, reused until it fails, and made anew for the next statement then.
+
+    Each statement is a transaction of its own (AUTOCOMMIT): one round trip, and durable when it returns. Any
+    thread may use it, one at a time.
+    """
+
+    def __init__(self, conn_id: str) -> None:
+        self._engine = _engine(conn_id)
+        self._connection: Connection | None = None
+
+    def execute(self, statement: Executable, values: Mapping[str, Any] | None = None) -> int:
+        """Execute a statement and return how many rows it changed or inserted."""
+        with self._connected() as connection:
+            return connection.execute(statement, values).rowcount
+
+    def rows(self, statement: Executable) -> list[Row]:
+        """Return all rows of a query."""
+        with self._connected() as connection:
+            return list(connection.execute(statement).all())
+
+    def insert(self, table: Table, row: Mapping[str, Any]) -> bool:
+        """Insert a row unless its ``key`` is there; return whether it was inserted."""
+        try:
+            self.execute(table.insert(), row)
+        except IntegrityError:
+            if not self.rows(select(table.c.key).where(table.c.key == row["key"])):
+                raise
+            return False
+        return True
+
+    def create(self, tables: StoreTables) -> None:
+        """Create the tables of a store."""
+        tables.create(self._engine)
+
+    def count(self, table: Table, batch_id: str) -> int:
+        """Return how many rows a batch has."""
+        ((number,),) = self.rows(select(func.count()).select_from(table).where(table.c.batch_id == batch_id))
+        return number
+
+    def close(self) -> None:
+        """Close the connection and the engine's pool."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        self._engine.dispose()
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        try:
+            yield self._connection
+        except IntegrityError:
+            raise
+        except BaseException:
+            self._give_up_connection()
+            raise
+
+    def _give_up_connection(self) -> None:
+        """Forget a connection that failed, or was interrupted in the middle of a statement."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
+
+
+@contextmanager
+def errors_told(subject: str) -> Iterator[None]:
+    """Turn whatever a database raises into an error that says what to do, without the values it quotes."""
+    try:
+        yield
+    except NotificationStoreError:
+        raise
+    except DBAPIError as error:
+        first_line = str(error.orig).strip().partition("\n")[0]
+        advice = next((text for kind, text in _ADVICE.items() if isinstance(error, kind)), _RETRY)
+        raise NotificationStoreError(f"{subject}: {first_line} {advice}") from error
+    except Exception as error:
+        raise NotificationStoreError(f"{subject}: {type(error).__name__}: {error} {_RETRY}") from error
+
+
+def _engine(conn_id: str) -> Engine:
+    hook = BaseHook.get_hook(conn_id)
+    if not hasattr(hook, "get_sqlalchemy_engine"):
+        raise NotificationStoreError(
+            f"The connection {conn_id!r} is of type {getattr(hook, 'conn_type', '?')!r}, no SQL database."
+        )
+    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "hide_parameters": True}
+    if hook.conn_type == "sqlite":
+        options["connect_args"] = {"timeout": _BUSY_TIMEOUT}
+    return hook.get_sqlalchemy_engine(engine_kwargs=options)

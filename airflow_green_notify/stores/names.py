@@ -1,0 +1,29 @@
+"""From ids to names of files and folders."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.=-]")
+_MAX_LENGTH = 100
+
+
+def digest(text: str) -> str:
+    """Return 32 hex digits that stand for ``text``."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def safe_name(text: str) -> str:
+    """Return a legible name for any text: itself if harmless, else a likeness of it and a hash.
+
+    No two texts share a name, and none is a path: ``scheduled__2026-11-23T06:24:00+00:00`` becomes
+    ``scheduled__2026-11-23T06_24_00_00_00~1f0c…``.
+    """
+    likeness = _UNSAFE.sub("_", text)[:_MAX_LENGTH].lstrip(".")
+    return text if text and likeness == text else f"{likeness}~{digest(text)[:12]}"
+
+
+def folder_of(batch_id: str) -> str:
+    """Return the folder of a batch, one level for each part of its id."""
+    return "/".join(["batches", *map(safe_name, batch_id.split("/"))])

@@ -1,0 +1,73 @@
+"""What every store promises."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from airflow_green_notify.notification import Notification
+
+
+class NotificationStore(Protocol):
+    """Where notifications become durable, before they are deleted from the gateway.
+
+    A store as written in a Dag is a mere description: no connection is looked up before :meth:`open`.
+    ``put`` may be called from another thread than ``open``, by one thread at a time.
+
+    Used as ``with store.open(batch_id) as opened:``, it is closed at the end. An exception leaves the batch
+    unfinished, as a crash would, and the retry of the task goes on with it.
+    """
+
+    def open(self, batch_id: str) -> Self:
+        """Return this store opened for a batch; the same id again continues that batch.
+
+        Tables or folders that are missing are created.
+
+        :raises NotificationStoreError: It can't be used; the text says what to mend.
+        """
+        ...
+
+    def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
+        """Store a notification unless its key is there, and return only when it is durable.
+
+        :param note: Small JSON value kept beside it.
+        :return: ``True`` if it is new, ``False`` if it was there already, in whichever batch.
+        :raises NotificationStoreError: It may or may not be stored: don't delete it from the gateway. The
+            same put may be tried again.
+        """
+        ...
+
+    def close(self) -> dict[str, Any]:
+        """Finish the batch and return its description, small JSON that :func:`read_batch` reads.
+
+        Repeatable: after a failure, and by the retry of a task that died in it.
+        """
+        ...
+
+    def begin_attempt(self, key: str) -> int:
+        """Count an attempt at handling a notification, durably, and return its number, from 1.
+
+        :return: 0 if the notification was finished before.
+        """
+        ...
+
+    def finish(self, key: str) -> None:
+        """Note durably that a notification is handled: no attempt at it begins any more."""
+        ...
+
+    def release(self) -> None:
+        """Let go of connections and leave the batch unfinished, for the retry of the task."""
+        ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.release()

@@ -1,0 +1,137 @@
+"""Files in a folder or bucket as a store."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.stores import batch_file
+from airflow_green_notify.stores.draining_batch import DrainingBatch
+from airflow_green_notify.stores.files import files_at
+from airflow_green_notify.stores.names import folder_of
+from airflow_green_notify.stores.store import Store
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_green_notify.stores.batch_file import Entry
+
+_ADVICE = {
+    errno.ENOSPC: "The disk is full: free space, then clear or retry the task.",
+    errno.EDQUOT: "The quota of the disk is used up.",
+    errno.EROFS: "The file system is read-only.",
+    errno.EACCES: "Give the worker the right to write there.",
+    errno.EPERM: "Give the worker the right to write there; a file system without hard links can't be used.",
+    errno.ENOENT: "Create the bucket or folder, or mend the path.",
+}
+
+
+class ObjectStorageStore(Store):
+    """Stores notifications as files in a local folder, ``s3://``, ``gs://`` or whatever fsspec reaches.
+
+    While a batch is open each notification is one object, ``draining/<key>.json``; closing makes one file of
+    them, ``batches/<dag>/<run>/<task>/<map index>/batch.ndjson``, in queue order, with the whole body of
+    each. A crash leaves objects, and the retry of the task takes them into its batch. A batch that was closed
+    and then continued (its task was cleared) gets a second file ``batch-2.ndjson`` beside the first, so read
+    ``batch*.ndjson``, or use :func:`read_batch`.
+
+    Durable means: on a local disk, file and folder were handed to the disk (fsync); in a bucket, the service
+    confirmed the write. Names are taken by exclusive creation (hard links locally, conditional writes on S3,
+    GCS and Azure), so that two drains at once don't both store a notification. A store of another kind
+    without such writes may then hold one twice; it loses none.
+
+    A key counts as "already there" if it lies in an open batch, or in one closed today or within the two days
+    before. ``keys/`` and ``attempts/`` may be cleared of what is older than that, by a lifecycle rule.
+
+    :param path: Folder or URL; templated.
+    :param conn_id: Airflow connection for the bucket; templated.
+    :param format: ``"ndjson"``, or ``"parquet"``: flat columns, with the body as JSON text (extra
+        ``parquet``).
+    :raises ValueError: The format is neither.
+    """
+
+    template_fields: ClassVar[Sequence[str]] = ("path", "conn_id")
+
+    def __init__(
+        self,
+        path: str | ObjectStoragePath,
+        *,
+        conn_id: str | None = None,
+        format: Literal["ndjson", "parquet"] = "ndjson",
+    ) -> None:
+        if format not in batch_file.FORMATS:
+            raise ValueError(f"format is {format!r}; it must be one of {', '.join(batch_file.FORMATS)}.")
+        self.path = path
+        self.conn_id = conn_id
+        self.format = format
+
+    def __repr__(self) -> str:
+        return f"ObjectStorageStore({str(self.path)!r}, conn_id={self.conn_id!r}, format={self.format!r})"
+
+    def _open_batch(self, batch_id: str) -> DrainingBatch:
+        files = files_at(self._root(), self._conn_id())
+        files.prepare()
+        return DrainingBatch(files, batch_id, self.format)
+
+    def _described(self, batch_id: str) -> dict[str, Any]:
+        path = f"{self._root()}/{folder_of(batch_id)}"
+        return {"store": "object_storage", "path": path, "conn_id": self._conn_id(), "format": self.format}
+
+    def _errors_told(self) -> AbstractContextManager[None]:
+        return errors_told(f"The object storage {self.path}")
+
+    def _root(self) -> str:
+        path = str(self.path).rstrip("/")
+        return path if "://" in path else os.path.abspath(os.path.expanduser(path))
+
+    def _conn_id(self) -> str | None:
+        return self.conn_id or getattr(self.path, "conn_id", None)
+
+
+class ObjectStorageBatchReader:
+    """The files of a finished batch, as :meth:`ObjectStorageStore.close` described them."""
+
+    def __init__(self, description: Mapping[str, Any]) -> None:
+        self._path: str = description["path"]
+        self._conn_id: str | None = description.get("conn_id")
+        self._count: int = description["count"]
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what the batch holds, in queue order."""
+        with errors_told(f"The batch {self._path}"):
+            files = files_at(self._path, self._conn_id)
+            names = batch_file.part_names(files, "")
+            if self._count and not names:
+                raise NotificationStoreError(f"The batch {self._path} has no file any more; was it removed?")
+            yield from batch_file.read_parts(files, names)
+
+    def count(self) -> int:
+        """Return how many notifications the batch holds."""
+        return sum(1 for _ in self.entries())
+
+
+@contextmanager
+def errors_told(subject: str) -> Iterator[None]:
+    """Turn whatever a file system raises into an error that says what to do."""
+    try:
+        yield
+    except NotificationStoreError:
+        raise
+    except Exception as error:
+        advice = _ADVICE.get(
+            getattr(error, "errno", None) or _errno_of(error), "A retry goes on where this stopped."
+        )
+        raise NotificationStoreError(
+            f"{subject}: {type(error).__name__}: {error}. {advice} What was not stored was not deleted."
+        ) from error
+
+
+def _errno_of(error: Exception) -> int:
+    """Return the number of errors that s3fs and others raise without one."""
+    if isinstance(error, FileNotFoundError):
+        return errno.ENOENT
+    return errno.EACCES if isinstance(error, PermissionError) else 0

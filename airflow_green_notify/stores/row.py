@@ -1,0 +1,72 @@
+"""A notification as the row of a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_green_notify.notification import Notification
+from airflow_green_notify.stores.batch_file import Entry
+
+ROW_COLUMNS = (
+    "key",
+    "batch_id",
+    "instance_id",
+    "type_webhook",
+    "type_message",
+    "notified_at",
+    "received_at",
+    "chat_id",
+    "sender",
+    "sender_name",
+    "id_message",
+    "text",
+    "status",
+    "download_url",
+    "file_name",
+    "mime_type",
+    "quoted_id",
+    "note",
+    "body",
+)
+TIME_COLUMNS = ("notified_at", "received_at")
+
+
+def to_row(entry: Entry) -> dict[str, Any]:
+    """Return the value of each column.
+
+    ``body`` is the whole body as ASCII JSON text, so NUL and lone surrogates are escapes in it and nothing is
+    lost. In the other columns they become U+FFFD, since most databases refuse them.
+    """
+    row = entry.notification.as_row()
+    texts = {name: _storable(value) for name, value in row.items() if isinstance(value, str)}
+    return (
+        row
+        | texts
+        | {
+            "batch_id": entry.batch_id,
+            "notified_at": _storable_time(row["notified_at"]),
+            "note": None if entry.note is None else json.dumps(entry.note),
+        }
+    )
+
+
+def from_row(row: Mapping[str, Any]) -> Entry:
+    """Return the entry that :func:`to_row` described; its receipt id, used up by the delete, is 0."""
+    notification = Notification(
+        receipt_id=0, body=json.loads(row["body"]), received_at=row["received_at"], key=row["key"]
+    )
+    return Entry(notification, row["batch_id"], json.loads(row["note"]) if row["note"] else None)
+
+
+def _storable(text: str) -> str:
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+
+
+def _storable_time(time: datetime | None) -> datetime | None:
+    """Return ``None`` for what is no year in some database, or in a time zone beside UTC."""
+    return time.astimezone(UTC) if time and 1000 <= time.year <= 9998 else None

@@ -1,0 +1,56 @@
+"""A table of a SQL database as a store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_green_notify.stores.store import Store
+
+if TYPE_CHECKING:
+    from airflow_green_notify.stores.sql_batch import SqlBatch
+
+
+class SqlStore(Store):
+    """Stores notifications as rows of a table, in any SQL database that Airflow has a provider for.
+
+    Each row is inserted in a transaction of its own before the notification is deleted from the gateway. A
+    crash leaves rows; the retry of the task goes on with the same batch, and what comes again is recognised
+    by its key, however old. Two drains at once don't store anything twice.
+
+    Durable means: the database confirmed the commit. If the connection is lost at that moment, the put fails,
+    the notification stays in the queue, and the next put of it finds out.
+
+    The table is created if it is missing, with the columns of
+    :meth:`~airflow_green_notify.notification.Notification.as_row`, ``batch_id`` and ``note``. ``body`` holds
+    the whole notification as ASCII JSON text, in which NUL and lone surrogates are the escapes ``\\u0000``
+    and ``\\ud800``, so nothing is lost; in the other columns they become U+FFFD. Times are in UTC. Where the
+    database doesn't enforce primary keys (Redshift, Snowflake, BigQuery), notifications can double.
+
+    :param conn_id: Airflow connection of the database; templated.
+    :param table: Name of the table, ``schema.table`` if it is not in the default schema; templated. The
+        ledger of attempts is kept beside it, in ``<table>_attempts``.
+    """
+
+    template_fields: ClassVar[Sequence[str]] = ("conn_id", "table")
+
+    def __init__(self, conn_id: str, table: str = "green_api_notifications") -> None:
+        self.conn_id = conn_id
+        self.table = table
+
+    def __repr__(self) -> str:
+        return f"SqlStore({self.conn_id!r}, table={self.table!r})"
+
+    def _open_batch(self, batch_id: str) -> SqlBatch:
+        from airflow_green_notify.stores.sql_batch import SqlBatch
+
+        return SqlBatch(self.conn_id, self.table, batch_id)
+
+    def _described(self, batch_id: str) -> dict[str, Any]:
+        return {"store": "sql", "conn_id": self.conn_id, "table": self.table}
+
+    def _errors_told(self) -> AbstractContextManager[None]:
+        from airflow_green_notify.stores.database import errors_told
+
+        return errors_told(f"The table {self.table} of connection {self.conn_id!r}")

@@ -1,0 +1,112 @@
+"""A batch in a table: written one row at a time, read in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import false, select, true
+
+from airflow_green_notify.stores.batch_file import Entry
+from airflow_green_notify.stores.database import Database, errors_told
+from airflow_green_notify.stores.row import from_row, to_row
+from airflow_green_notify.stores.sql_table import StoreTables, column_id
+
+if TYPE_CHECKING:
+    from airflow_green_notify.notification import Notification
+
+_PAGE = 100
+
+
+class SqlBatch:
+    """An open batch of a :class:`SqlStore`."""
+
+    def __init__(self, conn_id: str, table: str, batch_id: str) -> None:
+        self._batch_id = column_id(batch_id)
+        self._database = Database(conn_id)
+        tables = StoreTables(table)
+        self._database.create(tables)
+        self._rows = tables.notifications
+        self._attempts = tables.attempts
+
+    def put(self, notification: Notification, note: dict[str, Any] | None) -> bool:
+        """Insert the row of a notification unless its key is there."""
+        return self._database.insert(self._rows, to_row(Entry(notification, self._batch_id, note)))
+
+    def finish(self) -> int:
+        """Return how many notifications the batch has; its rows are final already."""
+        return self._database.count(self._rows, self._batch_id)
+
+    def begin_attempt(self, key: str) -> int:
+        """Count an attempt; 0 if the key is finished."""
+        table = self._attempts
+        counted = table.update().where(table.c.key == key, table.c.finished == false())
+        if not self._database.execute(counted.values(attempts=table.c.attempts + 1)):
+            if self._database.insert(table, {"key": key, "attempts": 1, "finished": False}):
+                return 1
+            if self._is_finished(key):
+                return 0
+            return self.begin_attempt(key)  # another consumer was faster with the first attempt
+        return self._attempts_at(key)
+
+    def finish_attempts(self, key: str) -> None:
+        """Let no attempt begin any more."""
+        if self._database.insert(self._attempts, {"key": key, "attempts": 0, "finished": True}):
+            return
+        self._database.execute(
+            self._attempts.update().where(self._attempts.c.key == key).values(finished=True)
+        )
+
+    def release(self) -> None:
+        """Let go of the connection."""
+        self._database.close()
+
+    def _attempts_at(self, key: str) -> int:
+        table = self._attempts
+        return int(self._database.rows(select(table.c.attempts).where(table.c.key == key))[0][0])
+
+    def _is_finished(self, key: str) -> bool:
+        table = self._attempts
+        return bool(
+            self._database.rows(select(table.c.key).where(table.c.key == key, table.c.finished == true()))
+        )
+
+
+class SqlBatchReader:
+    """The rows of a batch, as :meth:`SqlStore.close` described them."""
+
+    def __init__(self, description: Mapping[str, Any]) -> None:
+        self._conn_id: str = description["conn_id"]
+        self._table: str = description["table"]
+        self._batch_id = column_id(description["batch_id"])
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what the batch holds, in queue order.
+
+        In pages: a query that stays open would keep others, the reader's own task included, from writing to
+        a SQLite file.
+        """
+        table = StoreTables(self._table).notifications
+        with self._database() as database:
+            ordered = select(table.c.key).where(table.c.batch_id == self._batch_id)
+            keys = [row.key for row in database.rows(ordered.order_by(table.c.received_at, table.c.key))]
+            for start in range(0, len(keys), _PAGE):
+                page = keys[start : start + _PAGE]
+                rows = {row.key: row for row in database.rows(select(table).where(table.c.key.in_(page)))}
+                yield from (from_row(rows[key]._asdict()) for key in page if key in rows)
+
+    def count(self) -> int:
+        """Return how many notifications the batch holds."""
+        table = StoreTables(self._table).notifications
+        with self._database() as database:
+            return database.count(table, self._batch_id)
+
+    @contextmanager
+    def _database(self) -> Iterator[Database]:
+        with errors_told(f"The table {self._table} of connection {self._conn_id!r}"):
+            database = Database(self._conn_id)
+            try:
+                yield database
+            finally:
+                database.close()

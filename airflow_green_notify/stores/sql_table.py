@@ -1,0 +1,117 @@
+"""The tables of a SQL store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    inspect,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.types import TypeDecorator
+
+from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.stores.names import digest
+from airflow_green_notify.stores.row import ROW_COLUMNS, TIME_COLUMNS
+
+_ID_LENGTH = 255
+_MYSQL = ("mysql", "mariadb")
+_ON_MYSQL: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+"""Emoji need the one; ids that differ in case only need the other."""
+
+
+class UtcDateTime(TypeDecorator):
+    """An aware time, kept in UTC also where the database has no time zones."""
+
+    impl = DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), *_MYSQL)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class StoreTables:
+    """The table of notifications and, beside it, the ledger of attempts.
+
+    :param table: Name, with the schema in front if it is not the default one: ``schema.table``.
+    """
+
+    def __init__(self, table: str) -> None:
+        schema, _, name = table.rpartition(".")
+        metadata = MetaData(schema=schema or None)
+        self.name = table
+        self.notifications = Table(name, metadata, *map(_column, ROW_COLUMNS), **_ON_MYSQL)
+        self.attempts = Table(
+            f"{name}_attempts",
+            metadata,
+            Column("key", String(32), primary_key=True),
+            Column("attempts", Integer, nullable=False),
+            Column("finished", Boolean, nullable=False),
+            **_ON_MYSQL,
+        )
+
+    def create(self, engine: Engine) -> None:
+        """Create what is missing, and refuse a table that isn't this store's."""
+        for table in (self.notifications, self.attempts):
+            if not _exists(engine, table):
+                _create(engine, table)
+        self._check(engine)
+
+    def _check(self, engine: Engine) -> None:
+        table = self.notifications
+        inspector = inspect(engine)
+        found = {column["name"] for column in inspector.get_columns(table.name, schema=table.schema)}
+        missing = [column for column in ROW_COLUMNS if column not in found]
+        unique = inspector.get_pk_constraint(table.name, schema=table.schema)["constrained_columns"] == [
+            "key"
+        ]
+        if missing or not unique:
+            raise NotificationStoreError(
+                f"The table {self.name} is there, but it is not a store of notifications: "
+                + (f"it lacks {', '.join(missing)}. " if missing else "its primary key is not key. ")
+                + "Name another table, or drop this one."
+            )
+
+
+def column_id(batch_id: str) -> str:
+    """Return a batch id as it stands in the table: long ones are cut, and end in a hash."""
+    return batch_id if len(batch_id) <= _ID_LENGTH else f"{batch_id[: _ID_LENGTH - 33]}~{digest(batch_id)}"
+
+
+def _column(name: str) -> Column:
+    if name == "key":
+        return Column(name, String(32), primary_key=True)
+    if name == "batch_id":
+        return Column(name, String(_ID_LENGTH), nullable=False, index=True)
+    if name in TIME_COLUMNS:
+        return Column(name, UtcDateTime())
+    return Column(name, Text().with_variant(mysql.LONGTEXT(), *_MYSQL), nullable=name != "body")
+
+
+def _exists(engine: Engine, table: Table) -> bool:
+    return inspect(engine).has_table(table.name, schema=table.schema)
+
+
+def _create(engine: Engine, table: Table) -> None:
+    try:
+        table.create(engine)
+    except SQLAlchemyError:
+        if not _exists(engine, table):  # else another drain was faster
+            raise
