@@ -14,7 +14,7 @@ from airflow_green_notify.drain import DrainReport, StopCondition, drain
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.handling import NotificationHandler
 from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.stores import batch_id_of
+from airflow_green_notify.stores import open_batch
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -130,15 +130,13 @@ class GreenApiDrainNotificationsOperator(_DrainingOperator):
         self.unmatched = unmatched
 
     def execute(self, context: Context) -> dict[str, Any]:
-        batch_id = batch_id_of(context)
-        with fail_fast():
-            with ExitStack() as stores:
-                store = stores.enter_context(self.store.open(batch_id))
-                unmatched = stores.enter_context(self.unmatched.open(batch_id)) if self.unmatched else None
-                report = self._drain(store, accept=self.accept, unmatched=unmatched)
-            batch = self.store.close()
-            if self.unmatched:
-                batch["unmatched"] = self.unmatched.close()
+        with fail_fast(), ExitStack() as stores:
+            store = stores.enter_context(open_batch(self.store, context))
+            unmatched = self.unmatched and stores.enter_context(open_batch(self.unmatched, context))
+            report = self._drain(store, accept=self.accept, unmatched=unmatched)
+            batch = store.close()
+            if unmatched:
+                batch["unmatched"] = unmatched.close()
         self._skip_if(batch["count"] == 0)
         return {**batch, "report": report.as_dict()}
 
@@ -188,9 +186,7 @@ class GreenApiProcessNotificationsOperator(_DrainingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         with fail_fast(), ExitStack() as stores:
-            dead_letter = self.dead_letter
-            if dead_letter:
-                stores.enter_context(dead_letter.open(batch_id_of(context)))
+            dead_letter = self.dead_letter and stores.enter_context(open_batch(self.dead_letter, context))
             handling = NotificationHandler(self.handler, int(self.max_attempts), dead_letter)
             report = self._drain(handling)
             batch = dead_letter.close() if dead_letter else None

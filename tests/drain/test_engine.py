@@ -37,7 +37,7 @@ MODES = [
 def run(store: NotificationStore, **options: Any) -> tuple[DrainReport, dict[str, Any]]:
     with store.open("dag/run/task/-1") as opened:
         report = drain(GreenApiHook(), opened, **({"receive_timeout": 0.2} | options))
-    return report, store.close()
+        return report, opened.close()
 
 
 def statuses(gateway: GreenApiEmulator, method: str) -> Counter[Any]:
@@ -271,7 +271,7 @@ def test_drain_accept_sends_the_rest_to_the_other_store(
         report, batch = run(
             store, accept=NotificationFilter(type_webhook="incomingMessageReceived"), unmatched=unmatched
         )
-    others = rest.close()
+        others = unmatched.close()
     assert {n.type_webhook for n in read_batch(batch)} == {"incomingMessageReceived"}
     assert batch["count"] + others["count"] == 64
     assert report.unmatched == others["count"]
@@ -318,9 +318,9 @@ async def test_two_drains_at_once_lose_nothing_store_nothing_twice_and_name_each
                 reports = await asyncio.gather(
                     *(adrain(h, s, receive_timeout=0.4) for h, s in zip(hooks, (one, two), strict=True))
                 )
+                batches = [read_batch(opened.close()) for opened in (one, two)]
             for hook in hooks:
                 await hook.aclose()
-            batches = [read_batch(shelf.close()) for shelf in shelves]
             assert balance(gateway, *batches) == Balance()
             assert all(report.neighbour for report in reports), reports
 
