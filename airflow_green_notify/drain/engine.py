@@ -222,11 +222,13 @@ class _Drain:
 
     async def _delete_beside_receive(self, notification: Notification) -> Notification | None:
         """Send the delete and, without waiting, the receive of what is behind it."""
-        results = await asyncio.gather(self._delete(notification), self._receive(), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        head = results[1]
+        deleted, head = await asyncio.gather(
+            self._delete(notification), self._receive(), return_exceptions=True
+        )
+        if isinstance(deleted, BaseException):
+            raise deleted
+        if isinstance(head, BaseException):
+            raise head
         if head is not None and head.key == notification.key:
             self._count_overtaken()
             return await self._receive()  # the receipt id that overtook the delete may be stale by now

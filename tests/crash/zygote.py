@@ -7,7 +7,6 @@ the child's pid at once and, after an empty line, with how the child ended.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import random
 import signal
@@ -46,18 +45,20 @@ def store_of(description: dict[str, Any]) -> SqlStore | ObjectStorageStore:
 def drain_as_a_task_would(job: dict[str, Any]) -> int:
     """Drain until the queue is empty; 75 (try again) after an error that a retry of the task may mend."""
     os.environ.update(job["environment"])
-    logging.disable(logging.CRITICAL)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with store_of(job["store"]).open(job["batch_id"]) as store:
             drain(GreenApiHook(max_attempts=2), FlakyStore(store) if job["flaky"] else store, **job["options"])
     except GreenApiError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 75 if error.retryable else 1
     return 0
 
 
 def main() -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    with open(os.devnull, "w") as nowhere:  # Airflow logs to both
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
     for line in sys.stdin:
         pid = os.fork()
         if not pid:
@@ -68,10 +69,10 @@ def main() -> None:
                 code = int(stopped.code or 0)
             finally:
                 os._exit(code)
-        print(json.dumps({"pid": pid}), flush=True)
+        print(json.dumps({"pid": pid}), file=answers, flush=True)
         sys.stdin.readline()  # until then the child stays unreaped, so that its pid can't be another's
         _, status = os.waitpid(pid, 0)
-        print(json.dumps({"code": os.waitstatus_to_exitcode(status)}), flush=True)
+        print(json.dumps({"code": os.waitstatus_to_exitcode(status)}), file=answers, flush=True)
 
 
 if __name__ == "__main__":
