@@ -1,0 +1,49 @@
+"""Assets that stand for the queue of one instance: ``green-api://<host>/<idInstance>``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+    from airflow.sdk import AssetWatcher
+
+SCHEME = "green-api"
+DEFAULT_HOST = "api.green-api.com"
+
+
+def create_asset(
+    *,
+    instance_id: str | int,
+    host: str = DEFAULT_HOST,
+    name: str | None = None,
+    watchers: Sequence[AssetWatcher] = (),
+    extra: dict[str, Any] | None = None,
+) -> Asset:
+    """Return the asset of an instance's queue.
+
+    :param instance_id: The instance (``idInstance``): digits.
+    :param host: Host of the API URL, without scheme and path.
+    :param name: The asset's name; by default its URI.
+    :param watchers: What rings for it, such as
+        :class:`~airflow_green_notify.triggers.doorbell.GreenApiDoorbellTrigger` in an ``AssetWatcher``.
+    :param extra: Further JSON values kept with the asset.
+    :raises ValueError: The instance is not made of digits.
+    """
+    uri = f"{SCHEME}://{host}/{instance_id}"
+    return Asset(name=name or uri, uri=uri, watchers=list(watchers), extra=extra or {})
+
+
+def sanitize_uri(uri: SplitResult) -> SplitResult:
+    """Check and normalize the URI of such an asset; credentials have no place in it.
+
+    :raises ValueError: It is not of the form ``green-api://<host>/<idInstance>``.
+    """
+    if not uri.hostname or "@" in uri.netloc or not re.fullmatch(r"/[0-9]+", uri.path) or uri.query:
+        raise ValueError(f"URI format {SCHEME}:// must be {SCHEME}://<host>/<idInstance>, and nothing else")
+    return uri._replace(netloc=uri.netloc.lower())

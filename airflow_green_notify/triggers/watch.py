@@ -1,0 +1,159 @@
+"""The patient look at the head of a queue that all triggers share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from typing import TYPE_CHECKING
+
+from airflow_green_notify.errors import GreenApiConfigError, GreenApiError
+from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.hooks.diagnosis import settings_fault
+
+if TYPE_CHECKING:
+    from airflow_green_notify.notification import Notification
+
+log = logging.getLogger(__name__)
+
+RECEIVE_TIMEOUT = 20.0
+"""Seconds an idle look is held open: seldom enough to be cheap, short enough for proxies on the way."""
+
+HEAD_PAUSE = 2.0
+"""Seconds between two looks while something waits: it is shown again at once until it is deleted."""
+
+FAST_EMPTY_FLOOR = 1.0
+"""Seconds a look takes at least where empty answers come at once."""
+
+MAX_BACK_OFF = 60.0
+"""Seconds between two looks at most while the gateway is away, and at least while it refuses for good."""
+
+HEARTBEAT = 3600.0
+"""Seconds between two lines in the log that say that the watch goes on."""
+
+
+class QueueWatch:
+    """Looks at the head of one instance's queue, again and again, and never deletes.
+
+    An outage is waited out with exponential back-off, and is told once in the log when it begins and once
+    when it ends. The connection is looked up once, and again after a refusal that only its change can mend.
+
+    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param receive_timeout: Seconds the gateway may hold a look open, 5 to 60.
+    :param patient: Whether to go on looking when the gateway refuses for good (a wrong token, say); an
+        impatient watch raises.
+    """
+
+    def __init__(self, green_api_conn_id: str, *, receive_timeout: float, patient: bool = True) -> None:
+        self.hook = GreenApiHook(green_api_conn_id, max_attempts=1)
+        self.receive_timeout = receive_timeout
+        self.patient = patient
+        self._explained = False
+        self._looks = 0
+        self._failures = 0
+        self._failing_since = 0.0
+        self._fault = ""
+        self._told_at = time.monotonic()
+
+    async def look(self) -> Notification | None:
+        """Return the head as soon as the gateway shows one, ``None`` if none came; wait outages out.
+
+        :raises GreenApiError: It was refused for good, and the watch is not patient.
+        """
+        while True:
+            self._tell_that_it_goes_on()
+            self._looks += 1
+            try:
+                head = await self._ask()
+            except Exception as error:  # a watcher that raises is started again every 2 s, for ever
+                if not self.patient and not getattr(error, "retryable", False):
+                    raise
+                await self._wait_out(error)
+            else:
+                self._tell_recovery()
+                return head
+
+    async def pause(self) -> None:
+        """Wait a little before the next look at a head that is still there."""
+        await asyncio.sleep(HEAD_PAUSE)
+
+    async def close(self) -> None:
+        """Leave the shared session."""
+        await self.hook.aclose()
+
+    async def _ask(self) -> Notification | None:
+        asked_at = time.monotonic()
+        head = await self.hook.areceive_notification(self.receive_timeout)
+        took = time.monotonic() - asked_at
+        if head is None and took < self.receive_timeout * 0.9:
+            await self._explain_fast_empty()
+            await asyncio.sleep(FAST_EMPTY_FLOOR - took)
+        elif head is None:
+            self._explained = False
+        return head
+
+    async def _explain_fast_empty(self) -> None:
+        """Look at the settings once: with every notification type off, empty answers come at once."""
+        if self._explained:
+            return
+        fault = settings_fault(await self.hook.aget_settings())
+        if fault:
+            raise GreenApiConfigError(f"The queue answers empty at once: {fault}.")
+        self._explained = True
+
+    # --- outages ---
+
+    async def _wait_out(self, error: Exception) -> None:
+        self._tell_failure(error)
+        self._failures += 1
+        if getattr(error, "retryable", False):
+            await asyncio.sleep(self._back_off(error))
+            return
+        await asyncio.sleep(MAX_BACK_OFF)
+        await self.hook.aclose()
+        self.hook = GreenApiHook(self.hook.green_api_conn_id, max_attempts=1)
+
+    def _back_off(self, error: Exception) -> float:
+        """1, 2, 4, … up to 60 s, less up to a quarter so that many watches don't come back as one."""
+        seconds = min(2.0 ** min(self._failures - 1, 10), MAX_BACK_OFF) * random.uniform(0.75, 1.0)
+        return max(seconds, min(getattr(error, "retry_after", None) or 0.0, MAX_BACK_OFF))
+
+    def _tell_failure(self, error: Exception) -> None:
+        fault = f"{type(error).__name__} {getattr(error, 'status', '')}"
+        if fault == self._fault:
+            return
+        if not self._failures:
+            self._failing_since = time.monotonic()
+        self._fault = fault
+        unexpected = not isinstance(error, GreenApiError)
+        log.warning(
+            "Can't look at the queue of %r: %s It is tried again until it works, at most %d s apart.",
+            self.hook.green_api_conn_id,
+            error,
+            MAX_BACK_OFF,
+            exc_info=error if unexpected else None,
+        )
+
+    def _tell_recovery(self) -> None:
+        if not self._failures:
+            return
+        log.info(
+            "The queue of %r can be read again, after %d failed looks in %.0f s.",
+            self.hook.green_api_conn_id,
+            self._failures,
+            time.monotonic() - self._failing_since,
+        )
+        self._failures = 0
+        self._fault = ""
+
+    def _tell_that_it_goes_on(self) -> None:
+        if time.monotonic() - self._told_at < HEARTBEAT:
+            return
+        self._told_at = time.monotonic()
+        log.info(
+            "Watching the queue of %r: %d looks so far, %s.",
+            self.hook.green_api_conn_id,
+            self._looks,
+            f"the last {self._failures} failed ({self._fault.strip()})" if self._failures else "all is well",
+        )

@@ -1,0 +1,59 @@
+"""The asset of an instance's queue, and its URI."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.sdk import Asset, AssetWatcher
+
+from airflow_green_notify.assets import create_asset
+from airflow_green_notify.triggers import GreenApiDoorbellTrigger
+
+
+@pytest.mark.parametrize(
+    ("given", "normal"),
+    [
+        ("green-api://api.green-api.com/1101000001", "green-api://api.green-api.com/1101000001"),
+        ("green-api://7103.API.greenapi.com/7103000001/", "green-api://7103.api.greenapi.com/7103000001"),
+        ("green-api://127.0.0.1:18090/1101000001", "green-api://127.0.0.1:18090/1101000001"),
+    ],
+)
+def test_uri_is_brought_to_one_form(given: str, normal: str) -> None:
+    """Two spellings of one queue are one asset."""
+    assert Asset(given).uri == normal
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "green-api://api.green-api.com",
+        "green-api://api.green-api.com/waInstance1101000001",
+        "green-api://api.green-api.com/1101000001/receiveNotification",
+        "green-api://api.green-api.com/1101000001?token=x",
+        "green-api://token@api.green-api.com/1101000001",
+        "green-api:///1101000001",
+    ],
+)
+def test_uri_that_names_no_queue_or_more_than_one_is_refused(uri: str) -> None:
+    """A URI is host and instance, and no place for credentials."""
+    with pytest.raises(ValueError, match=r"must be green-api://<host>/<idInstance>"):
+        Asset(uri)
+
+
+def test_create_asset_builds_uri_and_keeps_its_watchers() -> None:
+    """The factory saves spelling the URI."""
+    watcher = AssetWatcher(name="doorbell", trigger=GreenApiDoorbellTrigger())
+    asset = create_asset(
+        instance_id=1101000001, host="7103.api.greenapi.com", name="inbox", watchers=[watcher]
+    )
+    assert (asset.name, asset.uri) == ("inbox", "green-api://7103.api.greenapi.com/1101000001")
+    assert asset.watchers == [watcher]
+
+
+def test_scheme_is_registered_with_handler_and_factory() -> None:
+    """Airflow knows the scheme from the provider's metadata."""
+    try:
+        from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime as ProvidersManager
+    except ImportError:  # Airflow 3.1
+        from airflow.providers_manager import ProvidersManager
+
+    assert ProvidersManager().asset_factories["green-api"] is create_asset
