@@ -42,7 +42,7 @@ def _receive_timeout(call: Call) -> float:
         seconds = float(call.parameter("receiveTimeout", ""))
     except ValueError:
         return DEFAULT_RECEIVE_TIMEOUT
-    return DEFAULT_RECEIVE_TIMEOUT if math.isnan(seconds) else min(max(seconds, 0.0), MAX_RECEIVE_TIMEOUT)
+    return min(max(0.0, seconds), MAX_RECEIVE_TIMEOUT)  # in this order, what is not a number is 0
 
 
 async def delete_notification(call: Call) -> web.Response:

@@ -83,7 +83,7 @@ def test_agenda_goes_on_after_a_restart(client: Any) -> None:
     client.post("sendMessage", chatId="1@c.us", message="Deploy?")
     client.gateway.stop()
     client.gateway.start()
-    assert client.receive(25) is not None
+    assert client.receive(60) is not None
 
 
 def test_stop_cuts_those_who_wait(client: Any) -> None:

@@ -178,7 +178,7 @@ def test_connection_cut_during_a_long_poll_leaves_the_notification(client: Any) 
     """A receive that is cut after its effect has delivered, and deleted nothing."""
     client.gateway.fault("cut_after")
     with ThreadPoolExecutor() as pool:
-        answer = pool.submit(client.receive, 25)
+        answer = pool.submit(client.receive, 60)
         client.gateway.push({"n": 1})
         with pytest.raises(requests.ConnectionError):
             answer.result(timeout=20)

@@ -30,7 +30,7 @@ class Program:
     def get(self, method: str) -> requests.Response:
         """Call a method by GET."""
         path = f"waInstance{self.connection['login']}/{method}/{self.connection['password']}"
-        return requests.get(f"{self.connection['host']}/{path}", params={"receiveTimeout": 25}, timeout=30)
+        return requests.get(f"{self.connection['host']}/{path}", params={"receiveTimeout": 60}, timeout=30)
 
 
 @pytest.fixture

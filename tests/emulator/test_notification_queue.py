@@ -73,7 +73,7 @@ def test_split_mode_wakes_a_receive_when_a_notification_comes_back(emulate: Any,
     client = emulate(redelivery="split", redelivery_after=0.1)
     client.gateway.push(body())
     first = client.receive()
-    assert client.receive(25)["body"] == first["body"]
+    assert client.receive(60)["body"] == first["body"]
 
 
 def test_notification_expires_after_a_day(client: Any, body: Any) -> None:

@@ -163,7 +163,7 @@ def test_reply_with_delay_comes_in_real_time_too(client: Any) -> None:
     """Nobody has to move the clock for a reply to come."""
     client.gateway.reply("Deploy", "yes", delay=0.05)
     send(client)
-    assert client.receive(25)["body"]["messageData"]["extendedTextMessageData"]["text"] == "yes"
+    assert client.receive(60)["body"]["messageData"]["extendedTextMessageData"]["text"] == "yes"
 
 
 def test_reply_needs_incoming_notifications(client: Any) -> None:

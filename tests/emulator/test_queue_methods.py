@@ -83,7 +83,7 @@ def test_receive_when_nothing_came_answers_in_the_idle_form(emulate: Any, idle: 
 def test_receive_is_held_until_a_push(client: Any, body: Any) -> None:
     """A receive on an empty queue waits, and a push ends its waiting."""
     with ThreadPoolExecutor() as pool:
-        answer: Future[Any] = pool.submit(client.receive, 25)
+        answer: Future[Any] = pool.submit(client.receive, 60)
         wait_until(lambda: bool(client.gateway.requests()) and held(client))
         client.gateway.push(body())
         assert answer.result(timeout=20)["body"] == body()
@@ -92,20 +92,20 @@ def test_receive_is_held_until_a_push(client: Any, body: Any) -> None:
 def test_receive_in_parallel_shows_the_head_to_both(client: Any, body: Any) -> None:
     """In head mode two consumers who wait both see the notification that comes."""
     with ThreadPoolExecutor() as pool:
-        answers = [pool.submit(client.receive, 25) for _ in range(2)]
+        answers = [pool.submit(client.receive, 60) for _ in range(2)]
         wait_until(lambda: len(client.gateway.requests()) == 2)
         client.gateway.push(body())
         assert [answer.result(timeout=20)["body"] for answer in answers] == [body(), body()]
     assert client.gateway.audit()[0]["deliveries"] == 2
 
 
-@pytest.mark.parametrize("receive_timeout", ["-5", "0", "0.01", "-inf"])
+@pytest.mark.parametrize("receive_timeout", ["-5", "0", "0.01", "-inf", "nan"])
 def test_receive_timeout_below_the_documented_is_honoured(client: Any, receive_timeout: str) -> None:
     """Fractions and values below 5 are taken as they are; negative ones are none."""
     assert client.get("receiveNotification", receiveTimeout=receive_timeout).content == b"null"
 
 
-@pytest.mark.parametrize("receive_timeout", ["61", "1e9", "inf", "nan", "soon", ""])
+@pytest.mark.parametrize("receive_timeout", ["61", "1e9", "inf", "soon", ""])
 def test_receive_timeout_that_is_no_sensible_number_is_tolerated(
     client: Any, body: Any, receive_timeout: str
 ) -> None:
