@@ -32,6 +32,18 @@ def provider_info() -> dict[str, Any]:
         ],
         "hooks": [{"integration-name": _NAME, "python-modules": ["airflow_green_notify.hooks.green_api"]}],
         "operators": [{"integration-name": _NAME, "python-modules": ["airflow_green_notify.operators"]}],
+        "sensors": [{"integration-name": _NAME, "python-modules": ["airflow_green_notify.sensors"]}],
+        "triggers": [{"integration-name": _NAME, "python-modules": ["airflow_green_notify.triggers"]}],
+        "queues": ["airflow_green_notify.messaging.GreenApiMessageQueueProvider"],
+        "asset-uris": [
+            {
+                "schemes": ["green-api"],
+                "handler": "airflow_green_notify.assets.sanitize_uri",
+                "factory": "airflow_green_notify.assets.create_asset",
+            }
+        ],
+        "notifications": ["airflow_green_notify.notifiers.GreenApiNotifier"],
+        "cli": ["airflow_green_notify.cli.get_cli_commands"],
         "connection-types": [
             {
                 "connection-type": CONNECTION_TYPE,

@@ -44,11 +44,16 @@ def settings_fault(settings: Mapping[str, Any]) -> str | None:
     return None
 
 
+def state_fault(state: str) -> str | None:
+    """Tell what to mend if the instance can't be used in this state, or ``None`` if it can."""
+    if state == "authorized":
+        return None
+    mend = _MEND_STATE.get(state, "see the instance's page in the console")
+    return f"the instance is in the state {state!r}: {mend}"
+
+
 def diagnose(state: str, settings: Mapping[str, Any]) -> tuple[bool, str]:
     """Return whether the queue can be read, and in words what to mend if not."""
-    if state != "authorized":
-        mend = _MEND_STATE.get(state, "see the instance's page in the console")
-        return False, f"The instance is in the state {state!r}: {mend}."
-    if fault := settings_fault(settings):
+    if fault := state_fault(state) or settings_fault(settings):
         return False, fault[0].upper() + fault[1:] + "."
     return True, "The instance is authorized and its queue can be read."

@@ -1,17 +1,22 @@
-"""The operators, by what they are about: the queue, draining it."""
+"""The operators, by what they are about: the queue, draining it, sending, the instance."""
 
 from airflow_green_notify.operators.draining import (
     GreenApiDrainNotificationsOperator,
     GreenApiProcessNotificationsOperator,
 )
+from airflow_green_notify.operators.instance import GreenApiConfigureInstanceOperator
 from airflow_green_notify.operators.queue import (
     GreenApiDeleteNotificationOperator,
     GreenApiReceiveNotificationOperator,
 )
+from airflow_green_notify.operators.sending import GreenApiSendFileOperator, GreenApiSendMessageOperator
 
 __all__ = [
+    "GreenApiConfigureInstanceOperator",
     "GreenApiDeleteNotificationOperator",
     "GreenApiDrainNotificationsOperator",
     "GreenApiProcessNotificationsOperator",
     "GreenApiReceiveNotificationOperator",
+    "GreenApiSendFileOperator",
+    "GreenApiSendMessageOperator",
 ]

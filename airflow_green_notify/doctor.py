@@ -1,0 +1,194 @@
+"""Examines an instance: what keeps its queue from being read, and where to mend it.
+
+``python -m airflow_green_notify.doctor [CONN_ID] [--json]``; on Airflow 3.2 and later also
+``airflow green-api doctor``. It peeks and counts: nothing is deleted or changed. Exit code 0 means healthy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+from airflow_green_notify.cli import DOCTOR_ARGUMENTS, DOCTOR_HELP
+from airflow_green_notify.drain.report import RETENTION_WARNING
+from airflow_green_notify.errors import (
+    GreenApiConfigError,
+    GreenApiError,
+    GreenApiPayloadError,
+    GreenApiTransportError,
+    GreenApiUnauthorizedError,
+    GreenApiUnavailableError,
+)
+from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES, settings_fault, state_fault
+from airflow_green_notify.protocol.calls import ACCOUNT_RATE, QUEUE_RATE, SENDING_RATE
+
+Answer = TypeVar("Answer")
+
+COUNT_FAULTS = "it is counted every 10 s, and wrong zeros are known: only the oldest notification is proof"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at, what was found, and what to do about it.
+
+    :param ok: ``None`` if it could not be told.
+    """
+
+    check: str
+    ok: bool | None
+    found: str
+    mend: str = ""
+
+
+@dataclass
+class Examination:
+    """All that was found about the instance of one connection."""
+
+    connection: str
+    instance: str = ""
+    host: str = ""
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether notifications reach the queue and can be read in time."""
+        return all(finding.ok is not False for finding in self.findings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {"healthy": self.healthy, **asdict(self)}
+
+    def as_text(self) -> str:
+        """Return it as lines for a terminal."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"Connection {self.connection}, instance {self.instance or '?'} at {self.host or '?'}"
+        for finding in self.findings:
+            mark = {True: "ok   ", False: "WRONG", None: "?    "}[finding.ok]
+            yield f"  {mark} {finding.check + ':':<10} {finding.found}"
+            if finding.mend:
+                yield f"        {'':<10} To do: {finding.mend}"
+        yield "Healthy." if self.healthy else "Not healthy."
+
+
+def examine(green_api_conn_id: str = GreenApiHook.default_conn_name) -> Examination:
+    """Look at connection, state, settings, queue and rates of one instance, and stop where it makes no sense.
+
+    :param green_api_conn_id: The connection, of type ``green_api``.
+    """
+    examination = Examination(green_api_conn_id)
+    with GreenApiHook(green_api_conn_id, max_attempts=1) as hook:
+        examination.findings.extend(_findings(hook, examination))
+    return examination
+
+
+def _findings(hook: GreenApiHook, examination: Examination) -> Iterator[Finding]:
+    try:
+        config = hook.config
+    except (AirflowNotFoundException, GreenApiConfigError) as error:
+        yield Finding("connection", False, str(error), "mend it under Admin, Connections")
+        return
+    examination.instance, examination.host = config.id_instance, config.base_url
+    yield Finding("connection", True, "complete")
+    for check, look, judge in (
+        ("state", hook.get_state_instance, _judge_state),
+        ("settings", hook.get_settings, _judge_settings),
+        ("count", hook.get_webhooks_count, _judge_count),
+        ("oldest", hook.receive_notification, _judge_oldest),
+    ):
+        finding, goes_on = _look(check, look, judge)  # type: ignore[arg-type]
+        yield finding
+        if not goes_on:
+            return
+    yield Finding(
+        "rates",
+        True,
+        f"at most {config.requests_per_second} receives and as many deletes per second by the connection's "
+        f"requests_per_second; the gateway allows {QUEUE_RATE.limit}, {SENDING_RATE.limit} sends and "
+        f"{ACCOUNT_RATE.limit} look at state or settings",
+    )
+
+
+def _look(
+    check: str, look: Callable[[], Answer], judge: Callable[[str, Answer], Finding]
+) -> tuple[Finding, bool]:
+    """Return the finding, and whether looking further makes sense."""
+    try:
+        return judge(check, look()), True
+    except GreenApiError as error:
+        return _refused(check, error), not _holds_for_every_call(error)
+
+
+def _holds_for_every_call(error: GreenApiError) -> bool:
+    status = getattr(error, "status", 0)
+    wrong_host = isinstance(error, GreenApiPayloadError) or status == 404 or 300 <= status < 400
+    return wrong_host or isinstance(error, GreenApiTransportError | GreenApiUnauthorizedError)
+
+
+def _refused(check: str, error: GreenApiError) -> Finding:
+    """The errors' texts say what to do already."""
+    busy = isinstance(error, GreenApiUnavailableError) and error.status == 429
+    mend = "find what else uses this instance: a bot, n8n, another Airflow" if busy else ""
+    return Finding(check, False, str(error), mend)
+
+
+def _judge_state(check: str, state: str) -> Finding:
+    fault = state_fault(state)
+    return Finding(check, fault is None, fault or state)
+
+
+def _judge_settings(check: str, settings: dict[str, Any]) -> Finding:
+    if fault := settings_fault(settings):
+        return Finding(check, False, fault)
+    switched_on = [name for name in NOTIFICATION_SWITCHES if settings.get(name) == "yes"]
+    return Finding(check, True, f"webhookUrl is empty; switched on: {', '.join(switched_on)}")
+
+
+def _judge_count(check: str, count: int) -> Finding:
+    return Finding(check, True, f"about {count} waiting; {COUNT_FAULTS}")
+
+
+def _judge_oldest(check: str, head: Any) -> Finding:
+    if head is None:
+        return Finding(check, True, "nothing waits")
+    if head.timestamp is None:
+        return Finding(check, None, f"a notification without a timestamp waits ({head.type_webhook})")
+    age = (datetime.now(UTC) - head.timestamp).total_seconds()
+    found = f"{head.type_webhook} has waited for {age / 3600:.1f} h"
+    if age <= RETENTION_WARNING:
+        return Finding(check, True, found)
+    return Finding(
+        check,
+        False,
+        f"{found}, and the gateway keeps notifications for 24 h",
+        "run the Dag that drains (GreenApiDrainNotificationsOperator) and see why it did not; what is lost, "
+        "GreenApiBackfillMessagesOperator may repair",
+    )
+
+
+def command(arguments: argparse.Namespace) -> None:
+    """Examine, print, and exit with 0 for healthy or 1 for not."""
+    examination = examine(arguments.conn_id)
+    print(json.dumps(examination.as_dict(), indent=2) if arguments.json else examination.as_text())
+    sys.exit(0 if examination.healthy else 1)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser("python -m airflow_green_notify.doctor", description=DOCTOR_HELP)
+    for flags, options in DOCTOR_ARGUMENTS:
+        parser.add_argument(*flags, **options)
+    command(parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""The doctor: finds what keeps a queue from being read, and names the place to mend it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_green_notify import doctor
+from airflow_green_notify.emulator import GreenApiEmulator
+from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES
+
+VARIABLE = "AIRFLOW_CONN_GREEN_API_DEFAULT"
+
+
+def examine(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Run the command and return its exit code and what it printed."""
+    with pytest.raises(SystemExit) as ended:
+        doctor.main(arguments)
+    return int(ended.value.code or 0), capsys.readouterr().out
+
+
+def findings(text: str) -> dict[str, Any]:
+    """Read the JSON, which Airflow 3.1 prints log lines in front of."""
+    return json.loads(text[text.index("{\n") :])
+
+
+def connection(gateway: GreenApiEmulator, **changes: Any) -> str:
+    return json.dumps(json.loads(gateway.connection) | changes)
+
+
+def test_doctor_of_a_healthy_instance_says_so_and_deletes_nothing(
+    green_api_connection: GreenApiEmulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 0, every check ok, and the queue as it was."""
+    green_api_connection.push({"typeWebhook": "incomingCall", "timestamp": int(time.time()) - 3600})
+    code, text = examine(capsys)
+    assert code == 0
+    assert "WRONG" not in text
+    assert "about 1 waiting" in text
+    assert "incomingCall has waited for 1.0 h" in text
+    assert "incomingWebhook" in text
+    assert text.endswith("Healthy.\n")
+    assert len(green_api_connection.queue()) == 1
+
+
+def old_queue(gateway: GreenApiEmulator) -> None:
+    gateway.push({"typeWebhook": "incomingCall", "timestamp": int(time.time()) - 21 * 3600})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "check", "words"),
+    [
+        (
+            lambda gateway: gateway.settings(webhookUrl="https://example.org"),
+            "settings",
+            ["webhookUrl", "console"],
+        ),
+        (
+            lambda gateway: gateway.settings(**dict.fromkeys(NOTIFICATION_SWITCHES, "no")),
+            "settings",
+            ["every notification type is switched off", "GreenApiConfigureInstanceOperator"],
+        ),
+        (lambda gateway: gateway.state("notAuthorized"), "state", ["authorize it in the console"]),
+        (lambda gateway: gateway.state("expired"), "state", ["payment in the console"]),
+        (old_queue, "oldest", ["21.0 h", "24 h", "GreenApiDrainNotificationsOperator"]),
+        (
+            lambda gateway: gateway.fault("429", method="getStateInstance", times=None),
+            "state",
+            ["too many requests", "what else uses this instance"],
+        ),
+    ],
+    ids=["webhookUrl", "all off", "not authorized", "expired", "older than 20 h", "rate"],
+)
+def test_doctor_finds_what_is_wrong_with_the_instance(
+    green_api_connection: GreenApiEmulator,
+    capsys: pytest.CaptureFixture[str],
+    spoil: Callable[[GreenApiEmulator], None],
+    check: str,
+    words: list[str],
+) -> None:
+    """Exit code 1; the finding names the fault and where to mend it."""
+    spoil(green_api_connection)
+    code, text = examine(capsys, "green_api_default", "--json")
+    finding = next(item for item in findings(text)["findings"] if item["check"] == check)
+    assert (code, finding["ok"]) == (1, False)
+    told = f"{finding['found']} {finding['mend']}"
+    assert [word for word in words if word not in told] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"password": "0" * 50}, ["token is wrong", "connection's password"]),
+        ({"login": "1101999999"}, ["instance id or the host is wrong", "console"]),
+        ({"login": "mine"}, ["idInstance, digits only"]),
+        ({"host": "http://127.0.0.1:9"}, ["got no answer", "connection's host"]),
+        ({"host": "{url}/elsewhere"}, ["no such method at this address", "connection's host"]),
+        ({"host": "http://no-such-host.invalid"}, ["got no answer", "DNS"]),
+    ],
+    ids=["wrong token", "wrong instance", "odd instance", "unreachable", "wrong path", "wrong host"],
+)
+def test_doctor_finds_what_is_wrong_with_the_connection(
+    green_api_connection: GreenApiEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, str],
+    words: list[str],
+) -> None:
+    """Exit code 1, the connection's field to mend is named, and looking further is left out."""
+    changes = {name: value.format(url=green_api_connection.url) for name, value in changes.items()}
+    monkeypatch.setenv(VARIABLE, connection(green_api_connection, **changes))
+    code, text = examine(capsys)
+    assert code == 1
+    assert text.count("WRONG") == 1
+    assert [word for word in words if word not in text] == []
+    assert green_api_connection.api_token not in text
+
+
+def test_doctor_without_the_connection_says_where_to_make_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """A connection that doesn't exist is a finding, not a traceback."""
+    code, text = examine(capsys, "no_such_connection")
+    assert code == 1
+    assert "no_such_connection" in text
+    assert "Admin, Connections" in text
+
+
+def run_command(gateway: GreenApiEmulator, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {VARIABLE: gateway.connection}
+    return subprocess.run([*command], env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_doctor_as_a_program_prints_json(green_api_emulator: GreenApiEmulator) -> None:
+    """``python -m`` works on every version, without a migrated database."""
+    ended = run_command(green_api_emulator, sys.executable, "-m", "airflow_green_notify.doctor", "--json")
+    assert findings(ended.stdout)["healthy"] is True
+    assert ended.returncode == 0
+
+
+@pytest.mark.airflow
+@pytest.mark.usefixtures("airflow_db")
+def test_doctor_as_an_airflow_command_exits_with_its_verdict(green_api_emulator: GreenApiEmulator) -> None:
+    """``airflow green-api doctor`` is registered from Airflow 3.2 on."""
+    import airflow
+
+    if airflow.__version__ < "3.2":
+        pytest.skip("Airflow below 3.2 takes no commands from providers")
+    green_api_emulator.state("blocked")
+    program = os.path.join(os.path.dirname(sys.executable), "airflow")
+    ended = run_command(green_api_emulator, program, "green-api", "doctor", "--json")
+    assert findings(ended.stdout)["healthy"] is False
+    assert ended.returncode == 1
