@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
-from weakref import WeakKeyDictionary
 
 import aiohttp
 from yarl import URL
@@ -26,7 +25,8 @@ CONNECT_TIMEOUT = 10.0
 class _SharedSession:
     """The one client session of an event loop, closed when its last user leaves."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
         self.users = 0
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
@@ -35,7 +35,15 @@ class _SharedSession:
         )
 
 
-_sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _SharedSession] = WeakKeyDictionary()
+_sessions: dict[asyncio.AbstractEventLoop, _SharedSession] = {}
+
+
+def _session_of(loop: asyncio.AbstractEventLoop) -> _SharedSession:
+    if loop not in _sessions:
+        for ended in [each for each in _sessions if each.is_closed()]:
+            del _sessions[ended]
+        _sessions[loop] = _SharedSession(loop)
+    return _sessions[loop]
 
 
 class _NoAnswer(Exception):
@@ -65,9 +73,9 @@ class AiohttpTransport:
         self._shared: _SharedSession | None = None
 
     def _session(self) -> aiohttp.ClientSession:
-        if self._shared is None:
-            loop = asyncio.get_running_loop()
-            self._shared = _sessions.get(loop) or _sessions.setdefault(loop, _SharedSession())
+        loop = asyncio.get_running_loop()
+        if self._shared is None or self._shared.loop is not loop:
+            self._shared = _session_of(loop)
             self._shared.users += 1
         return self._shared.session
 
@@ -77,9 +85,9 @@ class AiohttpTransport:
         :raises GreenApiError: As :mod:`airflow_green_notify.errors` tells.
         """
         limit = limit_of(self._config, call)
+        while wait := limit.take():  # noqa: ASYNC110 (it says for how long)
+            await asyncio.sleep(wait)
         try:
-            if wait := limit.take():
-                await asyncio.sleep(wait)
             answer = await self._exchange(call)
         finally:
             limit.give_back()
@@ -112,11 +120,11 @@ class AiohttpTransport:
     async def close(self) -> None:
         """Leave the shared session; the last to leave closes it."""
         shared, self._shared = self._shared, None
-        if shared is None:
+        if shared is None or shared.loop is not asyncio.get_running_loop():
             return
         shared.users -= 1
         if not shared.users:
-            _sessions.pop(asyncio.get_running_loop(), None)
+            del _sessions[shared.loop]
             await shared.session.close()
 
 

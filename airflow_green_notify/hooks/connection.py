@@ -106,7 +106,7 @@ class InstanceConfig:
             media_url=_checked_url(str(extra.get("media_url") or _media_url(base_url)), wrong + "media_url"),
             id_instance=login,
             api_token=token,
-            verify=_verify(extra.get("verify")),
+            verify=_verify(extra.get("verify"), wrong),
             proxy=extra.get("proxy") or None,
             requests_per_second=_requests_per_second(extra.get("requests_per_second"), wrong),
         )
@@ -142,7 +142,7 @@ def _checked_url(url: str, what: str) -> str:
         valid = valid and (parts.port is None or parts.port > 0)
     except ValueError:
         valid = False
-    if not valid or parts.query or parts.fragment or parts.username or "waInstance" in parts.path:
+    if not valid or parts.query or parts.fragment or "@" in parts.netloc or "waInstance" in parts.path:
         raise GreenApiConfigError(
             f"{what} must be the bare address, such as {DEFAULT_HOST}; see the console."
         )
@@ -154,11 +154,23 @@ def _media_url(base_url: str) -> str:
     return re.sub(r"^(https?://(?:\d+\.)?)api\.(green-?api\.com)", r"\1media.\2", base_url)
 
 
-def _verify(value: Any) -> bool | str:
+def _verify(value: Any, wrong: str) -> bool | str:
     if isinstance(value, str):
-        named = {"true": True, "false": False, "": True}
-        return named.get(value.strip().lower(), value)
+        named = {"true": True, "false": False, "": True}.get(value.strip().lower())
+        return _checked_certificates(value, wrong) if named is None else named
     return value if isinstance(value, bool) else True
+
+
+def _checked_certificates(path: str, wrong: str) -> str:
+    import ssl
+
+    try:
+        ssl.create_default_context(cafile=path)
+    except (OSError, ValueError):
+        raise GreenApiConfigError(
+            wrong + "verify must be true, false, or a file with the certificates to trust."
+        ) from None
+    return path
 
 
 def _requests_per_second(value: Any, wrong: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from airflow_green_notify.errors import GreenApiTransportError
@@ -26,7 +27,12 @@ def _words(error: BaseException) -> Iterator[str]:
     yield type(error).__name__
     for cause in _causes(error):
         if isinstance(cause, OSError) and cause.errno and cause.strerror and "://" not in str(cause.strerror):
-            yield str(cause.strerror)
+            yield _words_of_system(cause.errno, str(cause.strerror))
+
+
+def _words_of_system(number: int, words: str) -> str:
+    """asyncio puts an address in the place of the reason."""
+    return os.strerror(number) if "Connect call failed" in words else words
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -388,8 +388,8 @@ class GreenApiHook(BaseHook):
         from airflow_green_notify.hooks.diagnosis import diagnose
 
         try:
-            with self:
-                return diagnose(self.get_state_instance(), self.get_settings())
+            with GreenApiHook(self.green_api_conn_id, max_attempts=2) as hook:  # somebody waits for the answer
+                return diagnose(hook.get_state_instance(), hook.get_settings())
         except GreenApiError as error:
             return False, str(error)
 

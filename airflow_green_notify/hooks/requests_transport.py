@@ -29,7 +29,7 @@ class _TokenFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        for token in self.tokens:
+        for token in tuple(self.tokens):  # another thread may add one meanwhile
             message = redact(message, token)
         record.msg, record.args = message, ()
         return True
@@ -45,10 +45,8 @@ class RequestsTransport:
     def __init__(self, config: InstanceConfig) -> None:
         _token_filter.tokens.add(config.api_token)
         self._config = config
+        self._proxies = {"http": config.proxy, "https": config.proxy} if config.proxy else None
         self.session = requests.Session()
-        self.session.verify = config.verify
-        if config.proxy:
-            self.session.proxies = {"http": config.proxy, "https": config.proxy}
 
     def send(self, call: Call) -> Any:
         """Send ``call`` once and return its result.
@@ -56,8 +54,9 @@ class RequestsTransport:
         :raises GreenApiError: As :mod:`airflow_green_notify.errors` tells.
         """
         limit = limit_of(self._config, call)
+        while wait := limit.take():
+            time.sleep(wait)
         try:
-            time.sleep(limit.take())
             answer = self._exchange(call)
         finally:
             limit.give_back()
@@ -76,6 +75,9 @@ class RequestsTransport:
                 headers=call.headers,
                 timeout=(CONNECT_TIMEOUT, call.timeout),
                 allow_redirects=False,
+                # Given here and not to the session, whose own values lose against the environment's.
+                proxies=self._proxies,
+                verify=self._config.verify,
             )
             return response.status_code, response.content, response.headers.get("Retry-After")
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
