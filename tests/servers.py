@@ -38,7 +38,8 @@ def postgres_connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     )
     command = [program, "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", folder]
     login = {"host": "127.0.0.1", "port": port, "user": "store", "dbname": "postgres"}
-    with _running([*user, *map(str, command)], folder, lambda: psycopg2.connect(**login).close()):
+    quickly = signal.SIGINT  # on SIGTERM it waits for its clients
+    with _running([*user, *map(str, command)], folder, lambda: psycopg2.connect(**login).close(), quickly):
         yield json.dumps(
             {
                 "conn_type": "postgres",
@@ -143,7 +144,9 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(command: list[str], folder: Path, connect: Callable[[], None]) -> Iterator[None]:
+def _running(
+    command: list[str], folder: Path, connect: Callable[[], None], stop: int = signal.SIGTERM
+) -> Iterator[None]:
     log = folder / "log"
     with log.open("wb") as output:
         server = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)
@@ -155,7 +158,7 @@ def _running(command: list[str], folder: Path, connect: Callable[[], None]) -> I
             time.sleep(0.05)
         yield
     finally:
-        server.send_signal(signal.SIGINT)  # PostgreSQL waits for its clients on SIGTERM
+        server.send_signal(stop)
         try:
             server.wait(20)
         except subprocess.TimeoutExpired:

@@ -40,9 +40,12 @@ def from_json(line: bytes) -> Entry:
 
 def part_names(files: Files, folder: str) -> list[str]:
     """Return the files of a batch: ``batch.ndjson``, then ``batch-2.ndjson`` if it was finished again."""
-    suffixes = tuple(f".{name}" for name in FORMATS)
-    names = (name for name in files.names(folder) if name.startswith("batch") and name.endswith(suffixes))
-    return [f"{folder}/{name}" if folder else name for name in names]
+    return [f"{folder}/{name}" if folder else name for name in files.names(folder) if is_part(name)]
+
+
+def is_part(name: str) -> bool:
+    """Tell whether a file belongs to a finished batch."""
+    return name.rpartition("/")[2].startswith("batch") and name.endswith(tuple(f".{end}" for end in FORMATS))
 
 
 def write_part(files: Files, folder: str, file_format: str, lines: Callable[[], Iterable[bytes]]) -> None:

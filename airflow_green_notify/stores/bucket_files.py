@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
@@ -65,6 +66,18 @@ class BucketFiles:
             for name, path in zip(some, paths, strict=True):
                 yield name, _content(contents[self._fs._strip_protocol(path)])
 
+    def modified_since(self, folder: str, since: datetime) -> list[str]:
+        """Return the objects below a folder that were written since then, or at a time that can't be told."""
+        path = self._path(folder)
+        self._fs.invalidate_cache()
+        found = self._fs.find(path, detail=True)
+        root = self._fs._strip_protocol(self._root)
+        return [
+            name.removeprefix(f"{root}/")
+            for name, facts in found.items()
+            if (written := _time_in(facts)) is None or written >= since
+        ]
+
     def open(self, name: str) -> BinaryIO:
         """Open an object for reading."""
         stream = self._fs.open(self._path(name), "rb", block_size=_BLOCK)
@@ -99,6 +112,14 @@ class BucketFiles:
         except BaseException:
             _discard(stream)
             raise
+
+
+def _time_in(facts: dict[str, Any]) -> datetime | None:
+    """Read when an object was written, as S3, Azure and GCS name it."""
+    written = facts.get("LastModified") or facts.get("last_modified") or facts.get("updated")
+    if isinstance(written, str):
+        written = datetime.fromisoformat(written)
+    return written if isinstance(written, datetime) and written.tzinfo else None
 
 
 def _discard(stream: Any) -> None:

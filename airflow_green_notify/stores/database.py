@@ -18,7 +18,8 @@ _BUSY_TIMEOUT = 30
 
 _RETRY = "What was not stored was not deleted; a retry goes on where this stopped."
 _ADVICE: dict[type[DBAPIError], str] = {
-    OperationalError: f"Is the database up, its disk free, and the connection right? {_RETRY}",
+    OperationalError: f"Is the database up, its disk free, the connection right, and on MySQL "
+    f"max_allowed_packet large enough? {_RETRY}",
     ProgrammingError: f"Has the connection's user the rights on the table? {_RETRY}",
     DataError: f"Was the table made by hand? Name another one, and the store creates it. {_RETRY}",
 }
@@ -99,11 +100,11 @@ def errors_told(subject: str) -> Iterator[None]:
     except NotificationStoreError:
         raise
     except DBAPIError as error:
-        first_line = str(error.orig).strip().partition("\n")[0]
+        first_line = str(error.orig).strip().partition("\n")[0].rstrip(".")
         advice = next((text for kind, text in _ADVICE.items() if isinstance(error, kind)), _RETRY)
-        raise NotificationStoreError(f"{subject}: {first_line} {advice}") from error
+        raise NotificationStoreError(f"{subject}: {first_line}. {advice}") from error
     except Exception as error:
-        raise NotificationStoreError(f"{subject}: {type(error).__name__}: {error} {_RETRY}") from error
+        raise NotificationStoreError(f"{subject}: {type(error).__name__}: {error}. {_RETRY}") from error
 
 
 def _engine(conn_id: str) -> Engine:

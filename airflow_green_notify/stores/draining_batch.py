@@ -27,13 +27,25 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.stores.attempts import Attempts
-from airflow_green_notify.stores.batch_file import Entry, part_names, read_parts, to_json, write_part
+from airflow_green_notify.stores.batch_file import (
+    Entry,
+    from_json,
+    is_part,
+    part_names,
+    read_parts,
+    to_json,
+    write_part,
+)
 from airflow_green_notify.stores.closed_keys import ClosedKeys
+from airflow_green_notify.stores.held import messages_among
 from airflow_green_notify.stores.names import digest, folder_of, safe_name
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.files import Files
+    from airflow_green_notify.stores.held import Message
 
 
 class DrainingBatch:
@@ -88,8 +100,19 @@ class DrainingBatch:
         """Let no attempt begin any more."""
         self._attempts.finish(key)
 
+    def held_messages(self, since: datetime) -> set[Message]:
+        """Return the messages in all batches; one that is finished just now is read twice, never missed."""
+        return messages_among((entry.notification for entry in self._entries_since(since)), since)
+
     def release(self) -> None:
         """Do nothing: connections to a bucket are shared by the whole process."""
+
+    def _entries_since(self, since: datetime) -> Iterator[Entry]:
+        objects = [f"draining/{name}" for name in self._files.names("draining") if name.endswith(".json")]
+        yield from (from_json(content) for _, content in self._files.read(objects) if content)
+        for name in self._files.modified_since("batches", since):
+            if is_part(name):
+                yield from read_parts(self._files, [name])
 
     def _put_mark(self) -> None:
         """Note that this batch has objects, so that nothing but a retry of it has to look for them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import BinaryIO, Protocol
 
 
@@ -24,6 +25,10 @@ class Files(Protocol):
 
     def read(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         """Yield each name with its content; ``None`` for a missing file."""
+        ...
+
+    def modified_since(self, folder: str, since: datetime) -> list[str]:
+        """Return the files in a folder and those below it that were written since then."""
         ...
 
     def open(self, name: str) -> BinaryIO:

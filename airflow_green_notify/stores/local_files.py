@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from typing import BinaryIO
 
 _WRITING = ".writing"
@@ -61,6 +62,12 @@ class LocalFiles:
                     yield name, stream.read()
             except FileNotFoundError:
                 yield name, None
+
+    def modified_since(self, folder: str, since: datetime) -> list[str]:
+        """Return the files in a folder and those below it that were written since then."""
+        found = (os.path.join(path, name) for path, _, names in os.walk(self._path(folder)) for name in names)
+        earliest = since.timestamp()
+        return [os.path.relpath(path, self._root) for path in found if os.stat(path).st_mtime >= earliest]
 
     def open(self, name: str) -> BinaryIO:
         """Open a file for reading."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from types import TracebackType
 
     from airflow_green_notify.notification import Notification
+    from airflow_green_notify.stores.held import Message
 
 
 class NotificationStore(Protocol):
@@ -55,6 +57,13 @@ class NotificationStore(Protocol):
 
     def finish(self, key: str) -> None:
         """Note durably that a notification is handled: no attempt at it begins any more."""
+        ...
+
+    def held_messages(self, since: datetime) -> set[Message]:
+        """Return the messages that this store holds, in whichever batch, with a timestamp from ``since`` on.
+
+        It reads much, and is meant for repairs.
+        """
         ...
 
     def release(self) -> None:

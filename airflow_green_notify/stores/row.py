@@ -41,7 +41,7 @@ def to_row(entry: Entry) -> dict[str, Any]:
     lost. In the other columns they become U+FFFD, since most databases refuse them.
     """
     row = entry.notification.as_row()
-    texts = {name: _storable(value) for name, value in row.items() if isinstance(value, str)}
+    texts = {name: storable(value) for name, value in row.items() if isinstance(value, str)}
     return (
         row
         | texts
@@ -61,7 +61,8 @@ def from_row(row: Mapping[str, Any]) -> Entry:
     return Entry(notification, row["batch_id"], json.loads(row["note"]) if row["note"] else None)
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """Return ``text`` with U+FFFD for what databases refuse: NUL and lone surrogates."""
     if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")

@@ -10,10 +10,13 @@ from sqlalchemy import false, select, true
 
 from airflow_green_notify.stores.batch_file import Entry
 from airflow_green_notify.stores.database import Database, errors_told
+from airflow_green_notify.stores.held import MESSAGE_TYPES, Message
 from airflow_green_notify.stores.row import from_row, to_row
 from airflow_green_notify.stores.sql_table import StoreTables, column_id
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_green_notify.notification import Notification
 
 _PAGE = 100
@@ -57,6 +60,12 @@ class SqlBatch:
         self._database.execute(
             self._attempts.update().where(self._attempts.c.key == key).values(finished=True)
         )
+
+    def held_messages(self, since: datetime) -> set[Message]:
+        """Return the messages in the whole table."""
+        rows, message = self._rows.c, (self._rows.c[name] for name in Message._fields)
+        brought = select(*message).where(rows.type_webhook.in_(MESSAGE_TYPES), rows.notified_at >= since)
+        return {Message(*row) for row in self._database.rows(brought)}
 
     def release(self) -> None:
         """Let go of the connection."""

@@ -24,7 +24,7 @@ from sqlalchemy.types import TypeDecorator
 
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.stores.names import digest
-from airflow_green_notify.stores.row import ROW_COLUMNS, TIME_COLUMNS
+from airflow_green_notify.stores.row import ROW_COLUMNS, TIME_COLUMNS, storable
 
 _ID_LENGTH = 255
 _MYSQL = ("mysql", "mariadb")
@@ -91,8 +91,11 @@ class StoreTables:
 
 
 def column_id(batch_id: str) -> str:
-    """Return a batch id as it stands in the table: long ones are cut, and end in a hash."""
-    return batch_id if len(batch_id) <= _ID_LENGTH else f"{batch_id[: _ID_LENGTH - 33]}~{digest(batch_id)}"
+    """Return a batch id as it stands in the table: one that doesn't fit is cut, and ends in a hash."""
+    text = storable(batch_id)
+    if text == batch_id and len(text) <= _ID_LENGTH:
+        return text
+    return f"{text[: _ID_LENGTH - 33]}~{digest(batch_id)}"
 
 
 def _column(name: str) -> Column:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -10,7 +11,10 @@ from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.stores.notification_store import NotificationStore
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_green_notify.notification import Notification
+    from airflow_green_notify.stores.held import Message
 
 
 class OpenBatch(Protocol):
@@ -32,6 +36,10 @@ class OpenBatch(Protocol):
         """Let no attempt begin any more."""
         ...
 
+    def held_messages(self, since: datetime) -> set[Message]:
+        """Return the messages that the whole store holds from ``since`` on."""
+        ...
+
     def release(self) -> None:
         """Let go of connections."""
         ...
@@ -41,11 +49,11 @@ class Store(NotificationStore):
     """A store that hands its work to the batch it opened, and says what an error means."""
 
     _batch: OpenBatch | None = None
-    _description: dict[str, Any]
+    _description: Mapping[str, Any] = {}
 
     def open(self, batch_id: str) -> Self:
         opened = copy.copy(self)
-        opened._description = {"batch_id": batch_id} | self._described(batch_id)
+        opened._description = {"batch_id": batch_id, **self._described(batch_id)}
         with self._errors_told():
             opened._batch = self._open_batch(batch_id)
         return opened
@@ -55,11 +63,10 @@ class Store(NotificationStore):
             return self._opened().put(notification, note)
 
     def close(self) -> dict[str, Any]:
-        with self._errors_told():
-            batch = self._opened()
-            if "count" not in self._description:
-                self._description["count"] = batch.finish()
-            batch.release()
+        if "count" not in self._description:
+            with self._errors_told():
+                self._description = {**self._description, "count": self._opened().finish()}
+            self.release()
         return dict(self._description)
 
     def begin_attempt(self, key: str) -> int:
@@ -70,13 +77,21 @@ class Store(NotificationStore):
         with self._errors_told():
             self._opened().finish_attempts(key)
 
-    def release(self) -> None:
+    def held_messages(self, since: datetime) -> set[Message]:
         with self._errors_told():
-            self._opened().release()
+            return self._opened().held_messages(since)
+
+    def release(self) -> None:
+        batch, self._batch = self._batch, None
+        if batch is not None:
+            with self._errors_told():
+                batch.release()
 
     def _opened(self) -> OpenBatch:
         if self._batch is None:
-            raise NotificationStoreError("The store is not open: use what its open() returned.")
+            raise NotificationStoreError(
+                "The store is not open: use what its open() returned, before its close()."
+            )
         return self._batch
 
     def _open_batch(self, batch_id: str) -> OpenBatch:

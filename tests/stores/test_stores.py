@@ -1,0 +1,253 @@
+"""What holds for every store, on everything it is tested on."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from airflow_green_notify.emulator import example_notifications
+from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.notification import Notification
+from airflow_green_notify.stores import NotificationStore, read_batch
+from tests.stores.conftest import body, some
+
+RUN = "dag/scheduled__2026-11-23T06:24:00+00:00/drain/-1"
+
+ODD_BODIES = [
+    {},
+    [],
+    None,
+    "text",
+    1e300,
+    {"text": "NUL \0 and lone \ud800 and pair \U0001f600"},
+    {"typeWebhook": ["a", "list"], "timestamp": "soon", "senderData": 7, "messageData": {"typeMessage": {}}},
+    {"typeWebhook": "'; DROP TABLE x; --", "idMessage": "../../etc/passwd", "chatId": "{{ ti.xcom_pull() }}"},
+    {"timestamp": -62_135_596_800},
+    {"timestamp": 253_402_300_799},
+    {"timestamp": 1e40},
+    {"messageData": {"textMessageData": {"textMessage": "a\0b\ud800c" + "ж" * 100_000}}},
+    {"typeWebhook": "x" * 70_000, "__type": "reserved", "number": 2**70},
+]
+
+
+def test_put_same_notification_again_is_stored_once(store: NotificationStore) -> None:
+    """The first put of a key says True, any other one False, in this batch and in others, open and closed."""
+    first, second = some(2)
+    with store.open("one") as one, store.open("two") as two:
+        assert one.put(first) is True
+        assert one.put(Notification(99, first.body)) is False
+        assert two.put(first) is False
+        assert two.put(second) is True
+        batches = [one.close(), two.close()]
+    with store.open("three") as three:
+        assert [three.put(first), three.put(second)] == [False, False]
+    assert [batch["count"] for batch in (*batches, three.close())] == [1, 1, 0]
+
+
+def test_batch_gives_back_everything_in_queue_order(store: NotificationStore) -> None:
+    """Whatever the bodies hold, they come back unharmed, with key and time, in the order they were received."""
+    bodies = [example["body"] for example in example_notifications()] + ODD_BODIES
+    given = [Notification(number, value) for number, value in enumerate(bodies)]
+    with store.open(RUN) as opened:
+        assert all(opened.put(notification) for notification in given)
+    batch = read_batch(opened.close())
+    found = list(batch)
+    assert [n.body for n in found] == bodies
+    assert [n.key for n in found] == [n.key for n in given]
+    assert [n.received_at for n in found] == [n.received_at for n in given]
+    assert len(batch) == len(given)
+
+
+def test_batch_of_large_body_is_stored_whole(store: NotificationStore) -> None:
+    """Five megabytes in a field fit, however the database limits the text of other columns."""
+    large = Notification(1, body(1, messageData={"textMessageData": {"textMessage": "x" * 5_000_000}}))
+    with store.open(RUN) as opened:
+        assert opened.put(large)
+    assert [n.body for n in read_batch(opened.close())] == [large.body]
+
+
+def test_retry_continues_the_batch_of_the_try_before(store: NotificationStore) -> None:
+    """What a try that died had stored is in what its retry returns, once, in queue order."""
+    given = some(6)
+    first_try = store.open(RUN)
+    for notification in given[:3]:
+        first_try.put(notification)
+    del first_try  # dead: neither closed nor released
+    with store.open(RUN) as retry:
+        assert [retry.put(notification) for notification in given[2:]] == [False, True, True, True]
+    batch = retry.close()
+    assert batch["count"] == 6
+    assert [n.key for n in read_batch(batch)] == [n.key for n in given]
+
+
+def test_cleared_task_adds_to_its_closed_batch_and_old_descriptions_stay_readable(
+    store: NotificationStore,
+) -> None:
+    """A batch that was closed can be continued; its first description reads what was added, too."""
+    given = some(5)
+    descriptions = []
+    for part in (given[:2], given[2:4], [], given[4:]):
+        with store.open(RUN) as opened:
+            assert all(opened.put(notification) for notification in part)
+        descriptions.append(opened.close())
+    assert [batch["count"] for batch in descriptions] == [2, 4, 4, 5]
+    for batch in descriptions:
+        assert [n.key for n in read_batch(batch)] == [n.key for n in given]
+        assert len(read_batch(batch)) == 5
+
+
+def test_exception_leaves_the_batch_unfinished_for_the_retry(store: NotificationStore) -> None:
+    """An exception inside the with block passes, and the retry of the task finds what was stored."""
+    with pytest.raises(ZeroDivisionError), store.open(RUN) as opened:
+        opened.put(some(1)[0])
+        1 / 0  # noqa: B018
+    with store.open(RUN) as retry:
+        pass
+    assert [n.key for n in read_batch(retry.close())] == [some(1)[0].key]
+
+
+def test_close_twice_gives_the_same_description(store: NotificationStore) -> None:
+    """Closing again is harmless; it is small JSON, and read_batch takes its text as well."""
+    with store.open(RUN) as opened:
+        opened.put(some(1)[0])
+        description = opened.close()
+    assert opened.close() == description
+    text = json.dumps(description)
+    assert len(text) < 1000
+    assert [n.key for n in read_batch(text)] == [some(1)[0].key]
+
+
+def test_closed_store_refuses_to_put(store: NotificationStore) -> None:
+    """A put that no close would follow is an error, and so is one without an open."""
+    opened = store.open(RUN)
+    opened.close()
+    for unusable in (opened, store):
+        with pytest.raises(NotificationStoreError, match="not open"):
+            unusable.put(some(1)[0])
+
+
+def test_empty_batch_is_described_and_read_as_empty(store: NotificationStore) -> None:
+    """A queue without notifications makes an empty batch, no error."""
+    with store.open(RUN) as opened:
+        description = opened.close()
+    assert description["count"] == 0
+    assert list(read_batch(description)) == []
+    assert read_batch(description).as_dataframe().empty
+
+
+@pytest.mark.parametrize("batch_id", ["../../../etc/cron.d/x", "/", "a//b", "ж\0 ☃/{{ x }}", "d" * 400, "."])
+def test_batch_id_of_any_text_stays_inside_the_store(store: NotificationStore, batch_id: str) -> None:
+    """A batch id is only ever a name, however it looks; no two share a batch."""
+    one, two = some(2)
+    with store.open(batch_id) as opened, store.open(f"{batch_id}x") as other:
+        opened.put(one)
+        other.put(two)
+    assert [n.key for n in read_batch(opened.close())] == [one.key]
+    assert [n.key for n in read_batch(other.close())] == [two.key]
+
+
+def test_batch_ids_that_differ_in_case_only_are_two_batches(store: NotificationStore) -> None:
+    """``Daily`` and ``daily`` are two Dags."""
+    one, two = some(2)
+    with store.open("Daily/run") as upper, store.open("daily/run") as lower:
+        upper.put(one)
+        lower.put(two)
+    assert [n.key for n in read_batch(upper.close())] == [one.key]
+
+
+def test_note_is_kept_beside_the_notification(store: NotificationStore) -> None:
+    """A dead letter says why it is one."""
+    note = {"error_type": "ValueError", "error_text": "NUL \0, lone \udfff, ж", "attempts": 3}
+    plain, noted = some(2)
+    with store.open(RUN) as opened:
+        opened.put(plain)
+        opened.put(noted, note)
+    found = [(n.key, note) for n, note in read_batch(opened.close()).with_notes()]
+    assert found == [(plain.key, None), (noted.key, note)]
+
+
+def test_dataframe_has_a_row_for_each_notification(store: NotificationStore) -> None:
+    """The frame has the columns of as_row, in queue order."""
+    pytest.importorskip("pandas")
+    given = some(3)
+    with store.open(RUN) as opened:
+        for notification in given:
+            opened.put(notification)
+    frame = read_batch(opened.close()).as_dataframe()
+    assert list(frame.columns) == list(given[0].as_row())
+    assert list(frame["key"]) == [n.key for n in given]
+    assert list(frame["received_at"]) == [n.received_at for n in given]
+
+
+def test_attempts_are_counted_until_finished(store: NotificationStore) -> None:
+    """Attempts on a key count up over reopened batches; a finished key begins none any more."""
+    with store.open("one") as opened:
+        assert [opened.begin_attempt("a"), opened.begin_attempt("a"), opened.begin_attempt("b")] == [1, 2, 1]
+    with store.open("two") as opened:
+        assert opened.begin_attempt("a") == 3
+        opened.finish("a")
+        opened.finish("a")
+        opened.finish("never begun")
+        assert [opened.begin_attempt(key) for key in ("a", "b", "never begun")] == [0, 2, 0]
+
+
+def test_put_from_another_thread_than_open_and_close(store: NotificationStore) -> None:
+    """The drain opens in one thread, puts in another, and closes in the first."""
+    opened = store.open(RUN)
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(opened.put, some(1)[0]).result()
+    assert opened.close()["count"] == 1
+
+
+def test_stores_at_once_keep_each_notification_once(store: NotificationStore) -> None:
+    """Four consumers that were handed the same notifications at the same time keep each of them once."""
+    given = some(25)
+    start = threading.Barrier(4)
+
+    def consume(number: int) -> dict[str, object]:
+        start.wait()
+        with store.open(f"batch-{number}") as opened:
+            for notification in given:
+                opened.put(notification)
+        return opened.close()
+
+    with ThreadPoolExecutor(4) as consumers:
+        batches = list(consumers.map(consume, range(4)))
+    assert Counter(n.key for batch in batches for n in read_batch(batch)) == {n.key: 1 for n in given}
+
+
+def test_retry_beside_its_frozen_first_try_loses_nothing(store: NotificationStore) -> None:
+    """Two processes may hold the same batch; whoever closes last, everything is in it once."""
+    given = some(6)
+    frozen = store.open(RUN)
+    for notification in given[:2]:
+        frozen.put(notification)
+    retry = store.open(RUN)
+    for notification in given[2:4]:
+        retry.put(notification)
+    retry.close()
+    for notification in given[4:]:
+        frozen.put(notification)
+    batch = frozen.close()
+    assert batch["count"] == 6
+    assert Counter(n.key for n in read_batch(batch)) == {n.key: 1 for n in given}
+
+
+def test_store_is_described_the_same_in_every_parse(store: NotificationStore) -> None:
+    """Its repr holds no address, so that Airflow doesn't take each parse of a Dag for a new version."""
+    assert "0x" not in repr(store)
+    assert "object at" not in repr(store)
+
+
+def test_open_makes_no_use_of_the_described_store(store: NotificationStore) -> None:
+    """One store of a Dag can be opened for several batches at once."""
+    before = repr(store)
+    with store.open("one") as one, store.open("two") as two:
+        one.put(some(1)[0])
+        two.put(some(1, start=5)[0])
+    assert [one.close()["count"], two.close()["count"]] == [1, 1]
+    assert repr(store) == before
