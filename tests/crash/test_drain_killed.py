@@ -38,27 +38,41 @@ class Zygote:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.zygote"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "tests.crash.zygote"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
-    def _answer(self) -> dict[str, Any]:
+    def _answer(self, name: str) -> int:
+        """The next answer under this name."""
         assert self._process.stdout is not None
-        return json.loads(self._process.stdout.readline())
+        for line in self._process.stdout:
+            if name in (answer := json.loads(line)):
+                return int(answer[name])
+        raise EOFError("The zygote died.")
 
     def _say(self, line: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
 
-    def run(self, job: dict[str, Any], kill: int | None = None, after: float = 0.0) -> int:
-        """Run a drain, kill it ``after`` so many seconds if it still lives, and return its exit code."""
+    def run(
+        self, job: dict[str, Any], kill: int | None = None, after: float = 0.0, opened: bool = True
+    ) -> int:
+        """Run a drain, kill it ``after`` so many seconds if it still lives, and return its exit code.
+
+        :param opened: Count from when its store is open, else from its start.
+        """
         self._say(json.dumps(job))
-        pid = self._answer()["pid"]
+        pid = self._answer("pid")
         if kill is not None:
+            if opened:
+                self._answer("opened")
             time.sleep(after)
             os.kill(pid, kill)
         self._say("")
-        return int(self._answer()["code"])
+        return self._answer("code")
 
     def close(self) -> None:
         assert self._process.stdin is not None
@@ -86,7 +100,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
         return {"kind": "object_storage", "arguments": {"path": str(tmp_path / "files")}, "environment": {}}
     connection = request.getfixturevalue("s3_connection")
     arguments = {"path": f"s3://store@green-api/{name}"}
-    return {"kind": "object_storage", "arguments": arguments, "environment": {"AIRFLOW_CONN_STORE": connection}}
+    return {
+        "kind": "object_storage",
+        "arguments": arguments,
+        "environment": {"AIRFLOW_CONN_STORE": connection},
+    }
 
 
 def sql(connection: str, table: str) -> dict[str, Any]:
@@ -148,7 +166,9 @@ def test_drain_killed_at_random_moments_loses_nothing_and_stores_nothing_twice(
             gateway.push(*(next(bodies) for _ in range(60)))
         batch = f"dag/run-{chance.randrange(5)}/drain/-1"
         batches.add(batch)
-        code = zygote.run(job(batch), getattr(signal, how), after=chance.uniform(0, LONGEST_LIFE))
+        code = zygote.run(
+            job(batch), getattr(signal, how), chance.uniform(0, LONGEST_LIFE), opened=chance.random() < 0.9
+        )
         assert code in (-signal.SIGKILL, -signal.SIGTERM, 143, 0, 75)
         killed += code in (-signal.SIGKILL, -signal.SIGTERM, 143)
         if chance.random() < 0.2:

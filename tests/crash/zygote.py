@@ -1,7 +1,7 @@
 """A warmed-up process that forks drains, so that a drain to be killed costs a tenth of a second.
 
-Reads one JSON object per line: ``{"environment", "store", "batch_id", "options", "flaky"}``; answers each with
-the child's pid at once and, after an empty line, with how the child ended.
+Reads one JSON object per line, ``{"environment", "store", "batch_id", "options", "flaky"}``; answers with
+the child's pid at once, with ``opened`` when its store is, and after an empty line with how it ended.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import random
 import signal
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from airflow_green_notify.drain import drain
 from airflow_green_notify.errors import GreenApiError, NotificationStoreError
@@ -42,13 +42,16 @@ def store_of(description: dict[str, Any]) -> SqlStore | ObjectStorageStore:
     return kinds[description["kind"]](**description["arguments"])
 
 
-def drain_as_a_task_would(job: dict[str, Any]) -> int:
+def drain_as_a_task_would(job: dict[str, Any], answers: TextIO) -> int:
     """Drain until the queue is empty; 75 (try again) after an error that a retry of the task may mend."""
     os.environ.update(job["environment"])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with store_of(job["store"]).open(job["batch_id"]) as store:
-            drain(GreenApiHook(max_attempts=2), FlakyStore(store) if job["flaky"] else store, **job["options"])
+            print(json.dumps({"opened": True}), file=answers, flush=True)
+            drain(
+                GreenApiHook(max_attempts=2), FlakyStore(store) if job["flaky"] else store, **job["options"]
+            )
     except GreenApiError as error:
         return 75 if error.retryable else 1
     return 0
@@ -64,7 +67,7 @@ def main() -> None:
         if not pid:
             code = 1
             try:
-                code = drain_as_a_task_would(json.loads(line))
+                code = drain_as_a_task_would(json.loads(line), answers)
             except SystemExit as stopped:
                 code = int(stopped.code or 0)
             finally:
