@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
@@ -29,8 +29,6 @@ from airflow_green_notify.errors import (
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES, settings_fault, state_fault
 from airflow_green_notify.protocol.calls import ACCOUNT_RATE, QUEUE_RATE, SENDING_RATE
-
-Answer = TypeVar("Answer")
 
 COUNT_FAULTS = "it is counted every 10 s, and wrong zeros are known: only the oldest notification is proof"
 
@@ -99,13 +97,14 @@ def _findings(hook: GreenApiHook, examination: Examination) -> Iterator[Finding]
         return
     examination.instance, examination.host = config.id_instance, config.base_url
     yield Finding("connection", True, "complete")
-    for check, look, judge in (
+    looks: tuple[tuple[str, Callable[[], Any], Callable[[str, Any], Finding]], ...] = (
         ("state", hook.get_state_instance, _judge_state),
         ("settings", hook.get_settings, _judge_settings),
         ("count", hook.get_webhooks_count, _judge_count),
         ("oldest", hook.receive_notification, _judge_oldest),
-    ):
-        finding, goes_on = _look(check, look, judge)  # type: ignore[arg-type]
+    )
+    for check, look, judge in looks:
+        finding, goes_on = _look(check, look, judge)
         yield finding
         if not goes_on:
             return
@@ -118,9 +117,7 @@ def _findings(hook: GreenApiHook, examination: Examination) -> Iterator[Finding]
     )
 
 
-def _look(
-    check: str, look: Callable[[], Answer], judge: Callable[[str, Answer], Finding]
-) -> tuple[Finding, bool]:
+def _look(check: str, look: Callable[[], Any], judge: Callable[[str, Any], Finding]) -> tuple[Finding, bool]:
     """Return the finding, and whether looking further makes sense."""
     try:
         return judge(check, look()), True

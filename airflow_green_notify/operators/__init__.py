@@ -1,5 +1,6 @@
 """The operators, by what they are about: the queue, draining it, sending, the instance."""
 
+from airflow_green_notify.operators.backfill import GreenApiBackfillMessagesOperator
 from airflow_green_notify.operators.draining import (
     GreenApiDrainNotificationsOperator,
     GreenApiProcessNotificationsOperator,
@@ -12,6 +13,7 @@ from airflow_green_notify.operators.queue import (
 from airflow_green_notify.operators.sending import GreenApiSendFileOperator, GreenApiSendMessageOperator
 
 __all__ = [
+    "GreenApiBackfillMessagesOperator",
     "GreenApiConfigureInstanceOperator",
     "GreenApiDeleteNotificationOperator",
     "GreenApiDrainNotificationsOperator",

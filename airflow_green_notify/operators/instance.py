@@ -85,8 +85,8 @@ class GreenApiConfigureInstanceOperator(BaseOperator):
         both = {*self.switch_on} & {*self.switch_off}
         if unknown or both:
             raise GreenApiConfigError(
-                f"Unknown, or both to switch on and off: {', '.join(sorted(unknown | both))}. The notification "
-                f"types are {', '.join(NOTIFICATION_SWITCHES)}."
+                f"Unknown, or both to switch on and off: {', '.join(sorted(unknown | both))}. "
+                f"The notification types are {', '.join(NOTIFICATION_SWITCHES)}."
             )
         return {
             "webhookUrl": "",

@@ -29,7 +29,7 @@ def configure(**arguments: Any) -> GreenApiConfigureInstanceOperator:
 def test_configure_waits_through_the_restart_until_the_queue_can_be_read(
     green_api_connection: GreenApiEmulator, run_task: Callable[..., Any], deferrable: bool
 ) -> None:
-    """Through "starting" and the minute after webhookUrl was cleared; the result is the same in both modes."""
+    """Through "starting" and the minute after webhookUrl was cleared; both modes give the same result."""
     green_api_connection.settings(**PUSHING)
     green_api_connection.switch(settings_delay=1.5, webhook_grace=1.5)
     green_api_connection.push({"typeWebhook": "stays"})

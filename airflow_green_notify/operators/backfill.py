@@ -1,0 +1,149 @@
+"""Repair a gap from the journals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_green_notify.deletion import EMPTY_ANSWERS
+from airflow_green_notify.errors import GreenApiConfigError
+from airflow_green_notify.fail_fast import fail_fast
+from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.journal import journal_notification
+from airflow_green_notify.stores import batch_id_of
+from airflow_green_notify.stores.held import message_of
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_green_notify.notification import Notification
+    from airflow_green_notify.stores import NotificationStore
+
+JOURNALS = ("incoming", "outgoing")
+
+OVERLAP = timedelta(minutes=2)
+"""How late a message may be: in the journal after it happened, or in the queue behind a newer one."""
+
+RETENTION = timedelta(hours=24)
+"""What is older is in the queue no more."""
+
+STATUS_LAG = timedelta(hours=24)
+"""An outgoing message's timestamp in the journal is that of its last status, which may be a day after it."""
+
+
+class GreenApiBackfillMessagesOperator(BaseOperator):
+    """Stores the messages of a span that the store lacks, from the journals: for an outage of over 24 hours.
+
+    A crash at any point leaves what was stored, and a retry adds the rest; repeated backfills, also at once,
+    store no message twice. Nothing is deleted from the gateway.
+
+    What the store holds from the queue is recognised by instance, chat and message id. What still waits in
+    the queue is left to the next drain: the head tells from when on. So run it behind a drain into the same
+    store, and every message of the span is there once. Messages come from the journals with
+    ``{"source": "journal"}`` in their note and the entry itself as ``journalEntry`` in their body, which is
+    otherwise shaped as the queue would have brought it. The journals hold messages only: no calls, states or
+    statuses, and only kinds of messages whose notifications are switched on.
+
+    :param store: The store that the drain uses.
+    :param minutes: How far to look back; 1440 is a day. Two more are added, since journals lag.
+    :param journals: ``"incoming"``, ``"outgoing"`` or both.
+    :param receive_timeout: Seconds the gateway may hold the look at the queue's head open, 5 to 60.
+    :param green_api_conn_id: The connection, of type ``green_api``.
+    :return: The batch description for :func:`~airflow_green_notify.stores.read_batch`, with ``"report"``:
+        how many entries the journals had; how many were stored, held before, or wait in the queue.
+
+    .. seealso:: https://green-api.com/en/docs/api/journals/LastIncomingMessages/
+        and https://green-api.com/en/docs/api/journals/LastOutgoingMessages/
+    """
+
+    template_fields: Sequence[str] = ("store", "minutes", "journals", "receive_timeout", "green_api_conn_id")
+    ui_color = "#cde3ee"
+
+    def __init__(
+        self,
+        *,
+        store: NotificationStore,
+        minutes: int | str = 1440,
+        journals: Sequence[str] = JOURNALS,
+        receive_timeout: float | str = 5,
+        green_api_conn_id: str = GreenApiHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.store = store
+        self.minutes = minutes
+        self.journals = journals
+        self.receive_timeout = receive_timeout
+        self.green_api_conn_id = green_api_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        with fail_fast(), GreenApiHook(self.green_api_conn_id) as hook:
+            waiting_since = self._waiting_since(hook)
+            messages = self._messages(hook)
+            with self.store.open(batch_id_of(context)) as store:
+                report = _store(messages, store, waiting_since)
+            batch = store.close()
+        self.log.info("From the journals: %s", report)
+        return {**batch, "report": report}
+
+    def _waiting_since(self, hook: GreenApiHook) -> datetime:
+        """Return from when on messages may still wait in the queue; one empty answer is not proof."""
+        now = datetime.now(UTC)
+        timeout = float(self.receive_timeout)
+        for _ in range(EMPTY_ANSWERS):
+            if head := hook.receive_notification(timeout):
+                return (head.timestamp or now - RETENTION) - OVERLAP
+            time.sleep(min(1.0, timeout))
+        return now - OVERLAP
+
+    def _messages(self, hook: GreenApiHook) -> list[Notification]:
+        """Return what the journals hold, oldest first."""
+        unknown = {*self.journals} - {*JOURNALS}
+        if unknown:
+            raise GreenApiConfigError(f"journals must be of {JOURNALS}, not {', '.join(sorted(unknown))}.")
+        minutes = int(self.minutes) + OVERLAP // timedelta(minutes=1)
+        entries: list[Mapping[str, Any]] = []
+        if "incoming" in self.journals:
+            entries += hook.last_incoming_messages(minutes)
+        if "outgoing" in self.journals:
+            entries += hook.last_outgoing_messages(minutes)
+        entries.sort(key=_timestamp)
+        instance_data = _instance_data(hook)
+        return [journal_notification(entry, instance_data) for entry in entries]
+
+
+def _timestamp(entry: Mapping[str, Any]) -> float:
+    value = entry.get("timestamp")
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _instance_data(hook: GreenApiHook) -> dict[str, Any]:
+    """Return what the queue's notifications carry under that name."""
+    settings = hook.get_settings()
+    return {
+        "idInstance": int(hook.config.id_instance),
+        "wid": settings.get("wid", ""),
+        "typeInstance": settings.get("typeInstance", "whatsapp"),
+    }
+
+
+def _store(
+    messages: Sequence[Notification], store: NotificationStore, waiting_since: datetime
+) -> dict[str, int]:
+    """Store what the store lacks; tell what became of the entries."""
+    past = [message for message in messages if not message.timestamp or message.timestamp < waiting_since]
+    earliest = min((message.timestamp for message in past if message.timestamp), default=waiting_since)
+    held = store.held_messages(earliest - STATUS_LAG) if past else set()
+    stored = sum(
+        message_of(message) not in held and store.put(message, {"source": "journal"}) for message in past
+    )
+    return {
+        "entries": len(messages),
+        "stored": stored,
+        "held": len(past) - stored,
+        "waiting": len(messages) - len(past),
+    }
