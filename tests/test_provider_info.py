@@ -1,0 +1,144 @@
+"""What Airflow learns of this provider, and what it shows of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import entry_points, version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from airflow.providers_manager import ProvidersManager
+
+try:
+    from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime as HooksManager
+except ImportError:  # Airflow 3.1
+    HooksManager = ProvidersManager  # type: ignore[assignment, misc]
+
+import airflow_green_notify
+from airflow_green_notify import get_provider_info
+from airflow_green_notify.hooks.connection import EXTRA_FIELDS
+
+NAME = "airflow-green-notify"
+INFO = get_provider_info()
+AIRFLOW = tuple(int(part) for part in version("apache-airflow").split(".")[:2])
+
+
+def schema(name: str) -> dict[str, Any]:
+    return json.loads((files("airflow") / name).read_text())
+
+
+def airflow(*arguments: str) -> str:
+    """What Airflow's command line answers."""
+    command = [str(Path(sys.executable).with_name("airflow")), *arguments, "--output", "json"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
+    return ended.stdout
+
+
+def test_info_fits_airflows_schema() -> None:
+    """The info is what Airflow's own schema asks for."""
+    jsonschema.validate(INFO, schema("provider_info.schema.json"))
+
+
+def test_connection_fields_fit_the_schema_of_providers() -> None:
+    """The form's fields are in the stricter schema that official providers are checked with."""
+    stricter = schema("provider.yaml.schema.json")["properties"]["connection-types"]
+    assert ("conn-fields" in stricter["items"]["properties"]) is (AIRFLOW >= (3, 2))
+    jsonschema.validate(INFO["connection-types"], stricter)
+
+
+def test_info_names_distribution_and_version() -> None:
+    """Airflow refuses to start with a provider whose name isn't that of its distribution."""
+    assert INFO["package-name"] == NAME
+    assert INFO["versions"] == [airflow_green_notify.__version__] == [version(NAME)]
+
+
+def test_info_is_found_through_one_entry_point() -> None:
+    """Airflow finds the provider where it looks for providers."""
+    ours = [
+        each for each in entry_points(group="apache_airflow_provider") if each.dist and each.dist.name == NAME
+    ]
+    assert [each.load()() for each in ours] == [INFO]
+
+
+def named_modules() -> list[str]:
+    return [
+        module
+        for kind in ("hooks", "operators", "sensors", "triggers")
+        for entry in INFO.get(kind, [])
+        for module in entry["python-modules"]
+    ]
+
+
+def named_objects() -> list[str]:
+    paths = [path for kind in ("notifications", "queues", "cli") for path in INFO.get(kind, [])]
+    paths += [entry["hook-class-name"] for entry in INFO["connection-types"]]
+    for entry in INFO.get("asset-uris", []):
+        paths += [entry[key] for key in ("handler", "factory", "to_openlineage_converter") if entry.get(key)]
+    return paths
+
+
+@pytest.mark.parametrize("module", named_modules())
+def test_module_that_info_names_exists_with_something_public(module: str) -> None:
+    """No entry points into the void."""
+    imported = __import__(module, fromlist=["*"])
+    assert any(name.startswith("GreenApi") for name in dir(imported))
+
+
+@pytest.mark.parametrize("path", named_objects())
+def test_object_that_info_names_exists(path: str) -> None:
+    """Every class and function that Airflow will load by its path can be loaded."""
+    module, _, name = path.rpartition(".")
+    assert callable(getattr(__import__(module, fromlist=[name]), name))
+
+
+def test_providers_manager_knows_the_connection_type() -> None:
+    """Airflow has taken the provider up, without a word of complaint about it."""
+    assert NAME in ProvidersManager().providers
+    hook = HooksManager().hooks["green_api"]
+    assert hook is not None
+    assert (hook.hook_class_name, hook.hook_name) == (
+        "airflow_green_notify.hooks.green_api.GreenApiHook",
+        "GREEN-API",
+    )
+
+
+FORM = """
+from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+for each in HookMetaService.hook_meta_data():
+    if each.connection_type == "green_api":
+        print(each.model_dump_json())
+"""
+
+
+def test_connection_form_shows_every_field_with_label_and_help() -> None:
+    """The form in the user interface has the labels, and all extra fields with their help."""
+    # Below Airflow 3.2 this replaces modules of the process it runs in.
+    ended = subprocess.run([sys.executable, "-c", FORM], capture_output=True, text=True, check=True)
+    form = json.loads(ended.stdout.splitlines()[-1])
+    assert form["hook_name"] == "GREEN-API"
+    labels = {name: field["title"] for name, field in form["standard_fields"].items() if field}
+    assert (labels["host"], labels["login"], labels["password"]) == (
+        "API URL",
+        "idInstance",
+        "apiTokenInstance",
+    )
+    assert set(form["extra_fields"]) == set(EXTRA_FIELDS)
+    for name, field in form["extra_fields"].items():
+        assert EXTRA_FIELDS[name]["label"] in json.dumps(field)
+        assert EXTRA_FIELDS[name]["description"] in json.dumps(field)
+
+
+def test_command_line_lists_provider_and_hook() -> None:
+    """``airflow providers list`` and ``hooks`` show what is installed, free of error and warning."""
+    assert NAME in airflow("providers", "list")
+    [hook] = [
+        each for each in json.loads(airflow("providers", "hooks")) if each["connection_type"] == "green_api"
+    ]
+    assert hook["class"] == "airflow_green_notify.hooks.green_api.GreenApiHook"
+    assert hook["package_name"] == NAME
