@@ -44,12 +44,9 @@ def test_tokens_are_random_unless_given() -> None:
 
 
 def test_emulator_listens_on_loopback_only() -> None:
-    """Nobody outside the machine can reach it."""
-    with GreenApiEmulator() as gateway:
-        addresses = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
-        for address in addresses - {"127.0.0.1", "127.0.1.1"}:
-            with pytest.raises(OSError, match="refused"):
-                socket.create_connection((address, gateway.port), timeout=5)
+    """It isn't reached even at another address of the same machine."""
+    with GreenApiEmulator() as gateway, pytest.raises(OSError, match=r"refused|timed out|unreachable"):
+        socket.create_connection(("127.0.0.2", gateway.port), timeout=5)
 
 
 def test_emulator_may_be_used_before_and_after_it_runs(body: Any) -> None:
