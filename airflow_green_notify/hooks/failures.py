@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from airflow_green_notify.errors import GreenApiTransportError
+from airflow_green_notify.errors import (
+    GreenApiResponseError,
+    GreenApiTransportError,
+    GreenApiUnavailableError,
+)
 from airflow_green_notify.protocol.calls import Call
 
 
@@ -21,6 +25,22 @@ def transport_error(call: Call, error: BaseException) -> GreenApiTransportError:
         f"{call.method} got no answer ({', '.join(dict.fromkeys(_words(error)))}){doubt}. If it lasts, check "
         "the connection's host and the way to it: DNS, proxy, firewall, TLS."
     )
+
+
+def download_error(error: BaseException) -> GreenApiTransportError:
+    """Return the error for a file that didn't come, or not as a whole; raise it like the one above."""
+    return GreenApiTransportError(
+        f"The file did not come from its storage ({', '.join(dict.fromkeys(_words(error)))}). If it lasts, "
+        "check the worker's way to the storage: DNS, proxy, firewall, TLS."
+    )
+
+
+def storage_refusal(status: int) -> GreenApiResponseError:
+    """Return the error for a file that its storage doesn't give out."""
+    answer = f"The storage answered {status} for the file: "
+    if status >= 500 or status in (408, 429):
+        return GreenApiUnavailableError(answer + "try again later.", status=status)
+    return GreenApiResponseError(answer + "its link has expired or is wrong.", status=status)
 
 
 def _words(error: BaseException) -> Iterator[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import requests
@@ -11,13 +13,16 @@ import urllib3
 
 from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.hooks.connection import InstanceConfig
-from airflow_green_notify.hooks.failures import transport_error
+from airflow_green_notify.hooks.failures import download_error, storage_refusal, transport_error
 from airflow_green_notify.hooks.rate_limit import limit_of
 from airflow_green_notify.protocol.answers import read_answer
 from airflow_green_notify.protocol.calls import Call
 from airflow_green_notify.protocol.redaction import redact
 
 CONNECT_TIMEOUT = 10.0
+STORAGE_TIMEOUT = 60.0
+CHUNK = 256 * 1024
+_FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 
 
 class _TokenFilter(logging.Filter):
@@ -37,6 +42,17 @@ class _TokenFilter(logging.Filter):
 
 _token_filter = _TokenFilter()
 logging.getLogger("urllib3.connectionpool").addFilter(_token_filter)
+
+
+@contextmanager
+def _unlogged(url: str) -> Iterator[None]:
+    """Keep what follows the host out of the log: whoever holds a link to a file can read the file."""
+    secret = url.partition("://")[2].partition("/")[2]
+    _token_filter.tokens.add(secret)
+    try:
+        yield
+    finally:
+        _token_filter.tokens.discard(secret)
 
 
 class RequestsTransport:
@@ -80,9 +96,48 @@ class RequestsTransport:
                 verify=self._config.verify,
             )
             return response.status_code, response.content, response.headers.get("Retry-After")
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        except _FAILURES as error:
             return transport_error(call, error)
+
+    @contextmanager
+    def download(self, url: str) -> Iterator[Iterator[bytes]]:
+        """Give the bytes behind a link to a file, piece by piece, never all at once.
+
+        :param url: The link; it is neither logged nor raised.
+        :raises GreenApiTransportError: No answer came; on reading, that it broke off.
+        :raises GreenApiResponseError: The storage refused; ``status`` says how.
+        """
+        response = self._open(url)
+        if isinstance(response, GreenApiError):
+            raise response
+        with response:
+            if response.status_code != 200:
+                raise storage_refusal(response.status_code)
+            yield _chunks(response)
+
+    def _open(self, url: str) -> requests.Response | GreenApiError:
+        try:
+            with _unlogged(url):
+                return self.session.get(
+                    url,
+                    stream=True,
+                    timeout=(CONNECT_TIMEOUT, STORAGE_TIMEOUT),
+                    proxies=self._proxies,
+                    verify=self._config.verify,
+                )
+        except _FAILURES as error:
+            return download_error(error)
 
     def close(self) -> None:
         """Close the connections."""
         self.session.close()
+
+
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    failure = None
+    try:
+        yield from response.iter_content(CHUNK)
+    except _FAILURES as error:
+        failure = download_error(error)
+    if failure is not None:
+        raise failure

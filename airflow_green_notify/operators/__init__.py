@@ -6,6 +6,7 @@ from airflow_green_notify.operators.draining import (
     GreenApiProcessNotificationsOperator,
 )
 from airflow_green_notify.operators.instance import GreenApiConfigureInstanceOperator
+from airflow_green_notify.operators.media import GreenApiDownloadMediaOperator
 from airflow_green_notify.operators.queue import (
     GreenApiDeleteNotificationOperator,
     GreenApiReceiveNotificationOperator,
@@ -16,6 +17,7 @@ __all__ = [
     "GreenApiBackfillMessagesOperator",
     "GreenApiConfigureInstanceOperator",
     "GreenApiDeleteNotificationOperator",
+    "GreenApiDownloadMediaOperator",
     "GreenApiDrainNotificationsOperator",
     "GreenApiProcessNotificationsOperator",
     "GreenApiReceiveNotificationOperator",

@@ -1,0 +1,181 @@
+"""The files of notifications: what they are called, and how they get from the gateway's storage into ours."""
+
+from __future__ import annotations
+
+import json
+import logging
+import mimetypes
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from airflow_green_notify.errors import (
+    GreenApiConfigError,
+    GreenApiError,
+    GreenApiInstanceError,
+    GreenApiResponseError,
+    GreenApiUnauthorizedError,
+)
+from airflow_green_notify.notification import Notification
+from airflow_green_notify.stores import read_batch
+
+if TYPE_CHECKING:
+    from airflow_green_notify.hooks import GreenApiHook
+    from airflow_green_notify.stores.files import Files
+
+log = logging.getLogger(__name__)
+
+TOO_LARGE = "{{SWE002}}"
+"""What stands in the place of a link to a file of more than 100 MB."""
+
+FILE_MESSAGES = ("imageMessage", "videoMessage", "documentMessage", "audioMessage", "stickerMessage")
+EXPIRED = (401, 403, 404, 410)
+ATTEMPTS = 3
+LISTED = 100
+"""How many keys a report names; the log names all."""
+
+_OF_THE_WHOLE_INSTANCE = (GreenApiConfigError, GreenApiInstanceError, GreenApiUnauthorizedError)
+
+
+def media_name(notification: Notification) -> str:
+    """Return the name of a notification's file: its key, and a suffix that tells the kind of file."""
+    suffix = PurePosixPath(notification.file_name or "").suffix.lower()
+    if not re.fullmatch(r"\.[a-z0-9]{1,8}", suffix):
+        mime_type = (notification.mime_type or "").partition(";")[0].strip()
+        suffix = mimetypes.guess_extension(mime_type) or ""
+    return notification.key + suffix
+
+
+def has_file(notification: Notification) -> bool:
+    """Tell whether a notification comes with a file."""
+    return notification.download_url is not None or notification.type_message in FILE_MESSAGES
+
+
+def notifications_in(value: Any) -> Iterator[Notification]:
+    """Yield the notifications of a batch description, of a list, or of XCom's form of either.
+
+    :raises GreenApiConfigError: It is none of these.
+    """
+    try:
+        if isinstance(value, str):
+            value = json.loads(value)
+        if isinstance(value, Notification):
+            yield value
+        elif isinstance(value, Mapping):
+            yield from read_batch(value) if "store" in value else [Notification.from_dict(value)]
+        else:
+            for item in value:
+                yield from notifications_in(item)
+    except (TypeError, ValueError) as error:
+        raise GreenApiConfigError(
+            "notifications must be a batch description, or notifications in the form that operators return: "
+            f"{error}"
+        ) from None
+
+
+@dataclass
+class MediaReport:
+    """What became of the files.
+
+    :param downloaded: Files that are new.
+    :param present: Files that were there already.
+    :param without_file: Notifications that bring no file.
+    :param too_large: Keys of notifications whose file has more than 100 MB: the gateway doesn't give it out.
+    :param failed: Keys and errors of those whose file could not be had.
+    """
+
+    downloaded: int = 0
+    present: int = 0
+    without_file: int = 0
+    too_large: list[str] = field(default_factory=list)
+    failed: list[dict[str, str]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as small JSON values: it counts all, and names the first hundred."""
+        return {
+            "downloaded": self.downloaded,
+            "present": self.present,
+            "without_file": self.without_file,
+            "too_large_count": len(self.too_large),
+            "too_large": self.too_large[:LISTED],
+            "failed_count": len(self.failed),
+            "failed": self.failed[:LISTED],
+        }
+
+
+def download_media(
+    hook: GreenApiHook, notifications: Iterable[Notification], files: Files, report: MediaReport
+) -> None:
+    """Download the files of notifications, one after the other, and tell in the report what became of them.
+
+    A file appears under its name when it is whole and durable. A crash leaves the files so far, and what is
+    there is not downloaded again.
+
+    :raises GreenApiError: The gateway refuses the instance as a whole, so that no file can be had.
+    """
+    files.prepare()
+    present = {*files.names("")}
+    for notification in notifications:
+        if not has_file(notification):
+            report.without_file += 1
+        elif media_name(notification) in present:
+            report.present += 1
+        elif notification.download_url == TOO_LARGE:
+            report.too_large.append(notification.key)
+        else:
+            _download_or_list(hook, notification, files, report)
+            present.add(media_name(notification))
+
+
+def _download_or_list(
+    hook: GreenApiHook, notification: Notification, files: Files, report: MediaReport
+) -> None:
+    try:
+        if _download(hook, notification, files):
+            report.downloaded += 1
+        else:
+            report.present += 1
+    except _OF_THE_WHOLE_INSTANCE:
+        raise
+    except GreenApiError as error:
+        log.warning("The file of notification %s is missing: %s", notification.key, error)
+        report.failed.append({"key": notification.key, "error": str(error)})
+
+
+def _download(hook: GreenApiHook, notification: Notification, files: Files) -> bool:
+    """Download by the notification's own link; if it has expired, by a fresh one."""
+    name = media_name(notification)
+    if url := notification.download_url:
+        try:
+            return _save(hook, url, files, name)
+        except GreenApiResponseError as error:
+            if error.status not in EXPIRED:
+                raise
+    return _save(hook, _fresh_link(hook, notification), files, name)
+
+
+def _save(hook: GreenApiHook, url: str, files: Files, name: str) -> bool:
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+    def once() -> bool:
+        with hook.get_conn().download(url) as chunks:
+            return files.create(name, chunks)
+
+    if not url.startswith(("http://", "https://")):
+        raise GreenApiResponseError("The notification's link is no http address.")
+    retrying = Retrying(
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_exponential_jitter(initial=0.5, max=10, jitter=0.5),
+        retry=retry_if_exception(lambda error: isinstance(error, GreenApiError) and error.retryable),
+        reraise=True,
+    )
+    return retrying(once)
+
+
+def _fresh_link(hook: GreenApiHook, notification: Notification) -> str:
+    chat_id, id_message = notification.chat_id, notification.id_message
+    if not chat_id or not id_message:
+        raise GreenApiResponseError("Its link has expired, and it names no message to get a fresh one for.")
+    return hook.download_file(chat_id, id_message, notification.type_instance)

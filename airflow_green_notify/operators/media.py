@@ -1,0 +1,82 @@
+"""Download the files that notifications bring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.sdk import BaseOperator
+
+from airflow_green_notify.errors import GreenApiTransportError
+from airflow_green_notify.fail_fast import fail_fast
+from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.media import MediaReport, download_media, notifications_in
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, ObjectStoragePath
+
+    from airflow_green_notify.notification import Notification
+
+
+class GreenApiDownloadMediaOperator(BaseOperator):
+    """Downloads the files of a batch, or of some notifications, into a folder or bucket.
+
+    A crash at any point leaves whole files only, and a retry goes on with those that are missing. A file that
+    can't be had doesn't hold up the others: it is listed, and the retry of a task with
+    ``on_failed="fail"`` tries it again.
+
+    Each file is called as its notification's key, with a suffix that tells the kind:
+    :func:`~airflow_green_notify.media.media_name` gives the name for a notification. Files are read as they
+    are written, never as a whole in memory. An expired link is replaced by a fresh one from ``downloadFile``,
+    within its rate. Download soon: links live from a day (Telegram) to 15 days (MAX).
+
+    :param notifications: The batch description that a drain returned (its ``.output``), a notification as the
+        receiving operator or the sensor returned it, or a list of such.
+    :param path: Folder, or a URL such as ``s3://bucket/media``.
+    :param conn_id: Airflow connection for the bucket.
+    :param on_failed: With files that could not be had: ``"list"`` them in the result, or ``"fail"`` the task
+        after all others were tried.
+    :param green_api_conn_id: The connection, of type ``green_api``.
+    :return: ``{"path", "downloaded", "present", "without_file", "too_large_count", "too_large",
+        "failed_count", "failed"}``: counts, and the keys of the first hundred files above 100 MB, which the
+        gateway doesn't give out, and of those that failed, with the error.
+
+    .. seealso:: https://green-api.com/en/docs/api/receiving/files/DownloadFile/
+    """
+
+    template_fields: Sequence[str] = ("notifications", "path", "conn_id", "on_failed", "green_api_conn_id")
+    ui_color = "#fbe8d0"
+
+    def __init__(
+        self,
+        *,
+        notifications: Mapping[str, Any] | Notification | Iterable[Any] | str,
+        path: str | ObjectStoragePath,
+        conn_id: str | None = None,
+        on_failed: Literal["list", "fail"] = "list",
+        green_api_conn_id: str = GreenApiHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.notifications = notifications
+        self.path = path
+        self.conn_id = conn_id
+        self.on_failed = on_failed
+        self.green_api_conn_id = green_api_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_green_notify.stores.files import files_at
+
+        if self.on_failed not in ("list", "fail"):
+            raise ValueError(f"on_failed is {self.on_failed!r}; it must be 'list' or 'fail'.")
+        report = MediaReport()
+        files = files_at(str(self.path), self.conn_id or getattr(self.path, "conn_id", None))
+        with fail_fast(), GreenApiHook(self.green_api_conn_id) as hook:
+            download_media(hook, notifications_in(self.notifications), files, report)
+        self.log.info("Files: %s", report.as_dict())
+        if report.failed and self.on_failed == "fail":
+            raise GreenApiTransportError(
+                f"{len(report.failed)} files could not be had; a retry tries them again. The first: "
+                f"{report.failed[0]['error']}"
+            )
+        return {"path": str(self.path), **report.as_dict()}
