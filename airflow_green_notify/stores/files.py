@@ -42,7 +42,7 @@ class Files(Protocol):
 
 def files_at(path: str, conn_id: str | None) -> Files:
     """Return the files below ``path``, which :class:`airflow.sdk.ObjectStoragePath` understands."""
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import BaseHook, ObjectStoragePath
 
     root = ObjectStoragePath(path, conn_id=conn_id)
     if root.protocol in ("", "file", "local"):
@@ -51,4 +51,6 @@ def files_at(path: str, conn_id: str | None) -> Files:
         return LocalFiles(os.path.abspath(os.path.expanduser(root.path)))
     from airflow_green_notify.stores.bucket_files import BucketFiles
 
+    if root.conn_id:
+        BaseHook.get_connection(root.conn_id)  # the Amazon provider would go on with other credentials
     return BucketFiles(root.fs, root.path)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import subprocess
+import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -49,7 +53,7 @@ def test_put_same_notification_again_is_stored_once(store: NotificationStore) ->
 
 
 def test_batch_gives_back_everything_in_queue_order(store: NotificationStore) -> None:
-    """Whatever the bodies hold, they come back unharmed, with key and time, in the order they were received."""
+    """Whatever the bodies hold, they come back unharmed, with key and time, in the order received."""
     bodies = [example["body"] for example in example_notifications()] + ODD_BODIES
     given = [Notification(number, value) for number, value in enumerate(bodies)]
     with store.open(RUN) as opened:
@@ -76,7 +80,7 @@ def test_retry_continues_the_batch_of_the_try_before(store: NotificationStore) -
     first_try = store.open(RUN)
     for notification in given[:3]:
         first_try.put(notification)
-    del first_try  # dead: neither closed nor released
+    first_try.release()  # as its death does
     with store.open(RUN) as retry:
         assert [retry.put(notification) for notification in given[2:]] == [False, True, True, True]
     batch = retry.close()
@@ -102,9 +106,14 @@ def test_cleared_task_adds_to_its_closed_batch_and_old_descriptions_stay_readabl
 
 def test_exception_leaves_the_batch_unfinished_for_the_retry(store: NotificationStore) -> None:
     """An exception inside the with block passes, and the retry of the task finds what was stored."""
-    with pytest.raises(ZeroDivisionError), store.open(RUN) as opened:
-        opened.put(some(1)[0])
-        1 / 0  # noqa: B018
+
+    def die() -> None:
+        with store.open(RUN) as opened:
+            opened.put(some(1)[0])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        die()
     with store.open(RUN) as retry:
         pass
     assert [n.key for n in read_batch(retry.close())] == [some(1)[0].key]
@@ -251,3 +260,38 @@ def test_open_makes_no_use_of_the_described_store(store: NotificationStore) -> N
         two.put(some(1, start=5)[0])
     assert [one.close()["count"], two.close()["count"]] == [1, 1]
     assert repr(store) == before
+
+
+def test_store_arguments_are_rendered_by_the_operator(store: NotificationStore) -> None:
+    """A store given to an operator is a template: its path, table and connection may hold Jinja."""
+    from airflow.sdk import BaseOperator
+
+    class Draining(BaseOperator):
+        template_fields = ("store",)
+
+        def __init__(self, store: NotificationStore, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.store = store
+
+    fields = [field for field in type(store).template_fields if isinstance(getattr(store, field), str)]  # type: ignore[attr-defined]
+    rendered = {field: getattr(store, field) for field in fields}
+    template = copy.copy(store)
+    for field in fields:
+        setattr(template, field, f"{{{{ {field} }}}}")
+    operator = Draining(store=template, task_id="drain")
+    operator.render_template_fields(rendered)  # type: ignore[arg-type]
+    assert {field: getattr(operator.store, field) for field in fields} == rendered
+    with operator.store.open(RUN) as opened:
+        assert opened.put(some(1)[0])
+
+
+def test_stores_import_is_light() -> None:
+    """A Dag file that names a store loads no database, no file system and no table library."""
+    heavy = {"sqlalchemy", "fsspec", "upath", "pyarrow", "pandas", "requests", "aiohttp", "airflow"}
+    program = (
+        "import sys, airflow_green_notify.stores as stores, airflow_green_notify.filters\n"
+        "stores.SqlStore('x'), stores.ObjectStorageStore('s3://x/y')\n"
+        f"print(sorted({heavy!r} & set(sys.modules)))"
+    )
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert output.stdout.strip() == "[]"

@@ -1,0 +1,260 @@
+"""The SQL store: its table, its connection, and what goes wrong there."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import resource
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import BaseHook
+from sqlalchemy import Engine, inspect, text
+
+from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.notification import Notification
+from airflow_green_notify.stores import SqlStore, read_batch
+from tests.stores.conftest import body, some
+from tests.stores.cutting_proxy import CuttingProxy
+
+DESIGNED_COLUMNS = {
+    "key", "batch_id", "instance_id", "type_webhook", "type_message", "notified_at", "received_at", "chat_id",
+    "sender", "sender_name", "id_message", "text", "status", "download_url", "file_name", "mime_type",
+    "quoted_id", "note", "body",
+}  # fmt: skip
+
+
+@contextmanager
+def engine() -> Iterator[Engine]:
+    engine = BaseHook.get_hook("store").get_sqlalchemy_engine()
+    yield engine
+    engine.dispose()
+
+
+def query(sql: str) -> list[dict[str, Any]]:
+    with engine() as opened, opened.connect() as connection:
+        return [dict(row) for row in connection.execute(text(sql)).mappings()]
+
+
+def run(*statements: str) -> None:
+    with engine() as opened, opened.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def test_table_has_the_designed_columns_keyed_by_key(sql_store: SqlStore) -> None:
+    """Anyone can query the table: the columns are those of as_row, with batch_id indexed."""
+    sql_store.open("batch").close()
+    with engine() as opened:
+        inspector = inspect(opened)
+        assert {column["name"] for column in inspector.get_columns(sql_store.table)} == DESIGNED_COLUMNS
+        assert inspector.get_pk_constraint(sql_store.table)["constrained_columns"] == ["key"]
+        assert [index["column_names"] for index in inspector.get_indexes(sql_store.table)] == [["batch_id"]]
+
+
+def test_row_of_odd_text_keeps_all_in_body_and_what_fits_in_columns(sql_store: SqlStore) -> None:
+    """NUL and lone surrogates are U+FFFD in columns; body has them as JSON escapes, and emoji are kept."""
+    odd = Notification(1, body(1, senderData={"senderName": "a\0b\ud800c \U0001f600 ж"}))
+    with sql_store.open("batch") as opened:
+        opened.put(odd)
+    (row,) = query(f"SELECT sender_name, body FROM {sql_store.table}")
+    assert row["sender_name"] == "a\ufffdb\ufffdc \U0001f600 ж"
+    assert row["body"].isascii()
+    assert json.loads(row["body"]) == odd.body
+
+
+def test_times_are_stored_in_utc_to_the_microsecond(sql_store: SqlStore) -> None:
+    """Where the database has no time zones, what stands there is UTC."""
+    east = timezone(timedelta(hours=5))
+    received = datetime(2026, 11, 23, 3, 4, 5, 678901, tzinfo=east)
+    with sql_store.open("batch") as opened:
+        opened.put(Notification(1, body(1), received_at=received))
+    (row,) = query(f"SELECT received_at, notified_at FROM {sql_store.table}")
+    assert as_utc(row["received_at"]) == received.astimezone(UTC)
+    assert as_utc(row["notified_at"]) == datetime.fromtimestamp(1_700_000_001, UTC)
+
+
+def as_utc(value: datetime | str) -> datetime:
+    time = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def test_table_in_a_named_schema(sql_store: SqlStore, request: pytest.FixtureRequest) -> None:
+    """``schema.table`` names a table outside the default schema."""
+    schema = {"sqlite": "main", "mysql": "store"}.get(BaseHook.get_connection("store").conn_type, "landing")
+    if schema == "landing":
+        run("CREATE SCHEMA IF NOT EXISTS landing")
+    store = SqlStore("store", table=f"{schema}.{sql_store.table}")
+    with store.open("batch") as opened:
+        assert [opened.put(n) for n in some(2)] == [True, True]
+        assert opened.begin_attempt("a") == 1
+    assert len(list(read_batch(opened.close()))) == 2
+    assert query(f"SELECT count(*) AS n FROM {schema}.{sql_store.table}") == [{"n": 2}]
+
+
+def test_table_created_by_many_at_once_is_created_once(sql_store: SqlStore) -> None:
+    """Losing the race to create the table is harmless."""
+    with ThreadPoolExecutor(6) as openers:
+        counts = list(openers.map(lambda n: sql_store.open(f"batch-{n}").close()["count"], range(6)))
+    assert counts == [0] * 6
+
+
+def test_table_of_something_else_is_refused(sql_store: SqlStore) -> None:
+    """A table that isn't a store's is left alone, and the error says to name another."""
+    run(f"CREATE TABLE {sql_store.table} (id INTEGER PRIMARY KEY, body VARCHAR(10))")
+    with pytest.raises(NotificationStoreError, match=r"not a store of notifications.*lacks.*batch_id"):
+        sql_store.open("batch")
+
+
+def test_table_without_its_primary_key_is_refused(sql_store: SqlStore) -> None:
+    """A table copied without its key would keep everything twice."""
+    columns = ", ".join(
+        f"{'`key`' if n == 'key' and is_mysql() else n} VARCHAR(10)" for n in DESIGNED_COLUMNS
+    )
+    run(f"CREATE TABLE {sql_store.table} ({columns})")
+    with pytest.raises(NotificationStoreError, match="primary key"):
+        sql_store.open("batch")
+
+
+def is_mysql() -> bool:
+    return BaseHook.get_connection("store").conn_type == "mysql"
+
+
+@pytest.mark.parametrize(
+    ("connection", "words"),
+    [
+        (None, "absent"),
+        ({"conn_type": "http", "host": "127.0.0.1"}, "no SQL database"),
+        ({"conn_type": "sqlite", "host": "/nowhere/at/all.db"}, "unable to open"),
+        (
+            {"conn_type": "postgres", "host": "127.0.0.1", "port": 1, "password": "topsecret"},
+            "Is the database up",
+        ),
+    ],
+)
+def test_connection_that_cant_be_used_says_so(
+    connection: dict[str, Any] | None, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong connection is an error of the store that names it, and shows no password."""
+    if connection:
+        monkeypatch.setenv("AIRFLOW_CONN_ABSENT", json.dumps(connection))
+    with pytest.raises(NotificationStoreError, match=words) as raised:
+        SqlStore("absent").open("batch")
+    assert raised.value.retryable
+    assert "absent" in str(raised.value)
+    assert "topsecret" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_error_shows_no_text_of_a_notification(sql_store: SqlStore) -> None:
+    """The error of a put names what happened without quoting the conversation."""
+    private = Notification(1, body(1, senderData={"senderName": "word " * 3}))
+    opened = sql_store.open("batch")
+    run(f"DROP TABLE {sql_store.table}")
+    with pytest.raises(NotificationStoreError) as raised:
+        opened.put(private)
+    opened.release()
+    assert sql_store.table in str(raised.value)
+    assert "word word word" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+@pytest.mark.parametrize("cut", ["before", "after"])
+def test_connection_cut_during_put_is_settled_by_the_next_put(
+    kind: str, cut: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A put cut before or after the commit raises, never says stored; the same put again finds out."""
+    connection = json.loads(request.getfixturevalue(f"{kind}_connection"))
+    proxy = CuttingProxy(connection["port"])
+    monkeypatch.setenv("AIRFLOW_CONN_STORE", json.dumps(connection | {"port": proxy.port}))
+    first, second = some(2)
+    with SqlStore("store", table=f"cut_{cut}_{kind}").open("batch") as opened:
+        assert opened.put(first)
+        proxy.cut = cut
+        with pytest.raises(NotificationStoreError) as raised:
+            opened.put(second)
+        assert raised.value.retryable
+        assert opened.put(second) is (cut == "before")
+    assert [n.key for n in read_batch(opened.close())] == [first.key, second.key]
+    proxy.close()
+
+
+def test_reading_a_batch_keeps_nobody_from_writing(sql_store: SqlStore) -> None:
+    """A task may write to the database it reads a batch from while it reads."""
+    with sql_store.open("batch") as opened:
+        for notification in some(3):
+            opened.put(notification)
+    run(f"CREATE TABLE {sql_store.table}_typed (n INTEGER)")
+    for number, _ in enumerate(read_batch(opened.close())):
+        run(f"INSERT INTO {sql_store.table}_typed VALUES ({number})")
+    assert query(f"SELECT count(*) AS n FROM {sql_store.table}_typed") == [{"n": 3}]
+
+
+def test_batch_of_many_pages_is_read_in_order(sql_store: SqlStore) -> None:
+    """More rows than fit in a page come back in order, those received at the same moment too."""
+    moment = datetime(2026, 11, 23, tzinfo=UTC)
+    given = [Notification(n, body(n), received_at=moment + timedelta(seconds=n // 4)) for n in range(250)]
+    with sql_store.open("batch") as opened:
+        for notification in given:
+            opened.put(notification)
+    found = list(read_batch(opened.close()))
+    assert [n.received_at for n in found] == [n.received_at for n in given]
+    assert {n.key for n in found} == {n.key for n in given}
+
+
+def _put_all(connection: str, table: str, batch_id: str) -> int:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_STORE", connection)
+        with SqlStore("store", table=table).open(batch_id) as opened:
+            return sum(opened.put(notification) for notification in some(150))
+
+
+def test_processes_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    """Two processes that write to one SQLite file at once fail on no lock and keep each notification once."""
+    connection = json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "store.db")})
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(3, mp_context=context) as processes:
+        stored = list(processes.map(_put_all, [connection] * 3, ["shared"] * 3, ["one", "two", "three"]))
+    assert sum(stored) == 150
+
+
+def test_full_disk_is_an_error_and_the_put_after_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What didn't fit isn't said to be stored; once there is room, the same put succeeds."""
+    connection = {"conn_type": "sqlite", "host": str(tmp_path / "store.db")}
+    monkeypatch.setenv("AIRFLOW_CONN_STORE", json.dumps(connection))
+    large = Notification(1, body(1, text="x" * 500_000))
+    with SqlStore("store").open("batch") as opened:
+        with file_size_limited(300_000), pytest.raises(NotificationStoreError, match="disk"):
+            opened.put(large)
+        assert opened.put(large) is True
+    assert [n.body for n in read_batch(opened.close())] == [large.body]
+
+
+@contextmanager
+def file_size_limited(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_attempts_begun_at_once_are_all_counted(sql_store: SqlStore) -> None:
+    """Consumers that begin the same key at once count it each."""
+
+    def begin(number: int) -> int:
+        with sql_store.open(f"batch-{number}") as opened:
+            return opened.begin_attempt("key")
+
+    with ThreadPoolExecutor(4) as consumers:
+        assert all(consumers.map(begin, range(8)))
+    with sql_store.open("batch") as opened:
+        assert opened.begin_attempt("key") == 9
