@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     from airflow_green_notify.hooks.connection import InstanceConfig
     from airflow_green_notify.protocol.calls import Call
 
-_limits: dict[tuple[str, str, str], RateLimit] = {}
+_limits: dict[tuple[str, str, str, int, float], RateLimit] = {}
 _limits_lock = threading.Lock()
-
 
 TRANSIT = 1.0
 """Seconds after which a request has surely reached the gateway, although its answer is not there yet."""
@@ -57,6 +56,8 @@ def limit_of(config: InstanceConfig, call: Call) -> RateLimit:
     count, seconds = call.rate
     if call.method in ("receiveNotification", "deleteNotification"):
         count = config.requests_per_second
-    name = (config.id_instance, call.method, f"{count}/{seconds}")
+    name = (config.base_url, config.id_instance, call.method, count, seconds)
     with _limits_lock:
-        return _limits.setdefault(name, RateLimit(count, seconds))
+        if name not in _limits:
+            _limits[name] = RateLimit(count, seconds)
+        return _limits[name]
