@@ -1,7 +1,7 @@
 """Private database servers and an S3 on loopback, each made once per session, when first needed.
 
-Each fixture gives the text for an ``AIRFLOW_CONN_…`` variable. A server that isn't installed is a skip at home
-and a failure in CI.
+Each fixture gives the text for an ``AIRFLOW_CONN_…`` variable. A server that isn't installed is a skip at
+home and a failure in CI.
 """
 
 from __future__ import annotations
@@ -31,11 +31,8 @@ def postgres_connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     program = _program("postgres", "/usr/lib/postgresql/*/bin/postgres")
     folder, user = _folder(tmp_path_factory, "postgres"), _as_user("postgres")
     data, port = folder / "data", _free_port()
-    subprocess.run(
-        [*user, str(Path(program).parent / "initdb"), "-D", data, "-U", "store", "-A", "trust", "-E", "UTF8"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    initdb = str(Path(program).parent / "initdb")
+    _run([*user, initdb, "-D", str(data), "-U", "store", "-A", "trust", "-E", "UTF8"])
     command = [program, "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", folder]
     login = {"host": "127.0.0.1", "port": port, "user": "store", "dbname": "postgres"}
     quickly = signal.SIGINT  # on SIGTERM it waits for its clients
@@ -65,11 +62,7 @@ def mariadb_connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         "CREATE USER store@'%' IDENTIFIED BY 'secret';\n"
         "GRANT ALL ON *.* TO store@'%';\n"
     )
-    subprocess.run(
-        [*user, "mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    _run([*user, "mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db"])
     command = [program, "--no-defaults", f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1"]
     options = [f"--socket={folder}/socket", f"--init-file={start}", "--skip-name-resolve"]
     login = {"host": "127.0.0.1", "port": port, "user": "store", "password": "secret"}
@@ -141,6 +134,12 @@ def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+def _run(command: list[str]) -> None:
+    outcome = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if outcome.returncode:
+        pytest.fail(f"{command} failed: {outcome.stdout}")
 
 
 @contextmanager

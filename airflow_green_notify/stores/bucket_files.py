@@ -8,6 +8,8 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
+from airflow_green_notify.errors import NotificationStoreError
+
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
@@ -26,9 +28,12 @@ class BucketFiles:
 
     :param fs: The file system; its listings are never taken from its cache.
     :param root: Path in it, bucket first.
+    :raises NotificationStoreError: The path has wildcards.
     """
 
     def __init__(self, fs: AbstractFileSystem, root: str) -> None:
+        if any(sign in root for sign in "*?["):
+            raise NotificationStoreError(f"The path {root!r} has a *, ? or [, which stand for other names.")
         self._fs = fs
         self._root = root.rstrip("/")
 

@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_green_notify.errors import NotificationStoreError
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
 
 _ADVICE = {
     errno.ENOSPC: "The disk is full: free space, then clear or retry the task.",
+    errno.EFBIG: "The disk refuses a file of that size.",
     errno.EDQUOT: "The quota of the disk is used up.",
     errno.EROFS: "The file system is read-only.",
-    errno.EACCES: "Give the worker the right to write there.",
-    errno.EPERM: "Give the worker the right to write there; a file system without hard links can't be used.",
-    errno.ENOENT: "Create the bucket or folder, or mend the path.",
+}
+_ADVICE_FOR_KIND: dict[type[Exception], str] = {
+    PermissionError: "Give the worker the right to write there, on a file system with hard links.",
+    FileNotFoundError: "Create the bucket or folder, or mend the path.",
+    ImportError: "Install it on the workers: airflow-green-notify[parquet], or what the file system needs.",
 }
 
 
@@ -58,7 +62,7 @@ class ObjectStorageStore(Store):
 
     def __init__(
         self,
-        path: str | ObjectStoragePath,
+        path: str | os.PathLike[str] | ObjectStoragePath,
         *,
         conn_id: str | None = None,
         format: Literal["ndjson", "parquet"] = "ndjson",
@@ -73,6 +77,8 @@ class ObjectStorageStore(Store):
         return f"ObjectStorageStore({str(self.path)!r}, conn_id={self.conn_id!r}, format={self.format!r})"
 
     def _open_batch(self, batch_id: str) -> DrainingBatch:
+        if self.format == "parquet":
+            import_module("airflow_green_notify.stores.parquet")  # fails here rather than at the end
         files = files_at(self._root(), self._conn_id())
         files.prepare()
         return DrainingBatch(files, batch_id, self.format)
@@ -122,16 +128,13 @@ def errors_told(subject: str) -> Iterator[None]:
     except NotificationStoreError:
         raise
     except Exception as error:
-        advice = _ADVICE.get(
-            getattr(error, "errno", None) or _errno_of(error), "A retry goes on where this stopped."
-        )
         raise NotificationStoreError(
-            f"{subject}: {type(error).__name__}: {error}. {advice} What was not stored was not deleted."
+            f"{subject}: {type(error).__name__}: {error}. {_advice(error)} What isn't stored was not deleted."
         ) from error
 
 
-def _errno_of(error: Exception) -> int:
-    """Return the number of errors that s3fs and others raise without one."""
-    if isinstance(error, FileNotFoundError):
-        return errno.ENOENT
-    return errno.EACCES if isinstance(error, PermissionError) else 0
+def _advice(error: Exception) -> str:
+    for kind, advice in _ADVICE_FOR_KIND.items():
+        if isinstance(error, kind):
+            return advice
+    return _ADVICE.get(getattr(error, "errno", 0), "A retry goes on where this stopped.")

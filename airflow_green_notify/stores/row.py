@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -33,24 +34,17 @@ ROW_COLUMNS = (
 )
 TIME_COLUMNS = ("notified_at", "received_at")
 
+_REFUSED = re.compile("[\x00\ud800-\udfff]")
+
 
 def to_row(entry: Entry) -> dict[str, Any]:
-    """Return the value of each column.
-
-    ``body`` is the whole body as ASCII JSON text, so NUL and lone surrogates are escapes in it and nothing is
-    lost. In the other columns they become U+FFFD, since most databases refuse them.
-    """
+    """Return the value of each column: those of ``as_row``, with the batch and the note as JSON text."""
     row = entry.notification.as_row()
-    texts = {name: storable(value) for name, value in row.items() if isinstance(value, str)}
-    return (
-        row
-        | texts
-        | {
-            "batch_id": entry.batch_id,
-            "notified_at": _storable_time(row["notified_at"]),
-            "note": None if entry.note is None else json.dumps(entry.note),
-        }
-    )
+    return row | {
+        "batch_id": storable(entry.batch_id),
+        "notified_at": _storable_time(row["notified_at"]),
+        "note": None if entry.note is None else json.dumps(entry.note),
+    }
 
 
 def from_row(row: Mapping[str, Any]) -> Entry:
@@ -63,9 +57,7 @@ def from_row(row: Mapping[str, Any]) -> Entry:
 
 def storable(text: str) -> str:
     """Return ``text`` with U+FFFD for what databases refuse: NUL and lone surrogates."""
-    if text.isascii() and "\0" not in text:
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+    return _REFUSED.sub("\ufffd", text)
 
 
 def _storable_time(time: datetime | None) -> datetime | None:

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.notification import Notification
-from airflow_green_notify.stores.batch_file import FORMATS, part_names, read_parts
+from airflow_green_notify.stores.batch_file import FORMATS, Entry, part_names, read_parts, to_json, write_part
 from airflow_green_notify.stores.draining_batch import DrainingBatch
 from airflow_green_notify.stores.local_files import LocalFiles
 from airflow_green_notify.stores.names import folder_of
@@ -138,6 +138,15 @@ def test_notification_of_an_unfinished_batch_counts_as_there(files: LocalFiles) 
     assert other.put(notification, None) is False
     assert other.finish() == 0
     assert DrainingBatch(files, "died", "ndjson").finish() == 1
+
+
+def test_files_of_two_tries_that_finished_at_the_same_time_are_read_as_one(files: LocalFiles) -> None:
+    """Both wrote what they both held; each notification is read once, in queue order."""
+    lines = [to_json(Entry(notification, BATCH)) for notification in some(4)]
+    for part in (lines[:3], lines[1:]):
+        write_part(files, folder_of(BATCH), "ndjson", lambda part=part: part)  # type: ignore[misc]
+    assert len(part_names(files, folder_of(BATCH))) == 2
+    assert keys_of(files) == [n.key for n in some(4)]
 
 
 def test_vanished_object_is_an_error_that_a_retry_gets_over(files: LocalFiles, tmp_path: Path) -> None:

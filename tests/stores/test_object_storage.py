@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,6 +163,23 @@ def test_bucket_that_is_missing_says_to_create_it(
     make_store("s3")
     with pytest.raises(NotificationStoreError, match=r"no-such-bucket.*Create the bucket"):
         filled(ObjectStorageStore("s3://no-such-bucket/x", conn_id="store_s3"))
+
+
+def test_path_with_wildcards_is_refused(make_store: Callable[[str], NotificationStore]) -> None:
+    """A path that would stand for several is refused rather than read as something else."""
+    make_store("s3")
+    with pytest.raises(NotificationStoreError, match="stand for other names"):
+        ObjectStorageStore(f"s3://{BUCKET}/x*", conn_id="store_s3").open(RUN)
+
+
+def test_parquet_without_its_extra_fails_before_anything_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing library shows when the store is opened, not when the batch is closed."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "airflow_green_notify.stores.parquet", raising=False)
+    with pytest.raises(NotificationStoreError, match=r"airflow-green-notify\[parquet\]"):
+        ObjectStorageStore(tmp_path, format="parquet").open(RUN)
 
 
 def test_connection_that_is_missing_is_named() -> None:
