@@ -72,6 +72,16 @@ def test_download_of_a_pushed_example_gives_a_file(client: Any) -> None:
     assert client.session.get(url).content
 
 
+def test_download_of_an_oddly_named_file_gives_a_file(client: Any) -> None:
+    """A name with a lone surrogate, or none at all, is no obstacle."""
+    for number, ending in enumerate(["\ud83d.jpg", ""]):
+        body = client.gateway.media_message("a.jpg", 1)
+        body["messageData"]["fileMessageData"]["downloadUrl"] = f"https://example.org/{ending}"
+        body["idMessage"] = f"odd{number}"
+        client.gateway.push(body)
+        assert client.session.get(fresh_link(client, body)).content
+
+
 @pytest.mark.parametrize("chat_id", ["12025550101@c.us", "9@c.us", "\ud83d"])
 def test_download_of_what_is_not_there_is_refused(client: Any, chat_id: str) -> None:
     """A message without a file, of another chat, or too large to be passed on has no link."""
