@@ -1,0 +1,293 @@
+"""Waits for a notification, and leaves it at the head of the queue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    conf,
+)
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+
+from airflow_green_notify.drain import StopCondition, drain
+from airflow_green_notify.errors import (
+    GreenApiConfigError,
+    GreenApiError,
+    GreenApiTransportError,
+    GreenApiUnavailableError,
+)
+from airflow_green_notify.fail_fast import fail_fast
+from airflow_green_notify.filters import NotificationFilter, Verdict, judge
+from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.hooks.diagnosis import settings_fault
+from airflow_green_notify.notification import MAX_XCOM_BYTES
+from airflow_green_notify.stores import batch_id_of
+from airflow_green_notify.triggers.head import GreenApiHeadTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_green_notify.filters import Matching
+    from airflow_green_notify.notification import Notification
+    from airflow_green_notify.stores import NotificationStore
+
+NOTE = "green_api_wait"
+"""Under which name the task's state keeps since when it waits, and what it told."""
+
+SHORTEST_POKE = 1.0
+"""Seconds a poke in vain takes at least: a head that blocks is shown at once, however often one asks."""
+
+MAX_KNOWN_KEYS = 100
+"""How many judged heads a deferred wait remembers, for gateways that show several in turn."""
+
+TRIGGER_GRACE = 60.0
+"""Seconds after the deadline when Airflow ends the wait by itself: no triggerer was there to do it."""
+
+
+class GreenApiNotificationSensor(BaseSensorOperator):
+    """Waits until a matching notification is at the head of the queue, returns it and leaves it there.
+
+    A crash at any point loses nothing: the sensor deletes no notification that matches. Delete it when its
+    work is done, with :class:`~airflow_green_notify.operators.queue.GreenApiDeleteNotificationOperator`. With
+    a store in ``unmatched``, what doesn't match is stored durably and only then deleted; a crash in between
+    leaves it in both, and it is recognised by its key.
+
+    The queue shows only its head, so a notification that doesn't match blocks those behind it. By default the
+    sensor waits in front of it until something else takes it away, and says once in the log what blocks.
+
+    The three modes give the same result; ``deferrable=True`` costs no worker while it waits. An outage of the
+    gateway is waited out, and told in the log; if it lasts until the timeout, the task fails with it. What no
+    waiting can mend (a wrong token, a ``webhookUrl``, every notification type switched off) fails the task at
+    once, and is never skipped by ``soft_fail``. So does a filter that raises: an error is never a miss.
+
+    ``timeout`` counts from the start of the first try, over all retries (below Airflow 3.3: from the start of
+    the current try).
+
+    :param matching: What to wait for: a :class:`~airflow_green_notify.filters.NotificationFilter`, its
+        arguments as a dict, or a callable that gets the notification and returns whether it is meant. The
+        filter's values are templated. By default any notification.
+    :param unmatched: ``"keep"`` what doesn't match at the head, or the store that takes it.
+    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param receive_timeout: Seconds the gateway may hold a look of a worker open, 5 to 60.
+    :param max_xcom_bytes: Hard limit of the result's size; a larger notification fails the task at once.
+    :param deferrable: Whether to wait in the triggerer.
+    :return: ``{"key", "receipt_id", "received_at", "body"}``, read by ``Notification.from_dict``, without
+        thumbnails.
+
+    .. seealso:: https://green-api.com/en/docs/api/receiving/technology-http-api/ReceiveNotification/
+    """
+
+    template_fields: Sequence[str] = ("green_api_conn_id", "matching", "receive_timeout")
+    ui_color = "#cdeed3"
+
+    def __init__(
+        self,
+        *,
+        matching: Matching | Mapping[str, Any] | None = None,
+        unmatched: Literal["keep"] | NotificationStore = "keep",
+        green_api_conn_id: str = GreenApiHook.default_conn_name,
+        receive_timeout: float | str = 5,
+        max_xcom_bytes: int = MAX_XCOM_BYTES,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        # Airflow renders templates inside a dict, not inside a frozen object; and a callable it would call.
+        self.matching: Mapping[str, Any] | None = None
+        self._matching_callable: Callable[[Notification], object] | None = None
+        if isinstance(matching, NotificationFilter):
+            self.matching = matching.as_dict()
+        elif callable(matching):
+            self._matching_callable = matching
+        else:
+            self.matching = matching
+        self.unmatched = unmatched
+        self.green_api_conn_id = green_api_conn_id
+        self.receive_timeout = receive_timeout
+        self.max_xcom_bytes = max_xcom_bytes
+        self.deferrable = deferrable
+        self._wait: _Wait | None = None
+        self._outage: GreenApiError | None = None
+
+    def execute(self, context: Context) -> Any:
+        with self._faults_not_hidden():
+            wait = self._wait = _Wait(context)
+            if self.deferrable:
+                return self._find_or_defer(context, [], wait.since + self.timeout)
+            return super().execute(context)
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look at the head once and judge it."""
+        wait = self._wait = self._wait or _Wait(context)
+        deadline = wait.since + self.timeout
+        asked_at = time.monotonic()
+        head = self._look(context, deadline)
+        if head is not None and self._judge(head) is Verdict.MATCH:
+            return PokeReturnValue(True, self._result(head))
+        if self.poke_interval < SHORTEST_POKE and not self.reschedule:
+            time.sleep(max(0.0, SHORTEST_POKE - (time.monotonic() - asked_at)))
+        self._end_if_late(deadline)
+        return PokeReturnValue(False)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Judge the head that the trigger saw, and wait on if it is not the one."""
+        if event["error"]:
+            raise AirflowFailException(event["error"])
+        looks = 2 if event["key"] else 1  # where deliveries are split, the trigger's look hid it for a while
+        return self._find_or_defer(context, event["known_keys"], event["deadline"], looks)
+
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
+    ) -> dict[str, Any]:
+        with self._faults_not_hidden():
+            self._wait = _Wait(context)
+            return super().resume_execution(next_method, next_kwargs, context)
+
+    def _find_or_defer(
+        self, context: Context, known_keys: list[str], deadline: float, looks: int = 1
+    ) -> dict[str, Any]:
+        head = self._look(context, deadline, looks)
+        if head is not None and self._judge(head) is Verdict.MATCH:
+            return self._result(head)
+        self._end_if_late(deadline)
+        if head is not None:
+            known_keys = [*known_keys, head.key][-MAX_KNOWN_KEYS:]
+        self._defer(known_keys, deadline)
+
+    def _defer(self, known_keys: list[str], deadline: float) -> NoReturn:
+        self.defer(
+            trigger=GreenApiHeadTrigger(self.green_api_conn_id, known_keys, deadline),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=max(0.0, deadline - time.time()) + TRIGGER_GRACE),
+        )
+
+    # --- looking and judging ---
+
+    def _look(self, context: Context, deadline: float, looks: int = 1) -> Notification | None:
+        """Return what is at the head after setting aside what has a store; ``None`` also in an outage."""
+        try:
+            with fail_fast(), GreenApiHook(self.green_api_conn_id) as hook:
+                head = next(filter(None, (self._receive(hook) for _ in range(looks))), None)
+                if head is not None and self._judge(head) is Verdict.MISS:
+                    head = self._head_behind(head, hook, context, deadline)
+        except (GreenApiTransportError, GreenApiUnavailableError) as error:
+            if self._outage is None:
+                self.log.warning("%s The wait goes on.", error)
+            self._outage = error
+            return None
+        self._outage = None
+        return head
+
+    def _receive(self, hook: GreenApiHook) -> Notification | None:
+        receive_timeout = float(self.receive_timeout)
+        asked_at = time.monotonic()
+        head = hook.receive_notification(receive_timeout)
+        if head is None and time.monotonic() - asked_at < receive_timeout * 0.9:
+            fault = settings_fault(hook.get_settings())
+            if fault:
+                raise GreenApiConfigError(f"The queue answers empty at once: {fault}.")
+        return head
+
+    def _head_behind(
+        self, head: Notification, hook: GreenApiHook, context: Context, deadline: float
+    ) -> Notification | None:
+        """Put what doesn't match into its store; return the head that is left, or the one that blocks."""
+        if self.unmatched == "keep":
+            if self._wait is not None and self._wait.is_news(head.key):
+                self.log.warning(
+                    "%r is at the head and doesn't match: the sensor waits until something takes it away. "
+                    "Name a store in unmatched= to have such notifications put there.",
+                    head,
+                )
+            return head
+        with self.unmatched.open(batch_id_of(context)) as store:
+            report = drain(
+                hook,
+                store,
+                stop=StopCondition(max_seconds=max(1.0, deadline - time.time()), empty_answers=1),
+                receive_timeout=float(self.receive_timeout),
+                keep=lambda notification: self._judge(notification) is not Verdict.MISS,
+            )
+        self.log.info("Set aside what doesn't match: %s", report.as_dict())
+        return self._receive(hook) if report.stopped_by == "kept" else None
+
+    def _judge(self, head: Notification) -> Verdict:
+        verdict = judge(self._filter(), head)
+        if verdict is Verdict.ERROR:
+            raise RuntimeError(
+                f"The filter failed on {head!r}, see the log. An error is never a miss: the notification "
+                "stays at the head of the queue."
+            )
+        return verdict
+
+    def _filter(self) -> Matching:
+        if self._matching_callable is not None:
+            return self._matching_callable
+        try:
+            return NotificationFilter.from_dict(self.matching or {})
+        except (TypeError, ValueError) as error:
+            raise AirflowFailException(f"matching: {error}") from error
+
+    def _result(self, head: Notification) -> dict[str, Any]:
+        with fail_fast():
+            return head.as_xcom(self.max_xcom_bytes)
+
+    def _end_if_late(self, deadline: float) -> None:
+        if time.time() < deadline:
+            return
+        text = f"No matching notification came within {self.timeout} s."
+        if self.soft_fail:
+            raise AirflowSkipException(text)
+        raise AirflowSensorTimeout(text)
+
+    @contextmanager
+    def _faults_not_hidden(self) -> Iterator[None]:
+        """Undo what ``soft_fail`` and ``never_fail`` make of a fault that somebody must mend."""
+        try:
+            yield
+        except (AirflowSkipException, AirflowSensorTimeout) as end:
+            if isinstance(end.__cause__, AirflowFailException):
+                raise end.__cause__ from end.__cause__.__cause__
+            if self._outage is not None:
+                raise AirflowFailException(f"{end} The last look failed: {self._outage}") from self._outage
+            raise
+
+
+class _Wait:
+    """What a wait knows of its earlier tries and pokes; a task that was cleared waits anew."""
+
+    def __init__(self, context: Context) -> None:
+        self._store: Any = context.get("task_state_store")  # Airflow 3.3+
+        first_try = 0
+        if self._store is not None:
+            ti: Any = context["ti"]
+            first_try = ti.max_tries - (ti.task.retries or 0) + 1
+        note = self._store.get(NOTE) if self._store is not None else None
+        if not isinstance(note, dict) or note.get("first_try") != first_try:
+            note = {"first_try": first_try, "since": time.time(), "blocked_by": ""}
+            self._save(note)
+        self._note: dict[str, Any] = note
+
+    @property
+    def since(self) -> float:
+        """UNIX time of the start of the first try."""
+        return float(self._note["since"])
+
+    def is_news(self, key: str) -> bool:
+        """Say whether it is the first time that this head blocks, and remember it."""
+        if self._note["blocked_by"] == key:
+            return False
+        self._note["blocked_by"] = key
+        self._save(self._note)
+        return True
+
+    def _save(self, note: dict[str, Any]) -> None:
+        if self._store is not None:
+            self._store.set(NOTE, note)

@@ -1,0 +1,406 @@
+"""The sensor: one result in three modes, nothing that matches deleted, no fault hidden."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from airflow.sdk import DAG, BaseOperator, task
+from airflow.sdk.execution_time import context as execution_context
+
+from airflow_green_notify import notification as notification_module
+from airflow_green_notify.emulator import GreenApiEmulator, example_notifications
+from airflow_green_notify.filters import NotificationFilter
+from airflow_green_notify.hooks import GreenApiHook, green_api
+from airflow_green_notify.notification import Notification
+from airflow_green_notify.sensors import NOTE, GreenApiNotificationSensor
+from airflow_green_notify.stores import SqlStore, read_batch
+from airflow_green_notify.triggers import watch
+
+MODES: dict[str, dict[str, Any]] = {
+    "poke": {"mode": "poke", "deferrable": False},
+    "reschedule": {"mode": "reschedule", "deferrable": False},
+    "deferrable": {"deferrable": True},
+}
+CHAT = "12025550101@c.us"
+FROM_CHAT = NotificationFilter(chat_id=CHAT)
+each_mode = pytest.mark.parametrize("mode", MODES)
+HAS_TASK_STATE = hasattr(execution_context, "TaskStateStoreAccessor")
+remembers = pytest.mark.skipif(not HAS_TASK_STATE, reason="a task's state came with Airflow 3.3")
+
+
+def body(text: str, chat_id: str = CHAT, **message: Any) -> dict[str, Any]:
+    """An incoming message of a chat."""
+    return {
+        "typeWebhook": "incomingMessageReceived",
+        "timestamp": 1_790_000_000,
+        "idMessage": f"ID-{text}",
+        "senderData": {"chatId": chat_id, "sender": chat_id, "senderName": "Ann"},
+        "messageData": {"typeMessage": "textMessage", "textMessageData": {"textMessage": text}} | message,
+    }
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "HEAD_PAUSE", 0.1)
+    monkeypatch.setattr(green_api, "_retry_wait", lambda state: 0.1)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqlStore:
+    connection = {"conn_type": "sqlite", "host": str(tmp_path / "store.db")}
+    monkeypatch.setenv("AIRFLOW_CONN_STORE", json.dumps(connection))
+    return SqlStore("store")
+
+
+@pytest.fixture
+def wait(run_dag: Callable[..., Any], request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Run the sensor in a Dag of its own, with real Airflow, and return its task instance."""
+
+    def run(mode: str, **arguments: Any) -> Any:
+        with DAG(f"dag_of_{request.node.originalname}_{mode}", schedule=None) as dag:
+            GreenApiNotificationSensor(task_id="wait", **(defaults() | MODES[mode] | arguments))
+        return run_dag(dag).get_task_instance("wait")
+
+    return run
+
+
+def defaults() -> dict[str, Any]:
+    return {
+        "receive_timeout": 0.3,
+        "poke_interval": 0,
+        "timeout": 30,
+        "retries": 0,
+        "retry_delay": dt.timedelta(0),
+    }
+
+
+def result_of(ti: Any) -> Any:
+    """What the task left in XCom."""
+    return ti.xcom_pull(task_ids=ti.task_id)
+
+
+def after_looks(gateway: GreenApiEmulator, looks: int, action: Callable[[], object]) -> None:
+    """Do something once the queue was looked at so many times."""
+
+    def watch_and_act() -> None:
+        while len(gateway.requests()) < looks:
+            time.sleep(0.05)
+        action()
+
+    threading.Thread(target=watch_and_act, daemon=True).start()
+
+
+def take_head() -> None:
+    """Receive and delete the head, as another consumer does."""
+    with GreenApiHook() as hook:
+        head = hook.receive_notification(0.3)
+        assert head is not None
+        hook.delete_notification(head.receipt_id)
+
+
+# --- results ---
+
+
+def test_result_is_the_same_in_three_modes_byte_for_byte(
+    green_api_connection: GreenApiEmulator, wait: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Changing the mode of a sensor changes nothing behind it; thumbnails stay out."""
+
+    class StoppedClock(dt.datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> dt.datetime:
+            return dt.datetime(2026, 11, 23, 12, 0, tzinfo=tz)
+
+    monkeypatch.setattr(notification_module, "datetime", StoppedClock)
+    picture = next(
+        item["body"]
+        for item in example_notifications()
+        if "jpegThumbnail" in json.dumps(item) and "senderData" in item["body"]
+    )
+    green_api_connection.push(picture)
+    results = {mode: json.dumps(result_of(wait(mode))) for mode in MODES}
+    assert len(set(results.values())) == 1
+    assert "jpegThumbnail" not in results["poke"]
+    assert Notification(1, picture).key in results["poke"]
+    assert green_api_connection.queue() == [picture]
+
+
+@each_mode
+def test_notification_that_comes_later_is_returned_and_left_at_the_head(
+    green_api_connection: GreenApiEmulator, wait: Callable[..., Any], mode: str
+) -> None:
+    """The sensor waits, and deletes nothing."""
+    after_looks(green_api_connection, 2, lambda: green_api_connection.push(body("yes")))
+    ti = wait(mode, matching=FROM_CHAT)
+    assert ti.state == "success"
+    assert Notification.from_dict(result_of(ti)).text == "yes"
+    assert green_api_connection.queue() == [body("yes")]
+
+
+@each_mode
+def test_callable_judges_in_every_mode(
+    green_api_connection: GreenApiEmulator, wait: Callable[..., Any], mode: str
+) -> None:
+    """The worker judges, so a filter may be any code."""
+    seen: list[str | None] = []
+
+    def is_long(notification: Notification) -> bool:
+        seen.append(notification.text)
+        return len(notification.text or "") > 3
+
+    green_api_connection.push(body("no"), body("long enough"))
+    after_looks(green_api_connection, 2, take_head)
+    ti = wait(mode, matching=is_long)
+    assert Notification.from_dict(result_of(ti)).text == "long enough"
+    assert "no" in seen
+
+
+# --- what doesn't match ---
+
+
+@each_mode
+def test_head_that_does_not_match_is_waited_for_and_told_once(
+    green_api_connection: GreenApiEmulator,
+    wait: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+    mode: str,
+) -> None:
+    """With unmatched="keep" the sensor touches nothing, and the log says what blocks."""
+    green_api_connection.push(body("other", chat_id="1@c.us"), body("yes"))
+    after_looks(green_api_connection, 3, take_head)
+    assert wait(mode, matching=FROM_CHAT).state == "success"
+    told = capsys.readouterr().out.count("is at the head and doesn't match")
+    assert told == 1 or (told and mode == "reschedule" and not HAS_TASK_STATE)
+    assert [item["deletions"] for item in green_api_connection.audit()] == [1, 0]
+
+
+@each_mode
+def test_unmatched_notifications_go_to_the_store_and_the_match_stays(
+    green_api_connection: GreenApiEmulator, wait: Callable[..., Any], store: SqlStore, mode: str
+) -> None:
+    """Stored, then deleted, in order; what matches is neither."""
+    others = [body(text, chat_id="1@c.us") for text in ("a", "b", "c")]
+    green_api_connection.push(*others[:2])
+    after_looks(green_api_connection, 2, lambda: green_api_connection.push(others[2], body("yes")))
+    ti = wait(mode, matching=FROM_CHAT, unmatched=store)
+    assert ti.state == "success"
+    assert green_api_connection.queue() == [body("yes")]
+    batch = store.open(f"{ti.dag_id}/{ti.run_id}/wait/-1").close()
+    assert [notification.body for notification in read_batch(batch)] == others
+
+
+@each_mode
+def test_filter_that_raises_fails_the_task_and_stores_nothing_away(
+    green_api_connection: GreenApiEmulator, wait: Callable[..., Any], store: SqlStore, mode: str
+) -> None:
+    """An error is never a miss, nor a reason to skip."""
+
+    def broken(notification: Notification) -> bool:
+        raise ZeroDivisionError(notification.text)
+
+    after_looks(green_api_connection, 2, lambda: green_api_connection.push(body("yes")))
+    ti = wait(mode, matching=broken, unmatched=store, soft_fail=True)
+    assert ti.state == "failed"
+    assert green_api_connection.queue() == [body("yes")]
+
+
+# --- the end of waiting ---
+
+
+@each_mode
+@pytest.mark.parametrize(("soft_fail", "state"), [(False, "failed"), (True, "skipped")])
+def test_timeout_ends_the_wait_without_a_retry(
+    green_api_connection: GreenApiEmulator, wait: Callable[..., Any], mode: str, soft_fail: bool, state: str
+) -> None:
+    """After timeout the task fails, or is skipped with soft_fail."""
+    green_api_connection.push(body("other", chat_id="1@c.us"))
+    ti = wait(mode, matching=FROM_CHAT, timeout=1.5, soft_fail=soft_fail, retries=2)
+    assert (ti.state, ti.try_number) == (state, 1)
+
+
+@remembers
+@each_mode
+def test_timeout_counts_from_the_first_try(
+    green_api_connection: GreenApiEmulator, wait: Callable[..., Any], mode: str
+) -> None:
+    """A retry gets what is left of the time, not all of it again."""
+    calls: list[float] = []
+
+    def fails_at_first(notification: Notification) -> bool:
+        calls.append(time.monotonic())
+        time.sleep(2.0 if len(calls) == 1 else 0)
+        if len(calls) == 1:
+            raise ZeroDivisionError
+        return False
+
+    green_api_connection.push(body("other"))
+    ti = wait(mode, matching=fails_at_first, timeout=4, retries=1)
+    assert (ti.state, ti.try_number) == ("failed", 2)
+    assert time.monotonic() - calls[0] < 7
+
+
+def test_cleared_task_waits_anew() -> None:
+    """A note of an earlier life of the task doesn't shorten the wait of the next."""
+
+    class State(dict[str, Any]):
+        set = dict.__setitem__
+
+    class Ti:
+        max_tries = 3
+        task = type("Task", (), {"retries": 2})
+
+    from airflow_green_notify.sensors import _Wait
+
+    state = State({NOTE: {"first_try": 1, "since": 5.0, "blocked_by": ""}})
+    context: Any = {"task_state_store": state, "ti": Ti}
+    assert time.time() - _Wait(context).since < 60
+    Ti.max_tries = 2
+    state[NOTE] = {"first_try": 1, "since": 5.0, "blocked_by": ""}
+    assert _Wait(context).since == 5.0
+
+
+# --- faults ---
+
+
+@each_mode
+@pytest.mark.parametrize("lenient", ["soft_fail", "never_fail", "silent_fail"])
+def test_wrong_token_fails_the_task_at_once_whatever_is_forgiven(
+    green_api_connection: GreenApiEmulator, wait: Callable[..., Any], mode: str, lenient: str
+) -> None:
+    """A wrong configuration is never hidden as skipped, and burns no retry."""
+    green_api_connection.fault("status", status=401, times=None)
+    ti = wait(mode, retries=2, **{lenient: True})
+    assert (ti.state, ti.try_number) == ("failed", 1)
+    assert len(green_api_connection.requests()) == 1
+
+
+@pytest.mark.parametrize("soft_fail", [False, True])
+def test_refusal_while_deferred_fails_the_task_at_once(
+    green_api_connection: GreenApiEmulator, wait: Callable[..., Any], soft_fail: bool
+) -> None:
+    """What turns wrong while nobody works is told by the trigger."""
+    green_api_connection.fault("status", status=401, times=None, after=2)
+    ti = wait("deferrable", retries=2, soft_fail=soft_fail)
+    assert (ti.state, ti.try_number) == ("failed", 1)
+
+
+@each_mode
+def test_switched_off_notifications_fail_the_task_at_once(
+    green_api_connection: GreenApiEmulator, wait: Callable[..., Any], mode: str
+) -> None:
+    """Nothing can come, so nothing is waited for."""
+    off = {name: "no" for name, value in green_api_connection.settings().items() if value == "yes"}
+    green_api_connection.settings(**off)
+    ti = wait(mode, retries=2, soft_fail=True)
+    assert (ti.state, ti.try_number) == ("failed", 1)
+
+
+@each_mode
+def test_outage_is_waited_out(
+    green_api_connection: GreenApiEmulator, wait: Callable[..., Any], mode: str
+) -> None:
+    """A gateway that comes back in time costs a sensor nothing."""
+    green_api_connection.push(body("yes"))
+    green_api_connection.fault("502", times=6)
+    assert wait(mode, matching=FROM_CHAT).state == "success"
+
+
+@each_mode
+def test_outage_until_the_timeout_fails_and_is_not_skipped(
+    green_api_connection: GreenApiEmulator, wait: Callable[..., Any], mode: str
+) -> None:
+    """An outage is never "nothing came"."""
+    green_api_connection.fault("502", times=None)
+    assert wait(mode, timeout=1, soft_fail=True).state == "failed"
+
+
+def test_poke_interval_of_zero_makes_no_hot_loop(
+    green_api_connection: GreenApiEmulator, wait: Callable[..., Any]
+) -> None:
+    """A head that blocks is shown at once, yet asked for about once a second."""
+    green_api_connection.push(body("other", chat_id="1@c.us"))
+    wait("poke", matching=FROM_CHAT, timeout=3)
+    assert len(green_api_connection.requests()) <= 5
+
+
+def test_notification_too_large_for_xcom_fails_at_once_and_names_the_drain(
+    green_api_connection: GreenApiEmulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It stays in the queue for a drain."""
+    green_api_connection.push(body("x" * 5000))
+    sensor = GreenApiNotificationSensor(task_id="wait", max_xcom_bytes=1000, **defaults())
+    with pytest.raises(AirflowFailException, match="GreenApiDrainNotificationsOperator"):
+        sensor.execute({})  # type: ignore[arg-type]
+    assert len(green_api_connection.queue()) == 1
+
+
+# --- arguments ---
+
+
+def test_filter_is_rendered_and_takes_what_another_task_returned(
+    green_api_connection: GreenApiEmulator, run_dag: Callable[..., Any]
+) -> None:
+    """Chat, quoted message and text of a filter may be templates and results."""
+
+    @task
+    def ask() -> str:
+        return "QUESTION"
+
+    with DAG("dag_of_templates", schedule=None, params={"chat": CHAT}) as dag:
+        wait = GreenApiNotificationSensor(
+            task_id="wait",
+            matching={"chat_id": "{{ params.chat }}", "quoted_id": ask()},
+            **defaults(),
+        )
+        GreenApiNotificationSensor(
+            task_id="wait_too",
+            matching=NotificationFilter(chat_id="{{ params.chat }}", text="(?i)^YES"),
+            **defaults(),
+        )
+    assert wait.upstream_task_ids == {"ask"}
+    quoted = {"typeMessage": "quotedMessage", "quotedMessage": {"stanzaId": "QUESTION"}}
+    green_api_connection.push(body("yes", **quoted))
+    run = run_dag(dag)
+    assert [ti.state for ti in run.get_task_instances()] == ["success"] * 3
+
+
+@pytest.mark.parametrize("matching", [{"colour": "red"}, {"text": "("}, {"chat_id": []}])
+def test_nonsense_in_the_filter_fails_at_once(
+    green_api_connection: GreenApiEmulator, matching: dict[str, Any]
+) -> None:
+    """A filter that can't be understood is a fault of the Dag, which no retry mends."""
+    green_api_connection.push(body("yes"))
+    sensor = GreenApiNotificationSensor(task_id="wait", matching=matching, **defaults())
+    with pytest.raises(AirflowFailException, match="matching"):
+        sensor.execute({})  # type: ignore[arg-type]
+
+
+def test_deferral_carries_no_credentials_and_ends_by_itself(green_api_connection: GreenApiEmulator) -> None:
+    """What lies in Airflow's database is a connection id, keys and a deadline."""
+    green_api_connection.push(body("other", chat_id="1@c.us"))
+    sensor: BaseOperator = GreenApiNotificationSensor(
+        task_id="wait", matching=FROM_CHAT, **(defaults() | MODES["deferrable"])
+    )
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute({})  # type: ignore[arg-type]
+    path, arguments = deferred.value.trigger.serialize()
+    assert path == "airflow_green_notify.triggers.head.GreenApiHeadTrigger"
+    assert arguments["known_keys"] == [Notification(1, body("other", chat_id="1@c.us")).key]
+    assert green_api_connection.api_token not in json.dumps(arguments)
+    assert deferred.value.timeout.total_seconds() > 30
+
+
+def test_sensor_makes_no_request_before_it_runs(caplog: pytest.LogCaptureFixture) -> None:
+    """A Dag file is parsed without a connection."""
+    caplog.set_level(logging.DEBUG)
+    GreenApiNotificationSensor(task_id="wait", green_api_conn_id="green_api_nowhere")
+    assert not [record for record in caplog.records if "green_api_nowhere" in record.getMessage()]
