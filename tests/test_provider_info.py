@@ -37,6 +37,7 @@ def airflow(*arguments: str) -> str:
     """What Airflow's command line answers."""
     command = [str(Path(sys.executable).with_name("airflow")), *arguments, "--output", "json"]
     ended = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
+    assert "green" not in ended.stderr.lower()
     return ended.stdout
 
 
