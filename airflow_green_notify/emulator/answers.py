@@ -32,3 +32,10 @@ def refused(status: int, text: str = "") -> web.Response:
 def internal_error(message: str, path: str) -> web.Response:
     """The gateway's form of a 500: it repeats the path of the request, and with it the token."""
     return as_json({"message": message, "path": path}, 500)
+
+
+def cut(request: web.BaseRequest) -> web.Response:
+    """Close the connection; the server notices that there is nobody to answer."""
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response()

@@ -25,7 +25,7 @@ from typing import Any
 
 from aiohttp import web
 
-from airflow_green_notify.emulator.answers import internal_error, refused
+from airflow_green_notify.emulator.answers import cut, internal_error, refused
 
 SHORT_FORMS = {
     "429": "Too Many Requests",
@@ -172,8 +172,8 @@ class Truncated(web.StreamResponse):
         """Send what there is and close."""
         request = self._req
         await self.write(self._sent)
-        if request is not None and request.transport is not None:
-            request.transport.close()
+        if request is not None:
+            cut(request)
 
 
 def _broken(response: web.StreamResponse, kind: str) -> web.StreamResponse:

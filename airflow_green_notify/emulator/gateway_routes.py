@@ -13,7 +13,7 @@ from aiohttp import web
 
 from airflow_green_notify.emulator import journals, queue_methods, send_methods
 from airflow_green_notify.emulator.account import Needs
-from airflow_green_notify.emulator.answers import refused
+from airflow_green_notify.emulator.answers import cut, refused
 from airflow_green_notify.emulator.call import Call, Refusal
 from airflow_green_notify.emulator.clock import Clock
 from airflow_green_notify.emulator.instance import Instance
@@ -145,7 +145,7 @@ class Gateway:
         if half_way:
             await asyncio.sleep(half_way)
         if response is None:
-            return _cut(call.request)
+            return cut(call.request)
         record["status"] = response.status
         return response
 
@@ -166,10 +166,3 @@ async def _effect(method: Method, call: Call) -> web.StreamResponse:
         return await method.handler(call)
     except Refusal as refusal_of_call:
         return refusal_of_call.response
-
-
-def _cut(request: web.BaseRequest) -> web.StreamResponse:
-    """Close the connection; the server notices that there is nobody to answer."""
-    if request.transport is not None:
-        request.transport.close()
-    return web.Response()

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from aiohttp import web
 
-from airflow_green_notify.emulator.answers import refused
+from airflow_green_notify.emulator.answers import cut, refused
 from airflow_green_notify.emulator.clock import Clock
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ INVENTED_SIZE = 10_000  # bytes of a file of which only a link elsewhere is know
 
 def media_content(name: str, size: int) -> Iterator[bytes]:
     """Make the bytes of a generated file: always the same for the same name and size."""
-    chance = random.Random(name)
+    chance = random.Random(name.encode("utf-8", "surrogatepass"))
     for start in range(0, size, CHUNK):
         yield chance.randbytes(min(CHUNK, size - start))
 
@@ -137,6 +137,10 @@ async def _stream(request: web.BaseRequest, file: MediaFile) -> web.StreamRespon
     response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
     response.content_length = file.size
     await response.prepare(request)
-    for chunk in file.content():
-        await response.write(chunk)
+    try:
+        for chunk in file.content():
+            await response.write(chunk)
+    except Exception:
+        cut(request)  # an answer that has begun can't be taken back
+        raise
     return response

@@ -12,13 +12,21 @@ import requests
 from airflow_green_notify.emulator import GatewayInstance, GreenApiEmulator
 
 
+class Session(requests.Session):
+    """A session that never waits for ever."""
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a request, for 30 seconds at most unless told otherwise."""
+        return super().request(*args, **{"timeout": 30, **kwargs})
+
+
 class Client:
     """Calls the methods of one instance as any HTTP client would."""
 
     def __init__(self, gateway: GreenApiEmulator, instance: GatewayInstance) -> None:
         self.gateway = gateway
         self.instance = instance
-        self.session = requests.Session()
+        self.session = Session()
 
     def url(self, method: str, *rest: Any, prefix: str = "") -> str:
         """The URL of a method."""
@@ -27,11 +35,11 @@ class Client:
 
     def get(self, method: str, **query: Any) -> requests.Response:
         """Call a method by GET."""
-        return self.session.get(self.url(method), params=query, timeout=30)
+        return self.session.get(self.url(method), params=query)
 
     def post(self, method: str, **data: Any) -> requests.Response:
         """Call a method by POST with a JSON object."""
-        return self.session.post(self.url(method), json=data, timeout=30)
+        return self.session.post(self.url(method), json=data)
 
     def receive(self, receive_timeout: float = 0) -> Any:
         """Receive; ``None`` if nothing came."""
@@ -41,7 +49,7 @@ class Client:
 
     def delete(self, receipt_id: Any) -> requests.Response:
         """Delete by receipt id."""
-        return self.session.delete(self.url("deleteNotification", receipt_id), timeout=30)
+        return self.session.delete(self.url("deleteNotification", receipt_id))
 
     def drain(self) -> list[Any]:
         """Receive and delete until nothing comes; return the bodies."""
@@ -53,7 +61,7 @@ class Client:
 
     def control(self, name: str, /, **arguments: Any) -> requests.Response:
         """Use the control plane."""
-        return self.session.post(f"{self.gateway.url}/_emulator/{name}", json=arguments, timeout=30)
+        return self.session.post(f"{self.gateway.url}/_emulator/{name}", json=arguments)
 
 
 @pytest.fixture

@@ -160,6 +160,18 @@ def test_pushes_from_many_threads_are_all_there(client: Any) -> None:
     assert sorted(taken) == list(range(400))
 
 
+def test_failure_in_the_middle_of_an_answer_cuts_it(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for the rest of a file that the emulator failed to make."""
+    url = client.gateway.media("a.bin", 100)
+
+    def fail(name: str, size: int) -> Any:
+        raise RuntimeError("no content")
+
+    monkeypatch.setattr("airflow_green_notify.emulator.media.media_content", fail)
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        client.session.get(url, timeout=20)
+
+
 def until_asked(instances: list[Any]) -> None:
     """Wait until each of the instances was asked something."""
     for instance in instances:

@@ -120,10 +120,9 @@ def test_envelopes_are_pushed_without_their_receipt_id(client: Any, body: Any) -
     assert client.receive() == {"receiptId": 1, "body": body()}
 
 
-@pytest.mark.parametrize("redelivery", ["head", "split"])
-@pytest.mark.parametrize("receipt_id", ["stable", "new"])
+@pytest.mark.parametrize(("redelivery", "receipt_id"), [("head", "stable"), ("split", "new")])
 def test_queue_of_a_hundred_thousand_comes_out_whole_and_in_order(redelivery: str, receipt_id: str) -> None:
-    """In every mode a long queue loses and doubles nothing, and leaves nothing behind."""
+    """In either mode a long queue loses and doubles nothing, and leaves nothing behind."""
     queue = NotificationQueue(Clock(), Switches(redelivery=redelivery, receipt_id=receipt_id))
     assert queue.push(range(100_000)) == 100_000
     for number in range(100_000):

@@ -39,7 +39,7 @@ def test_token_is_in_no_log_whatever_is_asked(emulate: Any, caplog: pytest.LogCa
     base = f"{client.gateway.url}/waInstance{client.gateway.id_instance}"
     token = quote(TOKEN, safe="")
     for kind in DETAILS:
-        client.gateway.fault(kind, **({"status": 418} if kind == "status" else {}))
+        client.gateway.fault(kind, **{"status": {"status": 418}, "slow": {"seconds": 0.01}}.get(kind, {}))
         try:
             client.session.get(f"{base}/receiveNotification/{token}?receiveTimeout=0", timeout=20)
         except requests.RequestException:
