@@ -15,6 +15,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -40,12 +41,18 @@ MAX_DOUBTS_PER_KEY = 10
 """How often one notification may come again after a delete in doubt before the drain gives up."""
 
 
-def drain(hook: GreenApiHook, store: NotificationStore, **options: object) -> DrainReport:
-    """Do the same as :func:`adrain` from sync code."""
+def drain(
+    hook: GreenApiHook, store: NotificationStore, *, store_in_thread: bool = False, **options: object
+) -> DrainReport:
+    """Do the same as :func:`adrain` from sync code.
+
+    The event loop is the drain's own and has nothing else to do while the store is at work, so by default
+    that happens in the same thread.
+    """
 
     async def run() -> DrainReport:
         async with hook:
-            return await adrain(hook, store, **options)  # type: ignore[arg-type]
+            return await adrain(hook, store, store_in_thread=store_in_thread, **options)  # type: ignore[arg-type]
 
     _ = hook.config  # looked up here: inside an event loop a worker's look-up may block
     return asyncio.run(run())
@@ -61,13 +68,14 @@ async def adrain(
     unmatched: NotificationStore | None = None,
     keep: Callable[[Notification], bool] | None = None,
     overlap: bool = True,
+    store_in_thread: bool = True,
 ) -> DrainReport:
     """Drain the queue of one instance into a store: receive, store, delete.
 
     A crash at any point leaves every notification in the queue, in the store, or in both; what is in both
     is recognised by its key when it comes again. What can't be understood is stored all the same.
 
-    :param store: Opened. Its ``put`` runs in one thread beside the event loop.
+    :param store: Opened.
     :param stop: When to stop; by default when the queue is empty.
     :param receive_timeout: Seconds the gateway may hold a receive open, 5 to 60.
     :param accept: What goes into ``store``; everything else goes into ``unmatched``. What it can't judge
@@ -76,11 +84,14 @@ async def adrain(
     :param keep: Stop at the first notification for which this is true, and leave it in the queue.
     :param overlap: Whether to send a receive right behind a delete. It turns itself off where a gateway
         reorders the two.
+    :param store_in_thread: Whether ``put`` runs in a thread beside the event loop, so as not to hold up what
+        else runs there.
     :raises NotificationStoreError: A put failed; that notification and all behind it stay in the queue.
     :raises GreenApiError: The gateway refused, or stayed away longer than the hook's retries.
     """
     routing = Routing(store, accept, unmatched)
-    with ThreadPoolExecutor(1, "green-api-store") as store_thread:
+    thread = ThreadPoolExecutor(1, "green-api-store") if store_in_thread else nullcontext()
+    with thread as store_thread:
         run = _Drain(hook, routing, stop or StopCondition(), receive_timeout, keep, overlap, store_thread)
         return await run.run()
 
@@ -96,7 +107,7 @@ class _Drain:
         receive_timeout: float,
         keep: Callable[[Notification], bool] | None,
         overlap: bool,
-        store_thread: ThreadPoolExecutor,
+        store_thread: ThreadPoolExecutor | None,
     ) -> None:
         self.hook = hook
         self.routing = routing
@@ -212,6 +223,9 @@ class _Drain:
             await asyncio.sleep(doubt_wait(self.repeats - 1, self.doubt))
 
     async def _put(self, notification: Notification) -> None:
+        if self.store_thread is None:
+            self.routing.put(notification, self.report)
+            return
         put = contextvars.copy_context().run
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self.store_thread, put, self.routing.put, notification, self.report)

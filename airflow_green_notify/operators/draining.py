@@ -188,7 +188,8 @@ class GreenApiProcessNotificationsOperator(_DrainingOperator):
         with fail_fast(), ExitStack() as stores:
             dead_letter = self.dead_letter and stores.enter_context(open_batch(self.dead_letter, context))
             handling = NotificationHandler(self.handler, int(self.max_attempts), dead_letter)
-            report = self._drain(handling)
+            # In a thread of its own a handler may run an event loop.
+            report = self._drain(handling, store_in_thread=True)
             batch = dead_letter.close() if dead_letter else None
         self._skip_if(handling.handled + handling.dead_letters == 0)
         return {
