@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_green_notify.errors import NotificationStoreError
@@ -69,7 +70,8 @@ class ObjectStorageStore(Store):
     ) -> None:
         if format not in batch_file.FORMATS:
             raise ValueError(f"format is {format!r}; it must be one of {', '.join(batch_file.FORMATS)}.")
-        self.path = path
+        # Airflow 3.1 takes the resolve() of a pathlib path for that of a task's output, and calls it.
+        self.path = str(path) if isinstance(path, PurePath) and not hasattr(path, "conn_id") else path
         self.conn_id = conn_id
         self.format = format
 
