@@ -7,6 +7,7 @@ home and a failure in CI.
 from __future__ import annotations
 
 import glob
+import importlib
 import json
 import logging
 import os
@@ -14,10 +15,12 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -25,68 +28,49 @@ BUCKET = "green-api"
 
 
 @pytest.fixture(scope="session")
-def postgres_connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_connection() -> Iterator[str]:
     """An empty PostgreSQL."""
-    psycopg2 = pytest.importorskip("psycopg2")
-    program = _program("postgres", "/usr/lib/postgresql/*/bin/postgres")
-    folder, user = _folder(tmp_path_factory, "postgres"), _as_user("postgres")
-    data, port = folder / "data", _free_port()
-    initdb = str(Path(program).parent / "initdb")
-    _run([*user, initdb, "-D", str(data), "-U", "store", "-A", "trust", "-E", "UTF8"])
-    command = [program, "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", folder]
-    login = {"host": "127.0.0.1", "port": port, "user": "store", "dbname": "postgres"}
-    quickly = signal.SIGINT  # on SIGTERM it waits for its clients
-    with _running([*user, *map(str, command)], folder, lambda: psycopg2.connect(**login).close(), quickly):
-        yield json.dumps(
-            {
-                "conn_type": "postgres",
-                "host": "127.0.0.1",
-                "port": port,
-                "login": "store",
-                "password": "secret",
-                "schema": "postgres",
-            }
-        )
+    driver = _module("psycopg2", "psycopg2-binary")
+    program = _program("postgres", "/usr/lib/postgresql/*/bin/postgres", "postgresql")
+    with _folder("postgres") as folder:
+        user, data, port = _as_user("postgres"), f"{folder}/data", _free_port()
+        initdb = str(Path(program).parent / "initdb")
+        _run([*user, initdb, "-D", data, "-U", "store", "-A", "trust", "-E", "UTF8"])
+        options = ["-D", data, "-p", str(port), "-k", str(folder), "-c", "listen_addresses=127.0.0.1"]
+        login = {"host": "127.0.0.1", "port": port, "user": "store", "dbname": "postgres"}
+        quickly = signal.SIGINT  # on SIGTERM it waits for its clients
+        with _running([*user, program, *options], folder, lambda: driver.connect(**login).close(), quickly):
+            yield _connection("postgres", port, "postgres")
 
 
 @pytest.fixture(scope="session")
-def mariadb_connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def mariadb_connection() -> Iterator[str]:
     """An empty MariaDB, whose database is of an old character set, as many are."""
-    driver = pytest.importorskip("MySQLdb")
-    program = _program("mariadbd", "/usr/sbin/mariadbd")
-    folder, user = _folder(tmp_path_factory, "mysql"), _as_user("mysql")
-    data, port = folder / "data", _free_port()
-    start = folder / "start.sql"
-    start.write_text(
-        "CREATE DATABASE store CHARACTER SET latin1;\n"
-        "CREATE USER store@'%' IDENTIFIED BY 'secret';\n"
-        "GRANT ALL ON *.* TO store@'%';\n"
-    )
-    _run([*user, "mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db"])
-    command = [program, "--no-defaults", f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1"]
-    options = [f"--socket={folder}/socket", f"--init-file={start}", "--skip-name-resolve"]
-    login = {"host": "127.0.0.1", "port": port, "user": "store", "password": "secret"}
-    with _running([*user, *command, *options], folder, lambda: driver.connect(**login).close()):
-        yield json.dumps(
-            {
-                "conn_type": "mysql",
-                "host": "127.0.0.1",
-                "port": port,
-                "login": "store",
-                "password": "secret",
-                "schema": "store",
-            }
+    driver = _module("MySQLdb", "mysqlclient")
+    program = _program("mariadbd", "/usr/sbin/mariadbd", "mariadb-server")
+    with _folder("mysql") as folder:
+        user, data, port = _as_user("mysql"), f"--datadir={folder}/data", _free_port()
+        start = folder / "start.sql"
+        start.write_text(
+            "CREATE DATABASE store CHARACTER SET latin1;\n"
+            "CREATE USER store@'%' IDENTIFIED BY 'secret';\n"
+            "GRANT ALL ON *.* TO store@'%';\n"
         )
+        _run([*user, "mariadb-install-db", "--no-defaults", data, "--skip-test-db"])
+        options = ["--no-defaults", data, f"--port={port}", "--bind-address=127.0.0.1"]
+        options += [f"--socket={folder}/socket", f"--init-file={start}", "--skip-name-resolve"]
+        login = {"host": "127.0.0.1", "port": port, "user": "store", "password": "secret"}
+        with _running([*user, program, *options], folder, lambda: driver.connect(**login).close()):
+            yield _connection("mysql", port, "store")
 
 
 @pytest.fixture(scope="session")
 def s3_connection() -> Iterator[str]:
     """An S3 with the empty bucket ``green-api``."""
-    pytest.importorskip("s3fs")
-    boto3 = pytest.importorskip("boto3")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(
-        ip_address="127.0.0.1", port=0, verbose=False
-    )
+    _module("s3fs", "apache-airflow-providers-amazon[s3fs]")
+    boto3 = _module("boto3", "boto3")
+    moto = _module("moto.server", "moto[s3,server]")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # it logs each request
     server.start()
     url = "http://{}:{}".format(*server.get_host_and_port())
@@ -103,16 +87,26 @@ def s3_connection() -> Iterator[str]:
     server.stop()
 
 
-def _program(name: str, pattern: str) -> str:
+def _connection(kind: str, port: int, database: str) -> str:
+    login = {"login": "store", "password": "secret", "schema": database}
+    return json.dumps({"conn_type": kind, "host": "127.0.0.1", "port": port} | login)
+
+
+def _module(name: str, package: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        _missing(f"pip install {package}")
+
+
+def _program(name: str, pattern: str, package: str) -> str:
     """Return the newest server program of this name."""
     found = shutil.which(name) or max(glob.glob(pattern), default=None)
-    if found is None:
-        missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        missing(f"{name} is not installed, on Debian: apt-get install {_PACKAGES[name]}")
-    return found
+    return found or _missing(f"apt-get install {package}")
 
 
-_PACKAGES = {"postgres": "postgresql", "mariadbd": "mariadb-server"}
+def _missing(remedy: str) -> NoReturn:
+    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"Needs: {remedy}")
 
 
 def _as_user(name: str) -> list[str]:
@@ -120,14 +114,16 @@ def _as_user(name: str) -> list[str]:
     return ["setpriv", f"--reuid={name}", f"--regid={name}", "--clear-groups"] if os.geteuid() == 0 else []
 
 
-def _folder(factory: pytest.TempPathFactory, user: str) -> Path:
-    """Return a folder that belongs to the server's user, reachable from above."""
-    folder = Path(os.path.realpath(factory.mktemp(user)))
+@contextmanager
+def _folder(user: str) -> Iterator[Path]:
+    """A folder that belongs to the server's user; pytest's own ones are closed to everybody else."""
+    folder = Path(tempfile.mkdtemp(prefix=f"green-notify-{user}-"))
     if os.geteuid() == 0:
         shutil.chown(folder, user, user)
-        for above in (folder.parent, folder.parent.parent):
-            above.chmod(above.stat().st_mode | 0o011)
-    return folder
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def _free_port() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -66,6 +67,23 @@ def test_days_of_many_files_are_merged_without_losing_a_key(files: LocalFiles) -
     assert all(f"key-{number}" in keys for number in range(150))
     (day,) = files.names("keys")
     assert len(files.names(f"keys/{day}")) <= closed_keys._FILES_PER_DAY + 3
+
+
+def test_day_merged_between_listing_and_reading_is_listed_again(files: LocalFiles, tmp_path: Path) -> None:
+    """Who finds a listed piece gone, since another drain merged the day, looks for the whole."""
+    for number in range(closed_keys._FILES_PER_DAY + 1):
+        ClosedKeys(files).add([f"key-{number}"])
+
+    class MergedMeanwhile(LocalFiles):
+        merged = False
+
+        def read(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+            if not self.merged:
+                self.merged = True
+                ClosedKeys(files).merge()
+            return super().read(names)
+
+    assert "key-7" in ClosedKeys(MergedMeanwhile(str(tmp_path)))
 
 
 def test_index_is_read_only_when_a_key_is_asked_for(tmp_path: Path) -> None:
