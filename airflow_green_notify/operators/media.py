@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
@@ -11,6 +12,7 @@ from airflow_green_notify.errors import GreenApiTransportError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.media import MediaReport, download_media, notifications_in
+from airflow_green_notify.templating import templatable
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
@@ -51,7 +53,7 @@ class GreenApiDownloadMediaOperator(BaseOperator):
         self,
         *,
         notifications: Mapping[str, Any] | Notification | Iterable[Any] | str,
-        path: str | ObjectStoragePath,
+        path: str | PathLike[str] | ObjectStoragePath,
         conn_id: str | None = None,
         on_failed: Literal["list", "fail"] = "list",
         green_api_conn_id: str = GreenApiHook.default_conn_name,
@@ -59,7 +61,7 @@ class GreenApiDownloadMediaOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.notifications = notifications
-        self.path = path
+        self.path = templatable(path)
         self.conn_id = conn_id
         self.on_failed = on_failed
         self.green_api_conn_id = green_api_conn_id

@@ -11,6 +11,7 @@ from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.protocol.limits import SAFE_MESSAGE, checked_caption, checked_message
 from airflow_green_notify.send_once import JOURNAL_LAG, Outgoing, send_once
+from airflow_green_notify.templating import templatable
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -139,7 +140,7 @@ class GreenApiSendFileOperator(_SendOperator):
         self, *, file: File, file_name: str | None = None, caption: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.file = file
+        self.file = templatable(file)
         self.file_name = file_name
         self.caption = caption
 

@@ -51,6 +51,7 @@ def files_at(path: str, conn_id: str | None) -> Files:
         return LocalFiles(os.path.abspath(os.path.expanduser(root.path)))
     from airflow_green_notify.stores.bucket_files import BucketFiles
 
-    if root.conn_id:
-        BaseHook.get_connection(root.conn_id)  # the Amazon provider would go on with other credentials
+    # Airflow 3.1 keeps it among the storage's options.
+    if used := getattr(root, "conn_id", None) or root.storage_options.get("conn_id"):
+        BaseHook.get_connection(used)  # the Amazon provider would go on with other credentials
     return BucketFiles(root.fs, root.path)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from airflow_green_notify.stores.batch_file import Entry
+    from airflow_green_notify.stores.files import Files
 
 _ADVICE = {
     errno.ENOSPC: "The disk is full: free space, then clear or retry the task.",
@@ -71,7 +72,7 @@ class ObjectStorageStore(Store):
         if format not in batch_file.FORMATS:
             raise ValueError(f"format is {format!r}; it must be one of {', '.join(batch_file.FORMATS)}.")
         # Airflow 3.1 takes the resolve() of a pathlib path for that of a task's output, and calls it.
-        self.path = str(path) if isinstance(path, PurePath) and not hasattr(path, "conn_id") else path
+        self.path = str(path) if isinstance(path, PurePath) else path
         self.conn_id = conn_id
         self.format = format
 
@@ -111,15 +112,22 @@ class ObjectStorageBatchReader:
     def entries(self) -> Iterator[Entry]:
         """Yield what the batch holds, in queue order."""
         with errors_told(f"The batch {self._path}"):
-            files = files_at(self._path, self._conn_id)
-            names = batch_file.part_names(files, "")
-            if self._count and not names:
-                raise NotificationStoreError(f"The batch {self._path} has no file any more; was it removed?")
-            yield from batch_file.read_parts(files, names)
+            yield from batch_file.read_parts(*self._parts())
 
     def count(self) -> int:
-        """Return how many notifications the batch holds."""
-        return sum(1 for _ in self.entries())
+        """Return how many notifications the batch holds; it is read for that only if it was continued."""
+        with errors_told(f"The batch {self._path}"):
+            files, names = self._parts()
+            if self._count and len(names) == 1:
+                return self._count
+            return sum(1 for _ in batch_file.read_parts(files, names))
+
+    def _parts(self) -> tuple[Files, list[str]]:
+        files = files_at(self._path, self._conn_id)
+        names = batch_file.part_names(files, "")
+        if self._count and not names:
+            raise NotificationStoreError(f"The batch {self._path} has no file any more; was it removed?")
+        return files, names
 
 
 @contextmanager

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG
 
 from airflow_green_notify.drain import StopCondition, drain
 from airflow_green_notify.emulator import GreenApiEmulator
-from airflow_green_notify.fail_fast import AirflowFailException
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.operators import GreenApiBackfillMessagesOperator
 from airflow_green_notify.stores import NotificationStore, ObjectStorageStore, SqlStore, read_batch

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.errors import GreenApiUnavailableError
-from airflow_green_notify.fail_fast import AirflowFailException
 from airflow_green_notify.operators.instance import GreenApiConfigureInstanceOperator
 from airflow_green_notify.triggers.settings import GreenApiSettingsTrigger
 

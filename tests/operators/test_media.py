@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG
 
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.errors import GreenApiTransportError
-from airflow_green_notify.fail_fast import AirflowFailException
 from airflow_green_notify.media import media_name, notifications_in
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.operators import GreenApiDownloadMediaOperator, GreenApiDrainNotificationsOperator

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG
 from airflow.sdk.definitions.context import KNOWN_CONTEXT_KEYS
-from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_green_notify import send_once
 from airflow_green_notify.emulator import GreenApiEmulator
@@ -185,7 +185,7 @@ def test_send_file_by_path_uploads_it_with_name_and_caption(
     ti = run_task(
         GreenApiSendFileOperator,
         chat_id=CHAT,
-        file=str(file),
+        file=file,
         caption="For {{ dag.dag_id }}",
         quoted_message_id="3EB0",
     )
