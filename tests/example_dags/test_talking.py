@@ -1,0 +1,102 @@
+"""The example Dags that send, fetch files, and repair a gap."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_green_notify.emulator import GreenApiEmulator, example_notifications
+from tests.example_dags.conftest import load_dag, states
+
+CHAT = "12025550101@c.us"
+NOISE = example_notifications()[0]["body"]
+
+
+@pytest.mark.parametrize(("answer", "decision"), [("Yes, please", "approved"), ("no", "rejected")])
+def test_approve_by_chat_follows_the_answer_and_deletes_it_at_the_end(
+    green_api_connection: GreenApiEmulator,
+    run_example: Callable[..., Any],
+    warehouse: str,
+    answer: str,
+    decision: str,
+) -> None:
+    """The quoting answer decides; what came in front of it is stored, not lost; the queue ends empty."""
+    green_api_connection.push(NOISE)
+    green_api_connection.reply("Reply to this message", answer)
+    run = run_example("approve_by_chat", chat_id=CHAT)
+    done = states(run)
+    assert (run.state, done[decision], done["delete"]) == ("success", "success", "success")
+    assert {task_id for task_id, state in done.items() if state == "skipped"} == {
+        "nobody_answered",
+        "rejected" if decision == "approved" else "approved",
+    }
+    assert green_api_connection.queue() == []
+    with sqlite3.connect(warehouse) as database:
+        assert database.execute("SELECT id_message FROM green_api_notifications").fetchall() == [
+            (NOISE["idMessage"],)
+        ]
+
+
+def test_approve_by_chat_without_an_answer_in_time_says_so(
+    green_api_connection: GreenApiEmulator, run_dag: Callable[..., Any], warehouse: str
+) -> None:
+    """A "yes" that quotes nothing approves nothing; past the deadline the chat is told."""
+    green_api_connection.reply("Reply to this message", "yes", quoted=False)
+    dag = load_dag("approve_by_chat")
+    dag.get_task("wait").timeout = 1
+    run = run_dag(dag)
+    done = states(run)
+    assert (run.state, done["wait"], done["nobody_answered"]) == ("success", "skipped", "success")
+    assert done["approved"] == done["rejected"] == done["delete"] == "skipped"
+    asked, told = green_api_connection.sent()
+    assert told["quotedMessageId"] == asked["idMessage"]
+
+
+def test_alert_on_failure_tells_of_the_retry_and_of_the_failure(
+    green_api_connection: GreenApiEmulator, run_example: Callable[..., Any]
+) -> None:
+    """Two alerts, each with its own text; a gateway in trouble changes nothing about the task."""
+    assert run_example("alert_on_failure", chat_id=CHAT).state == "failed"
+    retried, failed = (item["message"] for item in green_api_connection.sent())
+    assert retried == "load failed, and is tried again in a while."
+    assert failed.startswith("Task failed: alert_on_failure.load\n")
+
+
+def test_archive_media_keeps_every_file_beside_its_notification(
+    green_api_connection: GreenApiEmulator, run_example: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The index names files that are there, also those whose link had expired."""
+    green_api_connection.push(NOISE)
+    for name in ("one.jpg", "two.pdf"):
+        green_api_connection.media_message(name, 5000, expires_after=60)
+    green_api_connection.advance(120)
+    run = run_example("archive_media", archive=str(tmp_path))
+    index = run.get_task_instance("index").xcom_pull(task_ids="index")
+    assert sorted(Path(path).suffix for path in index.values()) == [".jpg", ".pdf"]
+    assert all(Path(path).stat().st_size == 5000 for path in index.values())
+
+
+def test_backfill_after_outage_brings_what_retention_took(
+    green_api_connection: GreenApiEmulator, run_example: Callable[..., Any], warehouse: str
+) -> None:
+    """What the queue has comes by the drain, what it lost from the journals; a second run adds nothing."""
+    instance = {"idInstance": int(green_api_connection.id_instance)}
+    for age, count in ((30, 4), (2, 3)):
+        for number in range(count):
+            moment = {"timestamp": int(time.time()) - age * 3600 + number}
+            identity = {"idMessage": f"3EB0{age}{number}", "instanceData": instance}
+            green_api_connection.push(NOISE | moment | identity)
+        if age == 30:
+            green_api_connection.advance(25 * 3600)
+    for _ in range(2):
+        assert run_example("backfill_after_outage").state == "success"
+    with sqlite3.connect(warehouse) as database:
+        rows = database.execute(
+            "SELECT note, count(*) FROM green_api_notifications GROUP BY note ORDER BY note"
+        ).fetchall()
+    assert rows == [(None, 3), ('{"source": "journal"}', 4)]
