@@ -29,7 +29,7 @@ BUCKET = "green-api"
 
 @pytest.fixture(scope="session")
 def postgres_connection() -> Iterator[str]:
-    """An empty PostgreSQL."""
+    """An empty PostgreSQL, in a time zone of its own."""
     driver = _module("psycopg2", "psycopg2-binary")
     program = _program("postgres", "/usr/lib/postgresql/*/bin/postgres", "postgresql")
     with _folder("postgres") as folder:
@@ -37,6 +37,7 @@ def postgres_connection() -> Iterator[str]:
         initdb = str(Path(program).parent / "initdb")
         _run([*user, initdb, "-D", data, "-U", "store", "-A", "trust", "-E", "UTF8"])
         options = ["-D", data, "-p", str(port), "-k", str(folder), "-c", "listen_addresses=127.0.0.1"]
+        options += ["-c", "timezone=Asia/Vladivostok"]
         login = {"host": "127.0.0.1", "port": port, "user": "store", "dbname": "postgres"}
         quickly = signal.SIGINT  # on SIGTERM it waits for its clients
         with _running([*user, program, *options], folder, lambda: driver.connect(**login).close(), quickly):
