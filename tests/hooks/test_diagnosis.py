@@ -7,14 +7,20 @@ from typing import Any
 
 import pytest
 
-from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.hooks import GreenApiHook, rate_limit
 from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES, diagnose, settings_fault
 
 EVERYTHING_OFF = dict.fromkeys(NOTIFICATION_SWITCHES, "no")
 
 
+@pytest.fixture
+def green_api_switches(green_api_switches: dict[str, Any]) -> dict[str, Any]:
+    return {**green_api_switches, "rate_limits": False}
+
+
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limit.RateLimit, "take", lambda limit: 0.0)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
 
