@@ -71,8 +71,8 @@ def old_queue(gateway: GreenApiEmulator) -> None:
         (lambda gateway: gateway.state("expired"), "state", ["payment in the console"]),
         (old_queue, "oldest", ["21.0 h", "24 h", "GreenApiDrainNotificationsOperator"]),
         (
-            lambda gateway: gateway.fault("429", method="getStateInstance", times=None),
-            "state",
+            lambda gateway: gateway.fault("429", method="receiveNotification", times=None),
+            "oldest",
             ["too many requests", "what else uses this instance"],
         ),
     ],
