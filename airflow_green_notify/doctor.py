@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -174,6 +175,8 @@ def _judge_oldest(check: str, head: Any) -> Finding:
 
 def command(arguments: argparse.Namespace) -> None:
     """Examine, print, and exit with 0 for healthy or 1 for not."""
+    # As `airflow connections test` does: else only connections in the environment are found.
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     examination = examine(arguments.conn_id)
     print(json.dumps(examination.as_dict(), indent=2) if arguments.json else examination.as_text())
     sys.exit(0 if examination.healthy else 1)

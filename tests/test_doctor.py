@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +17,12 @@ from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES
 
 VARIABLE = "AIRFLOW_CONN_GREEN_API_DEFAULT"
+
+
+@pytest.fixture(autouse=True)
+def _process_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command changes it for its own process, which here goes on."""
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "client")
 
 
 def examine(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -131,21 +137,37 @@ def test_doctor_without_the_connection_says_where_to_make_it(capsys: pytest.Capt
     assert "Admin, Connections" in text
 
 
-def run_command(gateway: GreenApiEmulator, *command: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {VARIABLE: gateway.connection}
-    return subprocess.run([*command], env=environment, capture_output=True, text=True, timeout=120)
+@pytest.fixture
+def in_database(airflow_db: None, green_api_emulator: GreenApiEmulator) -> Iterator[str]:
+    """A connection in Airflow's metadata database, as the form makes it."""
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+
+    fields = json.loads(green_api_emulator.connection)
+    extra = json.dumps(fields.pop("extra"))
+    with create_session() as session:
+        session.add(Connection(conn_id="in_database", extra=extra, **fields))
+    yield "in_database"
+    with create_session() as session:
+        session.query(Connection).filter_by(conn_id="in_database").delete()
 
 
-def test_doctor_as_a_program_prints_json(green_api_emulator: GreenApiEmulator) -> None:
-    """``python -m`` works on every version, without a migrated database."""
-    ended = run_command(green_api_emulator, sys.executable, "-m", "airflow_green_notify.doctor", "--json")
+def run_command(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.airflow
+def test_doctor_as_a_program_finds_connections_in_the_database(in_database: str) -> None:
+    """``python -m`` works on every version."""
+    ended = run_command(sys.executable, "-m", "airflow_green_notify.doctor", in_database, "--json")
     assert findings(ended.stdout)["healthy"] is True
     assert ended.returncode == 0
 
 
 @pytest.mark.airflow
-@pytest.mark.usefixtures("airflow_db")
-def test_doctor_as_an_airflow_command_exits_with_its_verdict(green_api_emulator: GreenApiEmulator) -> None:
+def test_doctor_as_an_airflow_command_exits_with_its_verdict(
+    green_api_emulator: GreenApiEmulator, in_database: str
+) -> None:
     """``airflow green-api doctor`` is registered from Airflow 3.2 on."""
     import airflow
 
@@ -153,6 +175,6 @@ def test_doctor_as_an_airflow_command_exits_with_its_verdict(green_api_emulator:
         pytest.skip("Airflow below 3.2 takes no commands from providers")
     green_api_emulator.state("blocked")
     program = os.path.join(os.path.dirname(sys.executable), "airflow")
-    ended = run_command(green_api_emulator, program, "green-api", "doctor", "--json")
+    ended = run_command(program, "green-api", "doctor", in_database, "--json")
     assert findings(ended.stdout)["healthy"] is False
     assert ended.returncode == 1
