@@ -48,6 +48,20 @@ def test_closed_batch_leaves_no_single_objects(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("keys/*/*.txt"))) == 1
 
 
+def test_exception_leaves_objects_and_no_batch_file(tmp_path: Path) -> None:
+    """What a task that failed had stored waits for its retry as a crash would leave it."""
+
+    def fail() -> None:
+        with ObjectStorageStore(tmp_path).open(RUN) as opened:
+            opened.put(some(1)[0])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert len(list(tmp_path.glob("draining/*.json"))) == 1
+    assert not list(tmp_path.glob("batches/**/*.ndjson"))
+
+
 def test_parquet_has_flat_columns_and_the_body_as_json(tmp_path: Path) -> None:
     """A Parquet batch is a table of as_row, with batch id and note, that other tools can query."""
     pq = pytest.importorskip("pyarrow.parquet")
@@ -163,6 +177,19 @@ def test_bucket_that_is_missing_says_to_create_it(
     make_store("s3")
     with pytest.raises(NotificationStoreError, match=r"no-such-bucket.*Create the bucket"):
         filled(ObjectStorageStore("s3://no-such-bucket/x", conn_id="store_s3"))
+
+
+def test_names_are_never_taken_from_a_cache(make_store: Callable[[str], NotificationStore]) -> None:
+    """What another process puts into a bucket is seen, though this one has listed the folder before."""
+    from airflow.sdk import ObjectStoragePath
+
+    path = str(make_store("s3").path)  # type: ignore[attr-defined]
+    files = files_at(path, "store_s3")
+    files.create("folder/one", [b"1"])
+    cached = ObjectStoragePath(path, conn_id="store_s3").fs
+    assert len(cached.ls(f"{path}/folder")) == 1
+    type(cached)(**cached.storage_options, skip_instance_cache=True).pipe_file(f"{path}/folder/two", b"2")
+    assert sorted(files.names("folder")) == ["one", "two"]
 
 
 def test_path_with_wildcards_is_refused(make_store: Callable[[str], NotificationStore]) -> None:
