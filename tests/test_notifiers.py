@@ -97,6 +97,20 @@ async def test_alert_of_a_missed_deadline_is_sent_from_the_event_loop(
     assert text.startswith("Deadline missed: slow\nRun: manual__1\nDue: 2026-09-26 08:00:00+00:00\n")
 
 
+async def test_alert_as_the_callback_of_a_deadline_runs_in_the_triggerer(
+    green_api_connection: GreenApiEmulator,
+) -> None:
+    """The trigger that Airflow makes of a missed deadline sends it, and ends well."""
+    callbacks = pytest.importorskip("airflow.triggers.callback")
+    from airflow.sdk import AsyncCallback
+
+    callback = AsyncCallback(send_green_api_notification, kwargs={"chat_id": CHAT})
+    trigger = callbacks.CallbackTrigger(callback.path, {**callback.kwargs, "context": dict(DEADLINE)})
+    events = [event.payload async for event in trigger.run()]
+    assert str(events[-1]["state"]) == "success"
+    assert texts(green_api_connection)[0].startswith("Deadline missed: slow\n")
+
+
 def test_alert_longer_than_every_product_takes_is_cut(green_api_connection: GreenApiEmulator) -> None:
     """A long text is cut in place of being refused."""
     GreenApiNotifier(chat_id=CHAT, message="x" * 5000)({})

@@ -9,13 +9,19 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
-from airflow.sdk import DAG
+from airflow.sdk import DAG, ObjectStoragePath
 from airflow.sdk.definitions.context import KNOWN_CONTEXT_KEYS
 
 from airflow_green_notify import send_once
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.errors import GreenApiTransportError
-from airflow_green_notify.operators.sending import GreenApiSendFileOperator, GreenApiSendMessageOperator
+from airflow_green_notify.operators import (
+    GreenApiDrainNotificationsOperator,
+    GreenApiSendFileOperator,
+    GreenApiSendMessageOperator,
+)
+from airflow_green_notify.stores import ObjectStorageStore, read_batch
+from tests.servers import BUCKET
 
 CHAT = "12025550101@c.us"
 needs_task_state = pytest.mark.skipif(
@@ -45,6 +51,25 @@ def test_send_message_in_a_real_dag_run_is_rendered_and_returns_the_id(
     assert sent["message"] == f"Run {ti.run_id}?"
     assert (sent["chatId"], sent["quotedMessageId"]) == (CHAT, "3EB02")
     assert ti.xcom_pull(task_ids="task") == sent["idMessage"]
+
+
+def test_send_message_is_followed_by_its_delivery_statuses(
+    green_api_connection: GreenApiEmulator, run_dag: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The id that the task returns is the one that the notifications of its delivery name."""
+    green_api_connection.settings(outgoingWebhook="yes")
+    with DAG("dag_of_delivery", schedule=None) as dag:
+        ask = GreenApiSendMessageOperator(task_id="ask", chat_id=CHAT, message="Hello")
+        drained = GreenApiDrainNotificationsOperator(
+            task_id="drain", store=ObjectStorageStore(tmp_path), receive_timeout=0.1, until=None
+        )
+        ask >> drained
+    run = run_dag(dag)
+    xcom = {
+        task_id: run.get_task_instance(task_id).xcom_pull(task_ids=task_id) for task_id in ("ask", "drain")
+    }
+    told = [(item.id_message, item.status) for item in read_batch(xcom["drain"])]
+    assert told == [(xcom["ask"], status) for status in ("sent", "delivered", "read")]
 
 
 def test_send_message_mapped_over_chats_sends_to_each(
@@ -194,6 +219,21 @@ def test_send_file_by_path_uploads_it_with_name_and_caption(
     assert sent["caption"] == f"For {ti.dag_id}"
     assert sent["quotedMessageId"] == "3EB0"
     assert ti.xcom_pull(task_ids="task") == sent["idMessage"]
+
+
+def test_send_file_from_a_bucket_uploads_it(
+    green_api_connection: GreenApiEmulator,
+    run_task: Callable[..., Any],
+    s3_connection: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An ObjectStoragePath is read as it is sent."""
+    monkeypatch.setenv("AIRFLOW_CONN_STORE_S3", s3_connection)
+    path = ObjectStoragePath(f"s3://store_s3@{BUCKET}/reports/day.csv")
+    path.write_bytes(b"1,2\n" * 1000)
+    run_task(GreenApiSendFileOperator, chat_id=CHAT, file=path)
+    (sent,) = green_api_connection.sent()
+    assert (sent["method"], sent["fileName"], sent["size"]) == ("sendFileByUpload", "day.csv", 4000)
 
 
 def test_send_file_by_url_is_left_to_the_gateway(green_api_connection: GreenApiEmulator) -> None:

@@ -1,0 +1,66 @@
+"""Recognising a message where the gateway shows it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_green_notify.send_once import Outgoing
+
+CHAT = "12025550101@c.us"
+TEXT = Outgoing(CHAT, "Deploy?")
+PHOTO = Outgoing(CHAT, "Here", file_name="photo.jpg")
+REPORT = Outgoing(CHAT, "", file_name="report.pdf")
+
+
+@pytest.mark.parametrize(
+    ("outgoing", "entry"),
+    [
+        (TEXT, {"chatId": CHAT, "message": "Deploy?"}),
+        (TEXT, {"chatId": CHAT, "typeMessage": "textMessage", "textMessage": "Deploy?"}),
+        (TEXT, {"chatId": CHAT, "extendedTextMessage": {"text": "Deploy?"}}),
+        (Outgoing("79990000000@c.us", "Hi"), {"chatId": "79990000000", "textMessage": "Hi"}),
+        (PHOTO, {"chatId": CHAT, "fileName": "photo.jpg", "caption": "Here"}),
+        (PHOTO, {"chatId": CHAT, "typeMessage": "imageMessage", "fileName": "3f2a.jpeg", "caption": "Here"}),
+        (
+            REPORT,
+            {"chatId": CHAT, "typeMessage": "documentMessage", "fileName": "report.pdf", "caption": None},
+        ),
+    ],
+)
+def test_outgoing_is_recognised_in_queue_and_journal(outgoing: Outgoing, entry: dict[str, Any]) -> None:
+    """In every form in which send queue and journal show a message."""
+    assert outgoing.is_entry(entry)
+
+
+@pytest.mark.parametrize(
+    ("outgoing", "entry"),
+    [
+        (TEXT, {"chatId": "12025550102@c.us", "textMessage": "Deploy?"}),
+        (TEXT, {"chatId": CHAT, "textMessage": "Deploy? yes"}),
+        (TEXT, {"chatId": CHAT, "caption": "Deploy?", "fileName": "x"}),
+        (TEXT, {}),
+        (PHOTO, {"chatId": CHAT, "typeMessage": "imageMessage", "caption": "There"}),
+        (PHOTO, {"chatId": CHAT, "typeMessage": "videoMessage", "caption": "Here"}),
+        (REPORT, {"chatId": CHAT, "typeMessage": "documentMessage", "fileName": "other.pdf", "caption": ""}),
+        (REPORT, {"chatId": CHAT, "textMessage": ""}),
+    ],
+)
+def test_outgoing_is_not_taken_for_another_message(outgoing: Outgoing, entry: dict[str, Any]) -> None:
+    """Another chat, text, caption, name or kind is another message."""
+    assert not outgoing.is_entry(entry)
+
+
+def test_outgoing_digest_differs_with_each_part_and_hides_the_text() -> None:
+    """What is noted in the task's state tells messages apart, and shows none."""
+    others = [
+        Outgoing(CHAT, "Deploy!"),
+        Outgoing("1@c.us", "Deploy?"),
+        Outgoing(CHAT, "Deploy?", quoted_message_id="3EB0"),
+        Outgoing(CHAT, "Deploy?", file_name="Deploy?"),
+        Outgoing(CHAT, "Deploy?", source="Deploy?"),
+    ]
+    assert len({item.digest for item in [TEXT, *others]}) == 6
+    assert TEXT.digest == Outgoing(CHAT, "Deploy?").digest
+    assert Outgoing(CHAT, "\ud800").digest
