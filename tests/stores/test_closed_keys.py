@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from airflow_green_notify.stores import closed_keys
 from airflow_green_notify.stores.closed_keys import ClosedKeys
 from airflow_green_notify.stores.local_files import LocalFiles
+from tests.stores.dying_files import Died, DyingFiles
 
 
 @pytest.fixture
@@ -67,6 +69,23 @@ def test_days_of_many_files_are_merged_without_losing_a_key(files: LocalFiles) -
     assert all(f"key-{number}" in keys for number in range(150))
     (day,) = files.names("keys")
     assert len(files.names(f"keys/{day}")) <= closed_keys._FILES_PER_DAY + 3
+
+
+@pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
+def test_merge_that_dies_at_any_operation_loses_no_key(
+    tmp_path: Path, after_effect: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole is there before a piece goes."""
+    monkeypatch.setattr(closed_keys, "_FILES_PER_DAY", 3)
+    for operations in range(20):
+        files = LocalFiles(str(tmp_path / str(operations)))
+        files.prepare()
+        for number in range(4):
+            ClosedKeys(files).add([f"key-{number}"])
+        with suppress(Died):
+            ClosedKeys(DyingFiles(files, operations, after_effect)).merge()
+        keys = ClosedKeys(files)
+        assert all(f"key-{number}" in keys for number in range(4))
 
 
 def test_day_merged_between_listing_and_reading_is_listed_again(files: LocalFiles, tmp_path: Path) -> None:
