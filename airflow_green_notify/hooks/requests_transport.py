@@ -34,7 +34,7 @@ class _TokenFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        for token in tuple(self.tokens):  # another thread may add one meanwhile
+        for token in sorted(self.tokens, key=len, reverse=True):  # one may be part of another
             message = redact(message, token)
         record.msg, record.args = message, ()
         return True

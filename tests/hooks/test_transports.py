@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import gzip
 import ipaddress
@@ -454,3 +455,17 @@ async def test_requests_are_logged_without_the_token(
     if ask.side == "sync":
         assert "receiveNotification" in caplog.text
     assert gateway.api_token not in caplog.text
+
+
+def test_requests_with_tokens_that_are_part_of_others_are_logged_without_any(
+    gateway: Any, connect: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A wrong token that is the beginning of the right one doesn't uncover its end."""
+    caplog.set_level(logging.DEBUG, "urllib3.connectionpool")
+    for length in range(5, len(gateway.api_token) + 1):
+        connect(gateway.url, password=gateway.api_token[:length])
+        with GreenApiHook(max_attempts=1) as hook, contextlib.suppress(GreenApiResponseError):
+            hook.receive_notification(SHORT)
+    assert "receiveNotification" in caplog.text
+    assert gateway.api_token[:5] not in caplog.text
+    assert gateway.api_token[-5:] not in caplog.text
