@@ -87,4 +87,3 @@ def _path(file: File) -> Path | ObjectStoragePath:
 
         return ObjectStoragePath(file)
     return Path(file) if isinstance(file, str) else file  # type: ignore[return-value]
-

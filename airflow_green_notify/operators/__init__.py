@@ -1,4 +1,4 @@
-"""The operators, by what they are about: the queue, draining it, sending, the instance."""
+"""The operators, by what they are about: the queue, draining and repairing, sending, media, the instance."""
 
 from airflow_green_notify.operators.backfill import GreenApiBackfillMessagesOperator
 from airflow_green_notify.operators.draining import (
