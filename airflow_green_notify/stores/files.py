@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
 
 
 class Files(Protocol):
@@ -40,18 +43,27 @@ class Files(Protocol):
         ...
 
 
-def files_at(path: str, conn_id: str | None) -> Files:
-    """Return the files below ``path``, which :class:`airflow.sdk.ObjectStoragePath` understands."""
-    from airflow.sdk import BaseHook, ObjectStoragePath
+def place_of(path: str | os.PathLike[str] | ObjectStoragePath, conn_id: str | None) -> tuple[str, str | None]:
+    """Return the URL or absolute path, and the connection, which may be written as ``s3://conn_id@bucket``."""
+    scheme, separator, rest = str(path).rstrip("/").partition("://")
+    if not separator:
+        return os.path.abspath(os.path.expanduser(scheme)), conn_id
+    host, slash, key = rest.partition("/")
+    user, _, bucket = host.rpartition("@")
+    return f"{scheme}://{bucket}{slash}{key}", conn_id or user or getattr(path, "conn_id", None)
 
-    root = ObjectStoragePath(path, conn_id=conn_id)
-    if root.protocol in ("", "file", "local"):
+
+def files_at(path: str, conn_id: str | None) -> Files:
+    """Return the files at a place that :func:`place_of` gave."""
+    if "://" not in path or path.startswith("file://"):
         from airflow_green_notify.stores.local_files import LocalFiles
 
-        return LocalFiles(os.path.abspath(os.path.expanduser(root.path)))
+        return LocalFiles(os.path.abspath(path.removeprefix("file://")))
+    from airflow.sdk import BaseHook, ObjectStoragePath
+
     from airflow_green_notify.stores.bucket_files import BucketFiles
 
-    # Airflow 3.1 keeps it among the storage's options.
-    if used := getattr(root, "conn_id", None) or root.storage_options.get("conn_id"):
-        BaseHook.get_connection(used)  # the Amazon provider would go on with other credentials
+    if conn_id:
+        BaseHook.get_connection(conn_id)  # the Amazon provider would go on with other credentials
+    root = ObjectStoragePath(path, conn_id=conn_id)
     return BucketFiles(root.fs, root.path)

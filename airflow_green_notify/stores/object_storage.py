@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
+from os import PathLike
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.stores import batch_file
 from airflow_green_notify.stores.draining_batch import DrainingBatch
-from airflow_green_notify.stores.files import files_at
+from airflow_green_notify.stores.files import files_at, place_of
 from airflow_green_notify.stores.names import folder_of
 from airflow_green_notify.stores.store import Store
 
@@ -64,7 +64,7 @@ class ObjectStorageStore(Store):
 
     def __init__(
         self,
-        path: str | os.PathLike[str] | ObjectStoragePath,
+        path: str | PathLike[str] | ObjectStoragePath,
         *,
         conn_id: str | None = None,
         format: Literal["ndjson", "parquet"] = "ndjson",
@@ -82,23 +82,17 @@ class ObjectStorageStore(Store):
     def _open_batch(self, batch_id: str) -> DrainingBatch:
         if self.format == "parquet":
             import_module("airflow_green_notify.stores.parquet")  # fails here rather than at the end
-        files = files_at(self._root(), self._conn_id())
+        files = files_at(*place_of(self.path, self.conn_id))
         files.prepare()
         return DrainingBatch(files, batch_id, self.format)
 
     def _described(self, batch_id: str) -> dict[str, Any]:
-        path = f"{self._root()}/{folder_of(batch_id)}"
-        return {"store": "object_storage", "path": path, "conn_id": self._conn_id(), "format": self.format}
+        root, conn_id = place_of(self.path, self.conn_id)
+        path = f"{root}/{folder_of(batch_id)}"
+        return {"store": "object_storage", "path": path, "conn_id": conn_id, "format": self.format}
 
     def _errors_told(self) -> AbstractContextManager[None]:
         return errors_told(f"The object storage {self.path}")
-
-    def _root(self) -> str:
-        path = str(self.path).rstrip("/")
-        return path if "://" in path else os.path.abspath(os.path.expanduser(path))
-
-    def _conn_id(self) -> str | None:
-        return self.conn_id or getattr(self.path, "conn_id", None)
 
 
 class ObjectStorageBatchReader:

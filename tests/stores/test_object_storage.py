@@ -13,7 +13,7 @@ import pytest
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import NotificationStore, ObjectStorageStore, read_batch
-from airflow_green_notify.stores.files import files_at
+from airflow_green_notify.stores.files import files_at, place_of
 from airflow_green_notify.stores.row import ROW_COLUMNS
 from tests.servers import BUCKET
 from tests.stores.conftest import body, some
@@ -118,6 +118,13 @@ def test_failure_while_a_batch_is_written_to_s3_leaves_no_fragment(
     assert [content for _, content in files.read(["name", "absent"])] == [b"whole", None]
 
 
+def test_file_url_is_the_local_folder(tmp_path: Path) -> None:
+    """A ``file://`` URL names a folder, with the durability of one."""
+    batch = filled(ObjectStorageStore(f"file://{tmp_path}/a"))
+    assert len(list(tmp_path.glob("a/batches/**/batch.ndjson"))) == 1
+    assert [n.key for n in read_batch(batch)] == [n.key for n in some(3)]
+
+
 def test_description_of_a_relative_path_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next task may run in another folder."""
     monkeypatch.chdir(tmp_path)
@@ -133,7 +140,8 @@ def test_object_storage_path_with_its_connection_is_accepted(
     from airflow.sdk import ObjectStoragePath
 
     path = make_store("s3").path  # type: ignore[attr-defined]
-    for given in (ObjectStoragePath(path, conn_id="store_s3"), path.replace("s3://", "s3://store_s3@")):
+    places = [ObjectStoragePath(path, conn_id="store_s3"), path.replace("s3://", "s3://store_s3@")]
+    for given in places:
         assert filled(ObjectStorageStore(given))["count"] == 3
 
 
@@ -233,3 +241,19 @@ def test_connection_to_s3_cut_during_put_is_stored_once(
         assert opened.put(second) is False
     assert [n.key for n in read_batch(opened.close())] == [first.key, second.key]
     proxy.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "conn_id", "place"),
+    [
+        ("s3://bucket/a b/", None, ("s3://bucket/a b", None)),
+        ("s3://conn@bucket/x@y", None, ("s3://bucket/x@y", "conn")),
+        ("s3://conn@bucket", "other", ("s3://bucket", "other")),
+        ("file:///srv/x", None, ("file:///srv/x", None)),
+        ("/srv/a@b", None, ("/srv/a@b", None)),
+        ("~/x", None, (f"{os.path.expanduser('~')}/x", None)),
+    ],
+)
+def test_place_of_a_path(path: str, conn_id: str | None, place: tuple[str, str | None]) -> None:
+    """The connection may stand in the URL; the argument wins."""
+    assert place_of(path, conn_id) == place
