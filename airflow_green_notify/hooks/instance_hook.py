@@ -1,0 +1,161 @@
+"""Sends calls to the instance of a connection: the look-up, the two transports, the retries."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow.sdk import BaseHook
+
+from airflow_green_notify.errors import GreenApiError
+from airflow_green_notify.hooks.connection import (
+    CONNECTION_NAME,
+    CONNECTION_TYPE,
+    EXTRA_FIELDS,
+    UI_FIELD_BEHAVIOUR,
+    InstanceConfig,
+)
+
+if TYPE_CHECKING:
+    from tenacity import AsyncRetrying, RetryCallState, Retrying
+
+    from airflow_green_notify.hooks.aiohttp_transport import AiohttpTransport
+    from airflow_green_notify.hooks.requests_transport import RequestsTransport
+    from airflow_green_notify.protocol.calls import Call
+
+MAX_RETRY_WAIT = 60.0
+
+
+class InstanceHook(BaseHook):
+    """A hook that sends calls, on ``requests`` from sync code and on ``aiohttp`` from event loops."""
+
+    conn_name_attr = "green_api_conn_id"
+    default_conn_name = "green_api_default"
+    conn_type = CONNECTION_TYPE
+    hook_name = CONNECTION_NAME
+
+    def __init__(
+        self, green_api_conn_id: str = default_conn_name, *, max_attempts: int = 5, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.green_api_conn_id = green_api_conn_id
+        self.max_attempts = max_attempts
+        self.retries = 0
+        """How many calls were sent again so far."""
+        self._requests: RequestsTransport | None = None
+        self._aiohttp: AiohttpTransport | None = None
+
+    @cached_property
+    def config(self) -> InstanceConfig:
+        """The instance of the connection, looked up once."""
+        return InstanceConfig.from_connection(self.get_connection(self.green_api_conn_id))
+
+    async def aconfig(self) -> InstanceConfig:
+        """Async twin of :attr:`config`."""
+        if "config" not in self.__dict__:
+            connection = await self.aget_connection(self.green_api_conn_id)
+            self.__dict__["config"] = InstanceConfig.from_connection(connection)
+        return self.config
+
+    def get_conn(self) -> RequestsTransport:
+        """Return the transport that the plain methods use."""
+        if self._requests is None:
+            from airflow_green_notify.hooks.requests_transport import RequestsTransport
+
+            self._requests = RequestsTransport(self.config)
+        return self._requests
+
+    async def aget_conn(self) -> AiohttpTransport:
+        """Return the transport that the async twins use."""
+        config = await self.aconfig()
+        if self._aiohttp is None:
+            from airflow_green_notify.hooks.aiohttp_transport import AiohttpTransport
+
+            self._aiohttp = AiohttpTransport(config)
+        return self._aiohttp
+
+    def _send(self, call: Call) -> Any:
+        send = self.get_conn().send
+        return self._retrying(send, call) if call.repeatable else send(call)
+
+    async def _asend(self, call: Call) -> Any:
+        send = (await self.aget_conn()).send
+        return await self._aretrying(send, call) if call.repeatable else await send(call)
+
+    @cached_property
+    def _retrying(self) -> Retrying:
+        from tenacity import Retrying
+
+        return Retrying(**self._retry_policy())
+
+    @cached_property
+    def _aretrying(self) -> AsyncRetrying:
+        from tenacity import AsyncRetrying
+
+        return AsyncRetrying(**self._retry_policy())
+
+    def _retry_policy(self) -> dict[str, Any]:
+        from tenacity import retry_if_exception, stop_after_attempt
+
+        return {
+            "stop": stop_after_attempt(self.max_attempts),
+            "wait": _retry_wait,
+            "retry": retry_if_exception(lambda error: isinstance(error, GreenApiError) and error.retryable),
+            "before_sleep": self._note_retry,
+            "reraise": True,
+        }
+
+    def _note_retry(self, state: RetryCallState) -> None:
+        self.retries += 1
+        self.log.warning(
+            "%s Attempt %d of %d; the next one in %.1f s.",
+            state.outcome and state.outcome.exception(),
+            state.attempt_number,
+            self.max_attempts,
+            state.upcoming_sleep,
+        )
+
+    def close(self) -> None:
+        """Close the connections of the plain methods; the next call opens new ones."""
+        if self._requests is not None:
+            self._requests.close()
+            self._requests = None
+
+    async def aclose(self) -> None:
+        """Leave the event loop's shared session; the last to leave closes it."""
+        if self._aiohttp is not None:
+            await self._aiohttp.close()
+            self._aiohttp = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return the form's standard fields, for Airflow below 3.2; later ones read the provider info."""
+        return UI_FIELD_BEHAVIOUR
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the form's extra fields, for Airflow below 3.2; later ones read the provider info."""
+        from airflow_green_notify.hooks.form_widgets import form_widgets
+
+        return form_widgets(EXTRA_FIELDS)
+
+
+def _retry_wait(state: RetryCallState) -> float:
+    from tenacity import wait_exponential_jitter
+
+    error = state.outcome.exception() if state.outcome else None
+    asked = getattr(error, "retry_after", None) or 0.0
+    wait = wait_exponential_jitter(initial=0.5, max=MAX_RETRY_WAIT / 2, jitter=0.5)(state)
+    return min(max(wait, asked), MAX_RETRY_WAIT)
