@@ -1,0 +1,285 @@
+"""A whole Airflow in processes of its own: api-server, scheduler, dag-processor and any number of triggerers.
+
+Everything lies in one folder and listens on loopback. What happened is read from the metadata database.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+
+HEALTH_CHECK = 4  # seconds after which a silent triggerer counts as dead
+BOOT_SECONDS = 180.0
+END_SECONDS = 15.0
+
+
+class LiveAirflow:
+    """Starts Airflow's parts one by one, and ends what it started.
+
+    :param home: ``AIRFLOW_HOME``.
+    :param dags: The folder of Dag files; Dags are paused until a test needs them.
+    :param connections: From connection ids to their JSON.
+    """
+
+    def __init__(self, home: Path, dags: Path, connections: dict[str, str]) -> None:
+        self.home = home
+        self.database = home / "airflow.db"
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.environment = _environment(home, dags, self.url) | {
+            f"AIRFLOW_CONN_{name.upper()}": value for name, value in connections.items()
+        }
+
+    def __enter__(self) -> LiveAirflow:
+        try:
+            self._airflow("db", "migrate")
+            self.start("api-server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1")
+            self.start("dag-processor")
+            self.start("scheduler", "--skip-serve-logs")
+            self.start_triggerer()
+            until(self._is_healthy, BOOT_SECONDS, "a healthy Airflow")
+            self._token = requests.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    # --- processes ---
+
+    def start(self, part: str, *arguments: str, name: str = "") -> None:
+        """Start a part of Airflow; its output goes into a log file of that name."""
+        name = name or part
+        with (self.home / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [_airflow_command(), part, *arguments],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def start_triggerer(self, name: str = "triggerer") -> None:
+        """Start a triggerer, and return once it runs."""
+        before = self.query("SELECT count(*) FROM job WHERE job_type = 'TriggererJob'")[0][0]
+        self.start("triggerer", "--skip-serve-logs", name=name)
+        until(
+            lambda: self.query("SELECT count(*) FROM job WHERE job_type = 'TriggererJob'")[0][0] > before,
+            BOOT_SECONDS,
+            "a triggerer",
+        )
+
+    def signal_tree(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a part and all its children at once."""
+        for process in self._tree(name):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
+    def kill(self, name: str) -> None:
+        """Kill a part as a machine that dies does: all its processes, without a word."""
+        self.signal_tree(name, signal.SIGKILL)
+        self.processes.pop(name).wait()
+
+    def terminate(self, name: str) -> None:
+        """End a part as a rolling deploy does: SIGTERM to its main process, then wait."""
+        tree = self._tree(name)
+        process = self.processes.pop(name)
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(END_SECONDS)
+        for child in tree:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        process.wait()
+
+    def stop(self) -> None:
+        """End everything that was started."""
+        for name in reversed(list(self.processes)):
+            self.signal_tree(name, signal.SIGCONT)
+            self.terminate(name)
+
+    def _tree(self, name: str) -> list[psutil.Process]:
+        with suppress(psutil.NoSuchProcess):
+            main = psutil.Process(self.processes[name].pid)
+            return [main, *main.children(recursive=True)]
+        return []
+
+    def _airflow(self, *arguments: str) -> None:
+        with (self.home / "commands.log").open("ab") as log:
+            subprocess.run(
+                [_airflow_command(), *arguments],
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                check=True,
+                timeout=BOOT_SECONDS,
+            )
+
+    def _is_healthy(self) -> bool:
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                raise RuntimeError(f"{name} ended:\n{self.tail(name)}")
+        try:
+            health = requests.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
+        except (requests.RequestException, ValueError):
+            return False
+        parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+        return all(health.get(part, {}).get("status") == "healthy" for part in parts)
+
+    def tail(self, name: str, size: int = 4000) -> str:
+        """The end of a part's log."""
+        return (self.home / f"{name}.log").read_text(errors="replace")[-size:]
+
+    # --- Dags ---
+
+    def api(self, verb: str, path: str, **body: Any) -> None:
+        """Call Airflow's REST API, again if it answers 5xx: SQLite may have been locked too long."""
+        for _ in range(5):
+            response = requests.request(
+                verb,
+                f"{self.url}/api/v2/{path}",
+                json=body,
+                headers={"Authorization": f"Bearer {self._token}"},
+                timeout=60,
+            )
+            if response.status_code < 500:
+                break
+        if response.status_code != requests.codes.conflict:  # done before a 5xx
+            response.raise_for_status()
+
+    def pause(self, dag_id: str, is_paused: bool = True) -> None:
+        """Pause a Dag, or let it run."""
+        self.api("PATCH", f"dags/{dag_id}", is_paused=is_paused)
+
+    @contextmanager
+    def running(self, *dag_ids: str) -> Iterator[None]:
+        """Let Dags run meanwhile."""
+        for dag_id in dag_ids:
+            until(lambda dag_id=dag_id: self._knows(dag_id), BOOT_SECONDS, dag_id)  # type: ignore[misc]
+            self.pause(dag_id, False)
+        try:
+            yield
+        finally:
+            for dag_id in dag_ids:
+                self.pause(dag_id)
+
+    def _knows(self, dag_id: str) -> bool:
+        errors = self.query("SELECT filename, stacktrace FROM import_error")
+        if errors:
+            raise RuntimeError(f"Dag files can't be imported: {errors}")
+        return bool(self.query("SELECT 1 FROM serialized_dag WHERE dag_id = ?", dag_id))
+
+    def trigger(self, dag_id: str, **conf: Any) -> str:
+        """Start a run and return its id."""
+        run_id = f"live__{uuid.uuid4()}"
+        self.api("POST", f"dags/{dag_id}/dagRuns", logical_date=None, conf=conf, dag_run_id=run_id)
+        return run_id
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        rows = self.query("SELECT state FROM dag_run WHERE dag_id = ? AND run_id = ?", dag_id, run_id)
+        return str(rows[0][0])
+
+    def task_state(self, dag_id: str, run_id: str, task_id: str) -> str:
+        rows = self.query(
+            "SELECT state FROM task_instance WHERE dag_id = ? AND run_id = ? AND task_id = ?",
+            dag_id,
+            run_id,
+            task_id,
+        )
+        return str(rows[0][0])
+
+    def is_watched_by(self, trigger: str) -> bool:
+        """Whether a watcher of this class is in a triggerer's hands."""
+        rows = self.query(
+            "SELECT 1 FROM trigger WHERE classpath LIKE ? AND triggerer_id NOTNULL", f"%{trigger}"
+        )
+        return bool(rows)
+
+    def event_payloads(self, asset: str) -> list[dict[str, Any]]:
+        """What the events of an asset carry, oldest first."""
+        rows = self.query(
+            "SELECT e.extra FROM asset_event e JOIN asset a ON a.id = e.asset_id "
+            "WHERE a.name = ? ORDER BY e.id",
+            asset,
+        )
+        return [json.loads(extra)["payload"] for (extra,) in rows]
+
+    def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Read from the metadata database."""
+        return read(self.database, sql, *parameters)
+
+
+def read(database: Path, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    """Read from an SQLite file that others write to; nothing if it, or the table, isn't there yet."""
+    if not database.exists():
+        return []
+    with closing(sqlite3.connect(database, timeout=30)) as connection:
+        try:
+            return connection.execute(sql, parameters).fetchall()
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                return []
+            raise
+
+
+def until(condition: Callable[[], Any], seconds: float, what: str, pause: float = 0.2) -> Any:
+    """Wait for a condition and return what it gave."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"No {what} within {seconds:.0f} s.")
+        time.sleep(pause)
+    return value
+
+
+def _environment(home: Path, dags: Path, url: str) -> dict[str, str]:
+    settings = {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "2",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": str(HEALTH_CHECK),
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "TMPDIR": str(home / "tmp"),
+    }
+    (home / "tmp").mkdir(parents=True, exist_ok=True)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)
+    return inherited | settings | {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"}
+
+
+def _airflow_command() -> str:
+    return str(Path(sys.executable).parent / "airflow")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
