@@ -66,7 +66,8 @@ def _is_nested_deeply(value: Any) -> bool:
     level, depth = [value], 0
     while level and depth < _MAX_NESTING:
         collections = [item for item in level if isinstance(item, dict | list)]
-        level = [inner for item in collections for inner in (item.values() if isinstance(item, dict) else item)]
+        members = (item.values() if isinstance(item, dict) else item for item in collections)
+        level = [inner for values in members for inner in values]
         depth += 1
     return bool(level)
 
@@ -275,7 +276,7 @@ class Notification:
         if size > max_bytes:
             raise GreenApiPayloadError(
                 f"Notification {self.key} has {size} bytes, more than max_xcom_bytes={max_bytes}; it stays "
-                "in the queue. Use GreenApiDrainNotificationsOperator, which puts it into a store of any size."
+                "in the queue. Use GreenApiDrainNotificationsOperator, whose stores take any size."
             )
         return value
 

@@ -20,7 +20,7 @@ class Balance:
 
 
 def balance(gateway: GreenApiEmulator, *stored: Any) -> Balance:
-    """Compare the gateway's audit with the keys of what was stored (notifications of any number of stores)."""
+    """Compare the gateway's audit with the keys of what was stored, in any number of stores."""
     counts = Counter(notification.key for batch in stored for notification in batch)
     pushed = {key_of(entry["body"]) for entry in gateway.audit()}
     waiting = {key_of(body) for body in gateway.queue()}

@@ -61,7 +61,7 @@ def _finite(digits: str) -> float | str:
 
 
 def _readable(digits: str) -> int | str:
-    """Python refuses to read or write integers of thousands of digits; such a one must not block the queue."""
+    """Python refuses to read or write integers of thousands of digits; one must not block the queue."""
     return int(digits) if len(digits) <= 1000 else digits
 
 

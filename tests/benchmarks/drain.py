@@ -196,7 +196,8 @@ def _print(round_trip: int, results: dict[str, dict[str, Any]]) -> None:
         row = results[name]
         print(
             f"{round_trip:7} ms  {name:18} {row['per_second']:10.0f} {row['per_second'] / sdk:7.2f} "
-            f"{row['per_second'] / limit:9.2f} {row['requests']:9.2f} {row['cpu_ms']:7.2f} {row['peak_mib']:9.0f}"
+            f"{row['per_second'] / limit:9.2f} {row['requests']:9.2f} {row['cpu_ms']:7.2f} "
+            f"{row['peak_mib']:9.0f}"
         )
     print(f"{round_trip:7} ms  {'limit':18} {limit:10.0f}", flush=True)
 
@@ -208,7 +209,8 @@ def growth(kinds: tuple[str, ...]) -> None:
             with _gateway(0) as (url, connection):
                 row = _run(name, count, connection, url)
             print(
-                f"{count:13}  {name:18} {row['per_second']:11.0f} {row['cpu_ms']:7.2f} {row['peak_mib']:9.0f}",
+                f"{count:13}  {name:18} {row['per_second']:11.0f} {row['cpu_ms']:7.2f} "
+                f"{row['peak_mib']:9.0f}",
                 flush=True,
             )
 

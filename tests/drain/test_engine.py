@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -112,7 +113,7 @@ def test_drain_delete_in_doubt_settled_by_receiving_again(
 def test_drain_receipt_counter_restarts_deletes_no_other_notification(
     green_api_connection: GreenApiEmulator, store: SqlStore
 ) -> None:
-    """After a doubtful delete and a restarted counter, the old number names another notification: unharmed."""
+    """After a doubtful delete and a restarted counter, what the old number names now stays unharmed."""
     gateway = green_api_connection
     gateway.push(*traffic(seed=1, n=6))
     gateway.fault("cut_before", method="deleteNotification", times=1)
@@ -221,7 +222,7 @@ def test_drain_instant_empty_answers_make_no_hot_loop(
     run(store, stop=StopCondition(empty_answers=3), receive_timeout=5)
     asked = [r["at"] for r in green_api_connection.requests() if r["method"] == "receiveNotification"]
     assert len(asked) == 3
-    assert all(later - earlier > 0.9 for earlier, later in zip(asked, asked[1:], strict=False))
+    assert all(later - earlier > 0.9 for earlier, later in pairwise(asked))
     assert statuses(green_api_connection, "getSettings").total() == 1
     assert "every notification type is switched off" in caplog.text
 
@@ -264,7 +265,7 @@ def test_stop_condition_nonsense_is_refused() -> None:
 def test_drain_accept_sends_the_rest_to_the_other_store(
     green_api_connection: GreenApiEmulator, store: SqlStore
 ) -> None:
-    """What isn't accepted goes to the named store, what can't be judged to the main one; nothing is dropped."""
+    """What isn't accepted goes to the named store, what can't be judged to the main one."""
     green_api_connection.push(*example_notifications())
     rest = SqlStore("store", table="rest")
     with rest.open("rest") as unmatched:
