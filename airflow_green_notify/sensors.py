@@ -130,10 +130,10 @@ class GreenApiNotificationSensor(BaseSensorOperator):
         asked_at = time.monotonic()
         head = self._look(context, deadline)
         if head is not None and self._judge(head) is Verdict.MATCH:
-            return PokeReturnValue(True, self._result(head))
+            return PokeReturnValue(True, self._result(head, context))
         if self.poke_interval < SHORTEST_POKE and not self.reschedule:
             time.sleep(max(0.0, SHORTEST_POKE - (time.monotonic() - asked_at)))
-        self._end_if_late(deadline)
+        self._end_if_late(deadline, context)
         return PokeReturnValue(False)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
@@ -155,8 +155,8 @@ class GreenApiNotificationSensor(BaseSensorOperator):
     ) -> dict[str, Any]:
         head = self._look(context, deadline, looks)
         if head is not None and self._judge(head) is Verdict.MATCH:
-            return self._result(head)
-        self._end_if_late(deadline)
+            return self._result(head, context)
+        self._end_if_late(deadline, context)
         if head is not None:
             known_keys = [*known_keys, head.key][-MAX_KNOWN_KEYS:]
         self._defer(known_keys, deadline)
@@ -207,7 +207,8 @@ class GreenApiNotificationSensor(BaseSensorOperator):
                     head,
                 )
             return head
-        with self.unmatched.open(batch_id_of(context)) as store:
+        store = self.unmatched.open(batch_id_of(context))
+        try:
             report = drain(
                 hook,
                 store,
@@ -215,6 +216,8 @@ class GreenApiNotificationSensor(BaseSensorOperator):
                 receive_timeout=float(self.receive_timeout),
                 keep=lambda notification: self._judge(notification) is not Verdict.MISS,
             )
+        finally:
+            store.release()  # closed once, when the wait ends: each close may write a file
         self.log.info("Set aside what doesn't match: %s", report.as_dict())
         return self._receive(hook) if report.stopped_by == "kept" else None
 
@@ -235,13 +238,20 @@ class GreenApiNotificationSensor(BaseSensorOperator):
         except (TypeError, ValueError) as error:
             raise AirflowFailException(f"matching: {error}") from error
 
-    def _result(self, head: Notification) -> dict[str, Any]:
+    def _result(self, head: Notification, context: Context) -> dict[str, Any]:
         with fail_fast():
-            return head.as_xcom(self.max_xcom_bytes)
+            result = head.as_xcom(self.max_xcom_bytes)
+        self._close_unmatched(context)
+        return result
 
-    def _end_if_late(self, deadline: float) -> None:
+    def _close_unmatched(self, context: Context) -> None:
+        if self.unmatched != "keep":
+            self.unmatched.open(batch_id_of(context)).close()
+
+    def _end_if_late(self, deadline: float, context: Context) -> None:
         if time.time() < deadline:
             return
+        self._close_unmatched(context)
         text = f"No matching notification came within {self.timeout} s."
         if self.soft_fail:
             raise AirflowSkipException(text)

@@ -19,7 +19,7 @@ from airflow.sdk.execution_time import context as execution_context
 from airflow_green_notify import notification as notification_module
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications
 from airflow_green_notify.filters import NotificationFilter
-from airflow_green_notify.hooks import GreenApiHook, green_api
+from airflow_green_notify.hooks import GreenApiHook, instance_hook
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.sensors import NOTE, GreenApiNotificationSensor
 from airflow_green_notify.stores import SqlStore, read_batch
@@ -51,7 +51,7 @@ def body(text: str, chat_id: str = CHAT, **message: Any) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "HEAD_PAUSE", 0.1)
-    monkeypatch.setattr(green_api, "_retry_wait", lambda state: 0.1)
+    monkeypatch.setattr(instance_hook, "_retry_wait", lambda state: 0.1)
 
 
 @pytest.fixture
