@@ -153,6 +153,11 @@ def test_settings_with_only_a_dead_notification_on_are_not(name: str) -> None:
     assert settings_fault({**EVERYTHING_OFF, name: "yes"})
 
 
+def test_settings_that_lack_a_type_count_it_as_off() -> None:
+    """A product without calls or polls is silent when the types it has are off."""
+    assert settings_fault({"webhookUrl": "", "incomingWebhook": "no", "outgoingWebhook": "no"})
+
+
 def test_settings_without_webhook_url_are_no_fault() -> None:
     """A setting that a product doesn't have is not a fault."""
     assert settings_fault({"incomingWebhook": "yes"}) is None
