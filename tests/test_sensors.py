@@ -300,7 +300,7 @@ def test_switched_off_notifications_fail_the_task_at_once(
     """Nothing can come, so nothing is waited for."""
     off = {name: "no" for name, value in green_api_connection.settings().items() if value == "yes"}
     green_api_connection.settings(**off)
-    ti = wait(mode, retries=2, soft_fail=True)
+    ti = wait(mode, retries=2, soft_fail=True, receive_timeout=30)
     assert (ti.state, ti.try_number) == ("failed", 1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -171,6 +172,13 @@ class TestInstantEmptyAnswers:
     def green_api_switches(self) -> dict[str, bool]:
         return {"instant_empty": True}
 
+    @pytest.fixture
+    async def queue_watch(self, green_api_connection: GreenApiEmulator) -> AsyncIterator[QueueWatch]:
+        """A watch to whose looks any answer of a loaded machine is a fast one."""
+        watching = QueueWatch(CONNECTION, receive_timeout=30)
+        yield watching
+        await watching.close()
+
     async def test_look_is_slowed_to_one_a_second_and_settings_are_read_once(
         self, queue_watch: QueueWatch, green_api_connection: GreenApiEmulator
     ) -> None:
@@ -199,7 +207,7 @@ class TestInstantEmptyAnswers:
         """A deferred task doesn't wait for what can't come."""
         off = {name: "no" for name, value in green_api_connection.settings().items() if value == "yes"}
         green_api_connection.settings(**off)
-        queue_watch = QueueWatch(CONNECTION, receive_timeout=HOLD, patient=False)
+        queue_watch = QueueWatch(CONNECTION, receive_timeout=30, patient=False)
         with pytest.raises(GreenApiConfigError, match="switched off"):
             await queue_watch.look()
         await queue_watch.close()
