@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.errors import GreenApiConfigError, GreenApiError
+from airflow_green_notify.hooks.connection import EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_green_notify.hooks.instance_hook import InstanceHook
 from airflow_green_notify.protocol import calls
 
@@ -258,12 +259,25 @@ class GreenApiHook(InstanceHook):
         from airflow_green_notify.hooks.diagnosis import diagnose
 
         try:
-            with GreenApiHook(
-                self.green_api_conn_id, max_attempts=2
-            ) as hook:  # somebody waits for the answer
+            # Two attempts: somebody waits for the answer.
+            with GreenApiHook(self.green_api_conn_id, max_attempts=2) as hook:
                 return diagnose(hook.get_state_instance(), hook.get_settings())
         except GreenApiError as error:
             return False, str(error)
+
+    # Both for Airflow below 3.2, which looks for them in this very class; later ones read the provider info.
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return the standard fields of the connection form."""
+        return UI_FIELD_BEHAVIOUR
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the extra fields of the connection form."""
+        from airflow_green_notify.hooks.form_widgets import form_widgets
+
+        return form_widgets(EXTRA_FIELDS)
 
 
 def _checked_timeout(receive_timeout: float) -> float:

@@ -11,8 +11,6 @@ from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.hooks.connection import (
     CONNECTION_NAME,
     CONNECTION_TYPE,
-    EXTRA_FIELDS,
-    UI_FIELD_BEHAVIOUR,
     InstanceConfig,
 )
 
@@ -151,18 +149,6 @@ class InstanceHook(BaseHook):
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return the form's standard fields, for Airflow below 3.2; later ones read the provider info."""
-        return UI_FIELD_BEHAVIOUR
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the form's extra fields, for Airflow below 3.2; later ones read the provider info."""
-        from airflow_green_notify.hooks.form_widgets import form_widgets
-
-        return form_widgets(EXTRA_FIELDS)
 
 
 def _retry_wait(state: RetryCallState) -> float:
