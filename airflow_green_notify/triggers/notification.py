@@ -29,7 +29,8 @@ class GreenApiNotificationTrigger(BaseEventTrigger):
     An event is ``{"key", "receipt_id", "received_at", "body"}``, read by ``Notification.from_dict``, without
     thumbnails. Airflow logs events whole, message texts included. A notification too large for an event stays
     at the head of the queue, and the log says so, until a Dag drains it. Airflow merges events: one Dag run
-    may carry many.
+    may carry many. An event that comes while all of the Dag's ``max_active_runs`` are at work lies until the
+    next event, so don't set that low.
 
     :param green_api_conn_id: The connection, of type ``green_api``.
     :param receive_timeout: Seconds the gateway may hold an idle look open, 5 to 60. All watchers of one
