@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def _checked_choice(name: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
-        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, choices))}.")
+        raise AirflowFailException(f"{name} is {value!r}; it must be one of {', '.join(map(repr, choices))}.")
 
 
 class GreenApiReceiveNotificationOperator(BaseOperator):

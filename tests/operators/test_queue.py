@@ -60,7 +60,7 @@ def test_receive_empty_queue_does_what_on_empty_says(idle: str, monkeypatch: pyt
             receive()
         with pytest.raises(AirflowFailException, match="No notification came"):
             receive(on_empty="fail")
-        with pytest.raises(ValueError, match="on_empty is 'ignore'"):
+        with pytest.raises(AirflowFailException, match="on_empty is 'ignore'"):
             receive(on_empty="ignore")
 
 
