@@ -138,8 +138,7 @@ def _traffic(waiters: Waiters, chance: random.Random) -> Iterator[None]:
     def push() -> None:
         while not ended.wait(chance.uniform(0.5, 3.0)):
             waiters.rung.push(*traffic(chance.randrange(1 << 30), chance.choice((1, 1, 5))))
-            if chance.random() < 0.4:  # events take their time: about 2.5 s each, when nothing disturbs
-                waiters.carried.push(_body(chance))
+            waiters.carried.push(_body(chance))
 
     thread = threading.Thread(target=push, daemon=True)
     thread.start()
@@ -161,8 +160,7 @@ def _has_ended(airflow: LiveAirflow, run_id: str) -> bool:
 def _settle(airflow: LiveAirflow, waiters: Waiters) -> None:
     """Wait until both queues are empty and no drain is at work."""
     until(lambda: not waiters.rung.queue(), SETTLE_SECONDS, "empty queue of the doorbell")
-    seconds = SETTLE_SECONDS + 5 * len(waiters.carried.queue())
-    until(lambda: not waiters.carried.queue(), seconds, "empty queue of the events")
+    until(lambda: not waiters.carried.queue(), SETTLE_SECONDS, "empty queue of the events")
     working = "SELECT 1 FROM dag_run WHERE dag_id = 'drain_when_rung' AND state IN ('queued', 'running')"
     until(lambda: not airflow.query(working), SETTLE_SECONDS, "end of the drains")
 
