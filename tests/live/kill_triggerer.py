@@ -28,6 +28,7 @@ from tests.live.live_airflow import HEALTH_CHECK, LiveAirflow, read, until
 
 DAGS = Path(__file__).parent / "dags"
 SETTLE_SECONDS = 180.0
+AT_ONCE = 4  # tasks; more would have SQLite's many writers lock each other out
 
 
 class Waiters:
@@ -91,11 +92,12 @@ def disturb(airflow: LiveAirflow, waiters: Waiters, kinds: list[str], chance: ra
 
 def _deferred_runs(airflow: LiveAirflow, count: int) -> list[str]:
     """Start as many waits, each for a notification of its own instance, and return once they sleep."""
-    runs = [
-        airflow.trigger("wait_deferred", conn_id=f"green_api_awaited_{number}") for number in range(count)
-    ]
+    runs: list[str] = []
     sleeping = "SELECT count(*) FROM task_instance WHERE dag_id = 'wait_deferred' AND state = 'deferred'"
-    until(lambda: airflow.query(sleeping) == [(count,)], 60 + 5 * count, "deferred waits")
+    for number in range(count):
+        runs.append(airflow.trigger("wait_deferred", conn_id=f"green_api_awaited_{number}"))
+        if len(runs) % AT_ONCE == 0 or len(runs) == count:
+            until(lambda: airflow.query(sleeping) == [(len(runs),)], 90, f"{len(runs)} deferred waits")
     return runs
 
 
@@ -138,7 +140,8 @@ def _traffic(waiters: Waiters, chance: random.Random) -> Iterator[None]:
     def push() -> None:
         while not ended.wait(chance.uniform(0.5, 3.0)):
             waiters.rung.push(*traffic(chance.randrange(1 << 30), chance.choice((1, 1, 5))))
-            waiters.carried.push(_body(chance))
+            if chance.random() < 0.4:  # events take their time: about 2.5 s each, when nothing disturbs
+                waiters.carried.push(_body(chance))
 
     thread = threading.Thread(target=push, daemon=True)
     thread.start()
@@ -160,7 +163,8 @@ def _has_ended(airflow: LiveAirflow, run_id: str) -> bool:
 def _settle(airflow: LiveAirflow, waiters: Waiters) -> None:
     """Wait until both queues are empty and no drain is at work."""
     until(lambda: not waiters.rung.queue(), SETTLE_SECONDS, "empty queue of the doorbell")
-    until(lambda: not waiters.carried.queue(), SETTLE_SECONDS, "empty queue of the events")
+    seconds = SETTLE_SECONDS + 5 * len(waiters.carried.queue())
+    until(lambda: not waiters.carried.queue(), seconds, "empty queue of the events")
     working = "SELECT 1 FROM dag_run WHERE dag_id = 'drain_when_rung' AND state IN ('queued', 'running')"
     until(lambda: not airflow.query(working), SETTLE_SECONDS, "end of the drains")
 

@@ -134,9 +134,7 @@ class LiveAirflow:
             )
 
     def _is_healthy(self) -> bool:
-        for name, process in self.processes.items():
-            if process.poll() is not None:
-                raise RuntimeError(f"{name} ended:\n{self.tail(name)}")
+        self._check_parts()
         try:
             health = requests.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
         except (requests.RequestException, ValueError):
@@ -144,26 +142,32 @@ class LiveAirflow:
         parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
         return all(health.get(part, {}).get("status") == "healthy" for part in parts)
 
-    def tail(self, name: str, size: int = 4000) -> str:
-        """The end of a part's log."""
-        return (self.home / f"{name}.log").read_text(errors="replace")[-size:]
+    def _check_parts(self) -> None:
+        for name, process in list(self.processes.items()):
+            if process.poll() is not None:
+                log = (self.home / f"{name}.log").read_text(errors="replace")
+                raise RuntimeError(f"{name} ended by itself:\n{log[-4000:]}")
 
     # --- Dags ---
 
     def api(self, verb: str, path: str, **body: Any) -> None:
-        """Call Airflow's REST API, again if it answers 5xx: SQLite may have been locked too long."""
-        for _ in range(5):
+        """Call Airflow's REST API, again where SQLite was locked too long: what is done twice is the same."""
+        until(lambda: self._has_answered(verb, path, body), 120, f"answer to {verb} {path}")
+
+    def _has_answered(self, verb: str, path: str, body: dict[str, Any]) -> bool:
+        self._check_parts()
+        headers = {"Authorization": f"Bearer {self._token}"}
+        try:
             response = requests.request(
-                verb,
-                f"{self.url}/api/v2/{path}",
-                json=body,
-                headers={"Authorization": f"Bearer {self._token}"},
-                timeout=60,
+                verb, f"{self.url}/api/v2/{path}", json=body, headers=headers, timeout=30
             )
-            if response.status_code < 500:
-                break
-        if response.status_code != requests.codes.conflict:  # done before a 5xx
+        except requests.RequestException:
+            return False
+        if response.status_code >= 500:
+            return False
+        if response.status_code != requests.codes.conflict:  # it was done before a failing answer
             response.raise_for_status()
+        return True
 
     def pause(self, dag_id: str, is_paused: bool = True) -> None:
         """Pause a Dag, or let it run."""
@@ -223,7 +227,8 @@ class LiveAirflow:
         return [json.loads(extra)["payload"] for (extra,) in rows]
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        """Read from the metadata database."""
+        """Read from the metadata database of an Airflow whose parts all run."""
+        self._check_parts()
         return read(self.database, sql, *parameters)
 
 
