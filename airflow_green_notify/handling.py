@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_green_notify.deletion import doubt_wait
 
 if TYPE_CHECKING:
+    from airflow_green_notify.drain.lease import ReaderLease
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores import NotificationStore
 
@@ -26,6 +27,7 @@ class NotificationHandler:
     :param max_attempts: Hard limit of attempts on one key, over all tries and runs.
     :param dead_letter: Opened; takes what failed ``max_attempts`` times and keeps the note of attempts.
         Without it the last error is raised, and the notification stays in the queue.
+    :param lease: The lease on the queue, checked before each attempt: another reader may handle it by now.
     """
 
     def __init__(
@@ -33,7 +35,9 @@ class NotificationHandler:
         handler: Callable[[Notification], object],
         max_attempts: int,
         dead_letter: NotificationStore | None,
+        lease: ReaderLease | None = None,
     ) -> None:
+        self._lease = lease
         self._handler = handler
         self._max_attempts = max_attempts
         self._dead_letter = dead_letter
@@ -56,6 +60,8 @@ class NotificationHandler:
         attempt = 0
         error: Exception | None = None
         while True:
+            if self._lease is not None:
+                self._lease.check()
             attempt = self._begin_attempt(notification.key, attempt)
             if attempt == 0:
                 return False

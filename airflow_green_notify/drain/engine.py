@@ -4,7 +4,10 @@ Per notification, always: received, then stored durably, then deleted. The physi
 shows only its head is one round trip per notification, so the DELETE of one goes out first and the receive of
 the next right behind it, without waiting. A receipt id is used once, for what was just received: when a
 delete ends in doubt, the next receive tells. The same key means that it is still there, and it is deleted
-under its new receipt id; another key means that it is gone.
+under its new receipt id; another key means that it is gone. The same holds when the put took long: a receipt
+id is good for a moment only.
+
+One reader at a time holds the queue's lease. It is checked before each put and each delete.
 """
 
 from __future__ import annotations
@@ -16,17 +19,21 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from airflow_green_notify.deletion import doubt_wait
-from airflow_green_notify.drain.neighbour import NeighbourWatch
+from airflow_green_notify.drain.lease import LeaseLost
 from airflow_green_notify.drain.report import DrainReport, StopCondition
 from airflow_green_notify.drain.routing import Routing
 from airflow_green_notify.errors import GreenApiError, GreenApiUnavailableError
 from airflow_green_notify.hooks.diagnosis import settings_fault
+from airflow_green_notify.hooks.receipt import Receipt
+from airflow_green_notify.stores.ledger import BatchTaken
 
 if TYPE_CHECKING:
+    from airflow_green_notify.drain.lease import ReaderLease
     from airflow_green_notify.drain.routing import Matching
     from airflow_green_notify.hooks import GreenApiHook
     from airflow_green_notify.notification import Notification
@@ -34,11 +41,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 FAST_EMPTY_FLOOR = 1.0
 """Seconds a round takes at least where empty answers come at once."""
 
 MAX_DOUBTS_PER_KEY = 10
 """How often one notification may come again after a delete in doubt before the drain gives up."""
+
+MAX_STALE_LOOKS = 5
+"""How often the head is received again for a fresh receipt id; a slower gateway is taken at its word."""
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How far a timestamp may lie ahead of the gateway's clock; further ahead it is no reason to stop."""
 
 
 def drain(
@@ -69,6 +84,7 @@ async def adrain(
     keep: Callable[[Notification], bool] | None = None,
     overlap: bool = True,
     store_in_thread: bool = True,
+    lease: ReaderLease | None = None,
 ) -> DrainReport:
     """Drain the queue of one instance into a store: receive, store, delete.
 
@@ -86,13 +102,17 @@ async def adrain(
         reorders the two.
     :param store_in_thread: Whether ``put`` runs in a thread beside the event loop, so as not to hold up what
         else runs there.
+    :param lease: The lease on the queue, taken and being renewed. Without one nothing keeps two drains of one
+        queue apart but their fresh receipts, see :class:`~airflow_green_notify.hooks.receipt.Receipt`.
     :raises NotificationStoreError: A put failed; that notification and all behind it stay in the queue.
     :raises GreenApiError: The gateway refused, or stayed away longer than the hook's retries.
     """
     routing = Routing(store, accept, unmatched)
     thread = ThreadPoolExecutor(1, "green-api-store") if store_in_thread else nullcontext()
     with thread as store_thread:
-        run = _Drain(hook, routing, stop or StopCondition(), receive_timeout, keep, overlap, store_thread)
+        run = _Drain(
+            hook, routing, stop or StopCondition(), receive_timeout, keep, overlap, store_thread, lease
+        )
         return await run.run()
 
 
@@ -108,6 +128,7 @@ class _Drain:
         keep: Callable[[Notification], bool] | None,
         overlap: bool,
         store_thread: ThreadPoolExecutor | None,
+        lease: ReaderLease | None,
     ) -> None:
         self.hook = hook
         self.routing = routing
@@ -115,9 +136,11 @@ class _Drain:
         self.receive_timeout = receive_timeout
         self.keep = keep
         self.store_thread = store_thread
+        self.lease = lease
         self.report = DrainReport(overlap=overlap)
-        self.neighbour = NeighbourWatch(hook)
         self.started = time.monotonic()
+        self.until = stop.until
+        self.receipt = Receipt(receive_timeout)
         self.empty_answers = 0
         self.last_key = ""
         self.repeats = 0
@@ -131,6 +154,8 @@ class _Drain:
             while not (stopped_by := self._stopped_by(head)):
                 head = await (self._receive() if head is None else self._put_and_delete(head))
             self.report.stopped_by = stopped_by
+        except LeaseLost:
+            self.report.stopped_by = "another_reader"
         finally:
             self._close_report()
         return self.report
@@ -145,11 +170,24 @@ class _Drain:
             if self.empty_answers >= self.stop.empty_answers:
                 self._settle(head)
                 return "empty"
-        elif self.stop.until and head.timestamp and head.timestamp > self.stop.until:
+        elif self._is_newer(head):
             return "until"
         elif self.keep and self.keep(head):
             return "kept"
         return "max_seconds" if self._seconds_left() <= 0 else ""
+
+    def _is_newer(self, head: Notification) -> bool:
+        until = self.until
+        if not isinstance(until, datetime) or head.timestamp is None or self._is_ahead(head):
+            return False
+        return head.timestamp > until
+
+    def _is_ahead(self, head: Notification) -> bool:
+        """Tell whether a timestamp lies in the future, which no event that has happened can."""
+        return head.timestamp is not None and head.timestamp > self._gateway_time() + CLOCK_TOLERANCE
+
+    def _gateway_time(self) -> datetime:
+        return self.hook.gateway_time() or datetime.now(UTC)
 
     def _limit_reached(self, under_way: int = 0) -> bool:
         limit = self.stop.max_notifications
@@ -166,7 +204,12 @@ class _Drain:
         """Receive the head; an empty answer takes at least a second, unless it was waited for."""
         asked_at = time.monotonic()
         timeout = min(self.receive_timeout, max(1.0, self._seconds_left()))
+        receipt = Receipt(timeout)
         head = await self.hook.areceive_notification(timeout)
+        receipt.answered()
+        self.receipt = receipt
+        if self.until == "start":
+            self.until = self._gateway_time()
         if head is not None:
             self._count_received(head)
             return head
@@ -181,9 +224,8 @@ class _Drain:
         self._settle(head)
         self.empty_answers = 0
         self.report.received += 1
-        self.report.neighbour += self.neighbour.receipts_of_others(head.receipt_id)
-        if head.timestamp is not None:
-            age = (datetime.now(UTC) - head.timestamp).total_seconds()
+        if head.timestamp is not None and not self._is_ahead(head):
+            age = (self._gateway_time() - head.timestamp).total_seconds()
             self.report.oldest_age = max(self.report.oldest_age or 0.0, age)
 
     async def _explain_fast_empty(self) -> None:
@@ -202,12 +244,44 @@ class _Drain:
 
     async def _put_and_delete(self, notification: Notification) -> Notification | None:
         """Store, then delete; return the next head."""
+        if notification.key != self.last_key:
+            self.report.future_timestamps += self._is_ahead(notification)
         await self._back_off_from_repeats(notification)
-        await self._put(notification)
-        self.unsettled = notification.key
+        await self._hold_lease()
+        try:
+            await self._in_thread(self.routing.put, notification, self.report)
+        except (LeaseLost, BatchTaken):
+            if self.lease is None:
+                raise
+            await self._take_lease(self.lease)
+            return await self._receive()
+        head = await self._received_freshly(notification)
+        if head is None or head.key != notification.key:
+            self.report.neighbour += head is not None
+            return head
+        self.unsettled = head.key
         if not self.report.overlap or self._limit_reached(under_way=1):
-            return await self._delete_then_receive(notification)
-        return await self._delete_beside_receive(notification)
+            return await self._delete_then_receive(head)
+        return await self._delete_beside_receive(head)
+
+    async def _received_freshly(self, notification: Notification) -> Notification | None:
+        """Return the notification under a receipt id good for a delete, or else what the queue shows."""
+        head: Notification | None = notification
+        for _ in range(MAX_STALE_LOOKS):
+            await self._hold_lease()
+            if head is None or head.key != notification.key or self.receipt.is_fresh():
+                break
+            head = await self._receive()
+        return head
+
+    async def _hold_lease(self) -> None:
+        """Make sure that nobody else reads this queue, or end."""
+        if self.lease is not None and not self.lease.is_valid():
+            await self._take_lease(self.lease)
+
+    async def _take_lease(self, lease: ReaderLease) -> None:
+        if not await self._in_thread(lease.take):
+            raise LeaseLost
 
     async def _back_off_from_repeats(self, notification: Notification) -> None:
         """Wait before a notification that came again is deleted again; give up on the tenth doubt."""
@@ -222,13 +296,12 @@ class _Drain:
         else:
             await asyncio.sleep(doubt_wait(self.repeats - 1, self.doubt))
 
-    async def _put(self, notification: Notification) -> None:
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        """Do what may block, in the store's thread if there is one."""
         if self.store_thread is None:
-            self.routing.put(notification, self.report)
-            return
-        put = contextvars.copy_context().run
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self.store_thread, put, self.routing.put, notification, self.report)
+            return work(*arguments)
+        call = partial(contextvars.copy_context().run, work, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self.store_thread, call)
 
     async def _delete_then_receive(self, notification: Notification) -> Notification | None:
         await self._delete(notification)

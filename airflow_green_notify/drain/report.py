@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 RETENTION_WARNING = 20 * 3600.0
 """Seconds; the gateway forgets what waited for 24 hours."""
@@ -18,21 +18,22 @@ class StopCondition:
     :param max_notifications: Hard limit of notifications deleted.
     :param max_seconds: No receive begins later than this after the start.
     :param empty_answers: The queue counts as empty after so many empty answers in a row: one is not proof.
-    :param until: An aware timestamp; stop at the first notification that is newer, and leave it in the
-        queue, so that steady traffic can't hold a task for ever.
+    :param until: An aware timestamp, or ``"start"``, the gateway's time at the first answer; stop at the
+        first notification that is newer, and leave it in the queue, so that steady traffic can't hold a task
+        for ever. A timestamp more than five minutes ahead of the gateway's clock stops nothing.
     """
 
     max_notifications: int | None = None
     max_seconds: float | None = None
     empty_answers: int = 2
-    until: datetime | None = None
+    until: datetime | Literal["start"] | None = None
 
     def __post_init__(self) -> None:
         for name in ("max_notifications", "max_seconds", "empty_answers"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} is {value!r}; it must be above 0.")
-        if self.until is not None and self.until.tzinfo is None:
+        if isinstance(self.until, datetime) and self.until.tzinfo is None:
             raise ValueError("until must be a timestamp with a time zone.")
 
 
@@ -47,12 +48,15 @@ class DrainReport:
     :param undecided: Accepted because the filter could not judge them.
     :param deleted: Deletes that the gateway confirmed, or that turned out to have had their effect.
     :param doubtful_deletes: Deletes without a clear answer; each was settled by receiving again.
-    :param neighbour: Signs of another consumer on this queue: a delete of what was just received answered
-        "gone", or receipt ids were handed out to somebody else.
+    :param adopted: Notifications taken over from batches of earlier runs, which those never returned.
+    :param future_timestamps: Notifications whose timestamp lies ahead of the gateway's clock.
+    :param neighbour: Signs of another consumer that deletes: what was just received was gone.
     :param overtaken: How often a receive overtook the delete that was sent before it.
     :param overlap: Whether receives still ran beside deletes at the end.
-    :param stopped_by: ``"empty"``, ``"max_notifications"``, ``"max_seconds"``, ``"until"`` or ``"kept"``.
-    :param oldest_age: Age in seconds of the longest-waiting notification; ``None`` if none had a timestamp.
+    :param stopped_by: ``"empty"``, ``"max_notifications"``, ``"max_seconds"``, ``"until"``, ``"kept"``, or
+        ``"another_reader"``, which holds the queue's lease and so drains the queue.
+    :param oldest_age: Age in seconds of the longest-waiting notification by the gateway's clock; ``None`` if
+        none had a timestamp from which it could be told.
     :param seconds: How long it took.
     """
 
@@ -61,6 +65,8 @@ class DrainReport:
     already_stored: int = 0
     unmatched: int = 0
     undecided: int = 0
+    adopted: int = 0
+    future_timestamps: int = 0
     deleted: int = 0
     doubtful_deletes: int = 0
     neighbour: int = 0
@@ -84,8 +90,13 @@ class DrainReport:
             )
         if self.neighbour:
             texts.append(
-                f"Something else reads this queue too ({self.neighbour} signs of it): a second drain, a "
-                "doorbell, a bot, n8n? What it deletes never gets here."
+                f"Something else deletes from this queue too ({self.neighbour} signs of it): a bot, n8n, a "
+                "drain into another store? What it deletes never gets here."
+            )
+        if self.future_timestamps:
+            texts.append(
+                f"{self.future_timestamps} notifications have a timestamp in the future; they were stored. "
+                "Is a phone's clock wrong? Their age can't be told."
             )
         if self.undecided:
             texts.append(f"The filter failed on {self.undecided} notifications; they count as accepted.")

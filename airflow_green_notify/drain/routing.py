@@ -28,17 +28,14 @@ class Routing:
             raise ValueError("accept= and unmatched= go together: name a store for what is not accepted.")
         self._store = store
         self._accept = accept
-        self._unmatched = unmatched
+        self._store_for_rest = unmatched or store
 
     def put(self, notification: Notification, report: DrainReport) -> None:
         """Put the notification where it belongs, durably, and count it."""
         verdict = Verdict.MATCH if self._accept is None else judge(self._accept, notification)
-        store = self._store
-        if verdict is Verdict.MISS and self._unmatched is not None:
-            store = self._unmatched
-            report.unmatched += 1
+        missed = verdict is Verdict.MISS
+        new = (self._store_for_rest if missed else self._store).put(notification)
+        report.unmatched += missed
         report.undecided += verdict is Verdict.ERROR
-        if store.put(notification):
-            report.stored += 1
-        else:
-            report.already_stored += 1
+        report.stored += new
+        report.already_stored += not new

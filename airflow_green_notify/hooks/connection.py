@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 CONNECTION_TYPE = "green_api"
 CONNECTION_NAME = "GREEN-API"
 DEFAULT_HOST = "https://api.green-api.com"
+_VENDOR_HOSTS = r"^(\d+\.)?api\.green-?api\.com(:443)?$"
+"""An instance answers on the host of its own and on the one for all."""
 
 # The one list of the form's extra fields: JSON Schema and help text of each.
 EXTRA_FIELDS: dict[str, dict[str, Any]] = {
@@ -81,6 +83,12 @@ class InstanceConfig:
     verify: bool | str = True
     proxy: str | None = field(default=None, repr=False)
     requests_per_second: int = QUEUE_RATE.limit
+
+    @property
+    def queue(self) -> str:
+        """Which queue it is, the same for every connection that reaches it: gateway and idInstance."""
+        host = urlsplit(self.base_url).netloc.lower()
+        return f"{re.sub(_VENDOR_HOSTS, 'green-api.com', host)}/{self.id_instance}"
 
     def url(self, call: Call) -> str:
         """Return the address of a call; it holds the token, so it must not be logged or raised."""

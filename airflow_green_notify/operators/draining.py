@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.sdk import BaseOperator
 
 from airflow_green_notify.drain import DrainReport, StopCondition, drain
+from airflow_green_notify.drain.lease import ReaderLease, renewed
+from airflow_green_notify.drain.ownership import adopt_forgotten
+from airflow_green_notify.drain.task_outcome import TaskOutcomes
+from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.handling import NotificationHandler
 from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.stores import open_batch
+from airflow_green_notify.stores import batch_id_of, open_batch
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -33,6 +37,7 @@ class _DrainingOperator(BaseOperator):
         "max_seconds",
         "until",
         "receive_timeout",
+        "wait_for_reader",
     )
 
     def __init__(
@@ -44,6 +49,7 @@ class _DrainingOperator(BaseOperator):
         empty_answers: int = 2,
         until: datetime | str | None = "start",
         receive_timeout: float | str = 5,
+        wait_for_reader: float | str = 60,
         overlap: bool = True,
         skip_if_empty: bool = False,
         **kwargs: Any,
@@ -55,30 +61,74 @@ class _DrainingOperator(BaseOperator):
         self.empty_answers = empty_answers
         self.until = until
         self.receive_timeout = receive_timeout
+        self.wait_for_reader = wait_for_reader
         self.overlap = overlap
         self.skip_if_empty = skip_if_empty
 
-    def _drain(self, store: Any, **options: Any) -> DrainReport:
+    def _lease(
+        self, store: NotificationStore | None, hook: GreenApiHook, context: Context
+    ) -> ReaderLease | None:
+        if store is None:
+            return None
+        reader = f"{batch_id_of(context)} (try {context['ti'].try_number})"
+        return ReaderLease(store.leases, hook.config.queue, reader)
+
+    def _drain(
+        self,
+        hook: GreenApiHook,
+        target: Any,
+        lease: ReaderLease | None,
+        stack: ExitStack,
+        stores: Sequence[NotificationStore],
+        context: Context,
+        **options: Any,
+    ) -> DrainReport:
+        """Become the queue's reader until the stack is left, take over what was forgotten, and drain."""
+        stop, receive_timeout = self._stop_condition(), _number("receive_timeout", self.receive_timeout)
+        adopted = 0
+        if lease is not None:
+            if not lease.wait(_number("wait_for_reader", self.wait_for_reader)):
+                return self._give_way(lease, context)
+            stack.enter_context(renewed(lease))
+            outcomes = TaskOutcomes(context)
+            adopted = sum(adopt_forgotten(store, outcomes) for store in stores)
+        report = drain(
+            hook,
+            target,
+            stop=stop,
+            receive_timeout=receive_timeout,
+            overlap=self.overlap,
+            lease=lease,
+            **options,
+        )
+        report.adopted = adopted
+        self.log.info("Drained: %s", report.as_dict())
+        return report
+
+    def _give_way(self, lease: ReaderLease, context: Context) -> DrainReport:
+        """End without reading, since somebody else does; an earlier try of this task puts into its batch."""
+        if lease.holder.startswith(f"{batch_id_of(context)} (try "):
+            raise NotificationStoreError(
+                f"An earlier try of this task still reads the queue, and fills the same batch: "
+                f"{lease.holder}. A retry goes on when it has ended."
+            )
+        self.log.warning(
+            "The queue is being read by %s, which stores what comes. Nothing to do here; to wait longer, set "
+            "wait_for_reader.",
+            lease.holder,
+        )
+        return DrainReport(stopped_by="another_reader")
+
+    def _stop_condition(self) -> StopCondition:
         try:
-            stop = StopCondition(
+            return StopCondition(
                 max_notifications=None if self.max_notifications is None else int(self.max_notifications),
                 max_seconds=None if self.max_seconds is None else float(self.max_seconds),
                 empty_answers=self.empty_answers,
                 until=_timestamp(self.until),
             )
-            receive_timeout = float(self.receive_timeout)
         except ValueError as error:
             raise AirflowFailException(str(error)) from error
-        report = drain(
-            GreenApiHook(self.green_api_conn_id),
-            store,
-            stop=stop,
-            receive_timeout=receive_timeout,
-            overlap=self.overlap,
-            **options,
-        )
-        self.log.info("Drained: %s", report.as_dict())
-        return report
 
     def _skip_if(self, nothing_came: bool) -> None:
         if nothing_came and self.skip_if_empty:
@@ -90,7 +140,13 @@ class GreenApiDrainNotificationsOperator(_DrainingOperator):
 
     A crash at any point loses nothing and doubles nothing: what was not stored is still in the queue; what
     was stored and not yet deleted comes again and is recognised by its key. A retry continues the batch of
-    the try before it, so what the first try stored is in what the second returns.
+    the try before it, so what the first try stored is in what the second returns. What a task stored that
+    then failed for good is taken over by the next drain of the same Dag, task and queue, and told in its
+    report as ``adopted``.
+
+    One reader at a time: a lease in the store's ledger keeps drains of one queue into one store apart. Two
+    drains of a queue into different stores don't see each other's lease; what is left to them stands in
+    :class:`~airflow_green_notify.hooks.receipt.Receipt`.
 
     :param store: Where notifications become durable, such as
         ``SqlStore("warehouse")`` or ``ObjectStorageStore("s3://bucket/green-api")``.
@@ -105,10 +161,13 @@ class GreenApiDrainNotificationsOperator(_DrainingOperator):
         leave it for the next run; by default newer than the start of this try, so that steady traffic can't
         hold the task for ever. ``None`` drains until the queue is empty.
     :param receive_timeout: Seconds the gateway may hold a receive open, 5 to 60.
+    :param wait_for_reader: Seconds to wait while somebody else reads this queue into ``store``. Then the task
+        ends without reading: nothing is lost by that, since the other one drains the queue.
     :param overlap: Whether to receive the next notification while the last is being deleted.
     :param skip_if_empty: Skip this task, and what is behind it, if the batch is empty.
     :return: The batch description for :func:`~airflow_green_notify.stores.read_batch`, with ``"report"``
         (and ``"unmatched"``, the description of the other store's batch).
+    :raises ValueError: ``do_xcom_push=False``: what is stored is handed on by what this task returns.
     """
 
     template_fields: Sequence[str] = (*_DrainingOperator.template_fields, "store", "accept", "unmatched")
@@ -125,19 +184,35 @@ class GreenApiDrainNotificationsOperator(_DrainingOperator):
         super().__init__(**kwargs)
         if (accept is None) != (unmatched is None):
             raise ValueError("accept= and unmatched= go together: name a store for what is not accepted.")
+        if not self.do_xcom_push:
+            raise ValueError(
+                "do_xcom_push is False; what this task returns is how the batch is handed on, so leave it on."
+            )
         self.store = store
         self.accept = accept
         self.unmatched = unmatched
 
     def execute(self, context: Context) -> dict[str, Any]:
-        with fail_fast(), ExitStack() as stores:
-            store = stores.enter_context(open_batch(self.store, context))
-            unmatched = self.unmatched and stores.enter_context(open_batch(self.unmatched, context))
-            report = self._drain(store, accept=self.accept, unmatched=unmatched)
+        hook = GreenApiHook(self.green_api_conn_id)
+        with fail_fast(), ExitStack() as stack:
+            queue = hook.config.queue
+            given = (self.store, self.unmatched) if self.unmatched else (self.store,)
+            stores = [stack.enter_context(open_batch(store, context, queue)) for store in given]
+            store, unmatched = stores[0], stores[1] if self.unmatched else None
+            report = self._drain(
+                hook,
+                store,
+                self._lease(store, hook, context),
+                stack,
+                stores,
+                context,
+                accept=self.accept,
+                unmatched=unmatched,
+            )
             batch = store.close()
             if unmatched:
                 batch["unmatched"] = unmatched.close()
-        self._skip_if(batch["count"] == 0)
+        self._skip_if(not batch["count"] and not batch.get("unmatched", batch)["count"])
         return {**batch, "report": report.as_dict()}
 
 
@@ -151,7 +226,9 @@ class GreenApiProcessNotificationsOperator(_DrainingOperator):
 
     :param handler: Called with each :class:`~airflow_green_notify.notification.Notification`, in a thread of
         its own, one at a time.
-    :param dead_letter: The store for what the handler keeps failing on; it also keeps the count of attempts.
+    :param dead_letter: The store for what the handler keeps failing on; it also keeps the count of attempts,
+        and the lease that lets one reader at a time into the queue. With ``on_error="stop"`` it may be left
+        out; then nothing keeps two runs from handling the same notification, so set ``max_active_runs=1``.
     :param max_attempts: Hard limit of attempts on one notification.
     :param on_error: After ``max_attempts``: ``"dead_letter"`` sets the notification aside, ``"stop"`` fails
         the task and leaves it at the head of the queue.
@@ -175,23 +252,28 @@ class GreenApiProcessNotificationsOperator(_DrainingOperator):
         super().__init__(**kwargs)
         if on_error not in ("dead_letter", "stop"):
             raise ValueError(f"on_error is {on_error!r}; it must be 'dead_letter' or 'stop'.")
-        if (on_error == "dead_letter") != (dead_letter is not None):
-            raise ValueError(
-                'dead_letter= names the store for on_error="dead_letter"; with "stop" leave it out.'
-            )
+        if on_error == "dead_letter" and dead_letter is None:
+            raise ValueError('dead_letter= names the store that on_error="dead_letter" needs.')
         self.handler = handler
         self.dead_letter = dead_letter
         self.max_attempts = max_attempts
         self.on_error = on_error
 
     def execute(self, context: Context) -> dict[str, Any]:
-        with fail_fast(), ExitStack() as stores:
-            dead_letter = self.dead_letter and stores.enter_context(open_batch(self.dead_letter, context))
-            handling = NotificationHandler(self.handler, int(self.max_attempts), dead_letter)
+        hook = GreenApiHook(self.green_api_conn_id)
+        with fail_fast(), ExitStack() as stack:
+            ledger = self.dead_letter and stack.enter_context(
+                open_batch(self.dead_letter, context, hook.config.queue)
+            )
+            lease = self._lease(ledger, hook, context)
+            dead_letter = ledger if self.on_error == "dead_letter" else None
+            handling = NotificationHandler(self.handler, int(self.max_attempts), dead_letter, lease)
             # In a thread of its own a handler may run an event loop.
-            report = self._drain(handling, store_in_thread=True)
-            batch = dead_letter.close() if dead_letter else None
-        self._skip_if(handling.handled + handling.dead_letters == 0)
+            report = self._drain(
+                hook, handling, lease, stack, [ledger] if ledger else [], context, store_in_thread=True
+            )
+            batch = ledger.close() if ledger else None
+        self._skip_if(not handling.handled and not handling.dead_letters and not (batch and batch["count"]))
         return {
             "handled": handling.handled,
             "dead_letters": handling.dead_letters,
@@ -200,9 +282,16 @@ class GreenApiProcessNotificationsOperator(_DrainingOperator):
         }
 
 
-def _timestamp(until: datetime | str | None) -> datetime | None:
+def _number(name: str, value: float | str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise AirflowFailException(f"{name} is {value!r}; it must be a number of seconds.") from None
+
+
+def _timestamp(until: datetime | str | None) -> datetime | Literal["start"] | None:
     if until == "start":
-        return datetime.now(UTC)
+        return "start"
     if until in (None, "", "None"):
         return None
     return until if isinstance(until, datetime) else datetime.fromisoformat(str(until))

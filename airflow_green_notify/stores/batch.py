@@ -24,9 +24,12 @@ def batch_id_of(context: Context) -> str:
     return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
 
 
-def open_batch(store: NotificationStore, context: Context) -> NotificationStore:
-    """Return a store opened for the batch of the running task."""
-    return store.open(batch_id_of(context))
+def open_batch(store: NotificationStore, context: Context, queue: str = "") -> NotificationStore:
+    """Return a store opened for the batch of the running task.
+
+    :param queue: The queue that it drains, see :meth:`NotificationStore.open`.
+    """
+    return store.open(batch_id_of(context), queue)
 
 
 def read_batch(description: Mapping[str, Any] | str) -> Batch:

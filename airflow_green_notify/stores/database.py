@@ -32,9 +32,20 @@ class Database:
     thread may use it, one at a time.
     """
 
-    def __init__(self, conn_id: str) -> None:
-        self._engine = _engine(conn_id)
+    def __init__(self, conn_id: str, engine: Engine | None = None) -> None:
+        self._engine = engine or _engine(conn_id)
+        self._owns_engine = engine is None
+        self._conn_id = conn_id
         self._connection: Connection | None = None
+
+    def beside(self) -> Database:
+        """Return a second connection, for another thread; close it before this one."""
+        return Database(self._conn_id, self._engine)
+
+    @property
+    def dialect(self) -> str:
+        """The kind of database, as SQLAlchemy names it."""
+        return self._engine.dialect.name
 
     def execute(self, statement: Executable, values: Mapping[str, Any] | None = None) -> int:
         """Execute a statement and return how many rows it changed or inserted."""
@@ -47,14 +58,20 @@ class Database:
             return list(connection.execute(statement).all())
 
     def insert(self, table: Table, row: Mapping[str, Any]) -> bool:
-        """Insert a row unless its ``key`` is there; return whether it was inserted."""
+        """Insert a row unless its primary key is there; return whether it was inserted."""
+        (key,) = table.primary_key
         try:
             self.execute(table.insert(), row)
         except IntegrityError:
-            if not self.rows(select(table.c.key).where(table.c.key == row["key"])):
+            if not self.has(table, row[key.name]):
                 raise
             return False
         return True
+
+    def has(self, table: Table, value: str) -> bool:
+        """Tell whether a table has a row with this primary key."""
+        (key,) = table.primary_key
+        return bool(self.rows(select(key).where(key == value)))
 
     def create(self, tables: StoreTables) -> None:
         """Create the tables of a store."""
@@ -70,7 +87,8 @@ class Database:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
-        self._engine.dispose()
+        if self._owns_engine:
+            self._engine.dispose()
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:

@@ -27,3 +27,14 @@ def safe_name(text: str) -> str:
 def folder_of(batch_id: str) -> str:
     """Return the folder of a batch, one level for each part of its id."""
     return "/".join(["batches", *map(safe_name, batch_id.split("/"))])
+
+
+def task_of(batch_id: str) -> str:
+    """Return what the batches of all runs of a task have in common: ``dag_id/task_id``."""
+    parts = batch_id.split("/")
+    return f"{parts[0]}/{parts[2]}" if len(parts) > 3 else batch_id
+
+
+def parts_of(batch_id: str) -> list[str]:
+    """Return what a batch id was made of: ``dag_id, run_id, task_id, map_index``."""
+    return [part.replace("%2F", "/").replace("%25", "%") for part in batch_id.split("/")]

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.held import Message
+    from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LeaseLedger
 
 
 class NotificationStore(Protocol):
@@ -22,11 +23,13 @@ class NotificationStore(Protocol):
     unfinished, as a crash would, and the retry of the task goes on with it.
     """
 
-    def open(self, batch_id: str) -> Self:
+    def open(self, batch_id: str, queue: str = "") -> Self:
         """Return this store opened for a batch; the same id again continues that batch.
 
         Tables or folders that are missing are created.
 
+        :param queue: The queue that the notifications come from, if the batch is to be adopted by the next
+            drain of it should its task die.
         :raises NotificationStoreError: It can't be used; the text says what to mend.
         """
         ...
@@ -38,6 +41,7 @@ class NotificationStore(Protocol):
         :return: ``True`` if it is new, ``False`` if it was there already, in whichever batch.
         :raises NotificationStoreError: It may or may not be stored: don't delete it from the gateway. The
             same put may be tried again.
+        :raises BatchTaken: It is not stored, and the batch is another's now; the next put opens it again.
         """
         ...
 
@@ -64,6 +68,29 @@ class NotificationStore(Protocol):
 
         It reads much, and is meant for repairs.
         """
+        ...
+
+    @property
+    def leases(self) -> LeaseLedger:
+        """The leases on queues that readers hold who put into this store."""
+        ...
+
+    def not_handed_on(self) -> list[BatchRecord]:
+        """Return the other batches of this Dag, task and queue that may hold what nobody was told of.
+
+        Those that are confirmed, and those adopted of which nothing is left, are not among them.
+        """
+        ...
+
+    def adopt(self, record: BatchRecord) -> int | None:
+        """Take what is in another batch into this one. The caller holds the queue's lease.
+
+        :return: How many notifications those were; ``None`` if the batch changed since ``record`` was read.
+        """
+        ...
+
+    def settle(self, record: BatchRecord, state: BatchState) -> None:
+        """Note what became of a closed batch, so that nobody asks for it again."""
         ...
 
     def release(self) -> None:

@@ -31,7 +31,8 @@ class SqlStore(Store):
 
     :param conn_id: Airflow connection of the database; templated.
     :param table: Name of the table, ``schema.table`` if it is not in the default schema; templated. The
-        ledger of attempts is kept beside it, in ``<table>_attempts``.
+        ledgers are kept beside it: who reads which queue in ``<table>_leases``, which batches were handed on
+        in ``<table>_batches``, attempts of handlers in ``<table>_attempts``.
     """
 
     template_fields: ClassVar[Sequence[str]] = ("conn_id", "table")
@@ -43,10 +44,10 @@ class SqlStore(Store):
     def __repr__(self) -> str:
         return f"SqlStore({self.conn_id!r}, table={self.table!r})"
 
-    def _open_batch(self, batch_id: str) -> SqlBatch:
+    def _open_batch(self, batch_id: str, queue: str) -> SqlBatch:
         from airflow_green_notify.stores.sql_batch import SqlBatch
 
-        return SqlBatch(self.conn_id, self.table, batch_id)
+        return SqlBatch(self.conn_id, self.table, batch_id, queue, self._errors_told)
 
     def _described(self, batch_id: str) -> dict[str, Any]:
         return {"store": "sql", "conn_id": self.conn_id, "table": self.table}

@@ -7,17 +7,22 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import false, select, true
+from sqlalchemy.exc import IntegrityError
 
 from airflow_green_notify.stores.batch_file import Entry
 from airflow_green_notify.stores.database import Database, errors_told
 from airflow_green_notify.stores.held import MESSAGE_TYPES, Message
+from airflow_green_notify.stores.ledger import BatchTaken
 from airflow_green_notify.stores.row import from_row, to_row
+from airflow_green_notify.stores.sql_ledger import SqlBatches, SqlLeases
 from airflow_green_notify.stores.sql_table import StoreTables, column_id
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_green_notify.notification import Notification
+    from airflow_green_notify.stores.ledger import BatchRecord, BatchState
+    from airflow_green_notify.stores.sql_ledger import ErrorsTold
 
 _PAGE = 100
 
@@ -25,21 +30,62 @@ _PAGE = 100
 class SqlBatch:
     """An open batch of a :class:`SqlStore`."""
 
-    def __init__(self, conn_id: str, table: str, batch_id: str) -> None:
+    def __init__(self, conn_id: str, table: str, batch_id: str, queue: str, errors_told: ErrorsTold) -> None:
         self._batch_id = column_id(batch_id)
         self._database = Database(conn_id)
         tables = StoreTables(table)
         self._database.create(tables)
         self._rows = tables.notifications
         self._attempts = tables.attempts
+        self._beside = self._database.beside()
+        self.leases = SqlLeases(self._beside, tables, errors_told)
+        self._batches = SqlBatches(self._database, tables, batch_id, queue)
+        self._guarded_insert = self._batches.guarded_insert()
+        self._is_open = False
+        self._was_there = False
+        self.taken: BatchRecord | None = None
 
     def put(self, notification: Notification, note: dict[str, Any] | None) -> bool:
         """Insert the row of a notification unless its key is there."""
-        return self._database.insert(self._rows, to_row(Entry(notification, self._batch_id, note)))
+        self._open()
+        row = to_row(Entry(notification, self._batch_id, note))
+        try:
+            if self._database.execute(self._guarded_insert, row):
+                return True
+        except IntegrityError:
+            if not self._database.has(self._rows, notification.key):
+                raise
+            return False
+        self._is_open = False
+        raise BatchTaken
+
+    def not_handed_on(self) -> list[BatchRecord]:
+        """Return the other batches of this task and queue that may hold forgotten notifications."""
+        return self._batches.not_handed_on()
+
+    def adopt(self, record: BatchRecord) -> int | None:
+        """Move the rows of another batch into this one."""
+        self._open()
+        return self._batches.adopt(record)
+
+    def settle(self, record: BatchRecord, state: BatchState) -> None:
+        """Note what became of a closed batch."""
+        self._batches.settle(record, state)
 
     def finish(self) -> int:
         """Return how many notifications the batch has; its rows are final already."""
+        if not self._is_open:
+            if self._batches.own_record() is None:
+                return 0
+            self._open()
+        if not self._batches.close() or self._was_there:
+            self.taken = self._batches.own_record()
         return self._database.count(self._rows, self._batch_id)
+
+    def _open(self) -> None:
+        if not self._is_open:
+            self._was_there = not self._batches.open()
+            self._is_open = True
 
     def begin_attempt(self, key: str) -> int:
         """Count an attempt; 0 if the key is finished."""
@@ -68,7 +114,8 @@ class SqlBatch:
         return {Message(*row) for row in self._database.rows(brought)}
 
     def release(self) -> None:
-        """Let go of the connection."""
+        """Let go of the connections."""
+        self._beside.close()
         self._database.close()
 
     def _attempts_at(self, key: str) -> int:

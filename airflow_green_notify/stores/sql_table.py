@@ -11,6 +11,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Engine,
+    Float,
     Integer,
     MetaData,
     String,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.stores.names import digest
@@ -48,7 +49,7 @@ class UtcDateTime(TypeDecorator):
 
 
 class StoreTables:
-    """The table of notifications and, beside it, the ledger of attempts.
+    """The table of notifications and, beside it, the ledgers of attempts, leases and batches.
 
     :param table: Name, with the schema in front if it is not the default one: ``schema.table``.
     """
@@ -66,10 +67,31 @@ class StoreTables:
             Column("finished", Boolean, nullable=False),
             **_ON_MYSQL,
         )
+        self.leases = Table(
+            f"{name}_leases",
+            metadata,
+            Column("queue", String(_ID_LENGTH), primary_key=True),
+            Column("owner", _long_text(), nullable=False),
+            Column("expires_at", Float(53), nullable=False),
+            **_ON_MYSQL,
+        )
+        self.batches = Table(
+            f"{name}_batches",
+            metadata,
+            Column("batch_id", String(_ID_LENGTH), primary_key=True),
+            Column("task", String(_ID_LENGTH), nullable=False, index=True),
+            Column("name", _long_text(), nullable=False),
+            Column("queue", _long_text(), nullable=False),
+            Column("owner", String(32), nullable=False),
+            Column("state", String(16), nullable=False),
+            Column("adopted_by", _long_text(), nullable=False),
+            Column("adopted", Integer, nullable=False),
+            **_ON_MYSQL,
+        )
 
     def create(self, engine: Engine) -> None:
         """Create what is missing, and refuse a table that isn't this store's."""
-        for table in (self.notifications, self.attempts):
+        for table in (self.notifications, self.attempts, self.leases, self.batches):
             if not _exists(engine, table):
                 _create(engine, table)
         self._check(engine)
@@ -105,7 +127,11 @@ def _column(name: str) -> Column:
         return Column(name, String(_ID_LENGTH), nullable=False, index=True)
     if name in TIME_COLUMNS:
         return Column(name, UtcDateTime())
-    return Column(name, Text().with_variant(mysql.LONGTEXT(), *_MYSQL), nullable=name != "body")
+    return Column(name, _long_text(), nullable=name != "body")
+
+
+def _long_text() -> TypeEngine[str]:
+    return Text().with_variant(mysql.LONGTEXT(), *_MYSQL)
 
 
 def _exists(engine: Engine, table: Table) -> bool:

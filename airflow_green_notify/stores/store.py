@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -15,10 +16,19 @@ if TYPE_CHECKING:
 
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.held import Message
+    from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LeaseLedger
+
+log = logging.getLogger(__name__)
 
 
 class OpenBatch(Protocol):
-    """A batch in a store, and the store's ledger of attempts."""
+    """A batch in a store, and the store's ledgers.
+
+    After :meth:`finish`, ``taken`` tells of notifications that another batch took from this one.
+    """
+
+    leases: LeaseLedger
+    taken: BatchRecord | None
 
     def put(self, notification: Notification, note: dict[str, Any] | None) -> bool:
         """Store a notification unless its key is there."""
@@ -40,6 +50,18 @@ class OpenBatch(Protocol):
         """Return the messages that the whole store holds from ``since`` on."""
         ...
 
+    def not_handed_on(self) -> list[BatchRecord]:
+        """Return the other batches of this task and queue that may hold forgotten notifications."""
+        ...
+
+    def adopt(self, record: BatchRecord) -> int | None:
+        """Take what is in another batch."""
+        ...
+
+    def settle(self, record: BatchRecord, state: BatchState) -> None:
+        """Note what became of a closed batch."""
+        ...
+
     def release(self) -> None:
         """Let go of connections."""
         ...
@@ -51,11 +73,11 @@ class Store(NotificationStore):
     _batch: OpenBatch | None = None
     _description: Mapping[str, Any] = {}
 
-    def open(self, batch_id: str) -> Self:
+    def open(self, batch_id: str, queue: str = "") -> Self:
         opened = copy.copy(self)
         opened._description = {"batch_id": batch_id, **self._described(batch_id)}
         with self._errors_told():
-            opened._batch = self._open_batch(batch_id)
+            opened._batch = self._open_batch(batch_id, queue)
         return opened
 
     def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
@@ -64,8 +86,15 @@ class Store(NotificationStore):
 
     def close(self) -> dict[str, Any]:
         if "count" not in self._description:
+            batch = self._opened()
             with self._errors_told():
-                self._description = {**self._description, "count": self._opened().finish()}
+                self._description = {**self._description, "count": batch.finish()}
+            if batch.taken is not None and batch.taken.adopted_by:
+                log.warning(
+                    "%d notifications that an earlier try stored in this batch are handed on by batch %s.",
+                    batch.taken.adopted,
+                    batch.taken.adopted_by,
+                )
             self.release()
         return dict(self._description)
 
@@ -81,6 +110,22 @@ class Store(NotificationStore):
         with self._errors_told():
             return self._opened().held_messages(since)
 
+    @property
+    def leases(self) -> LeaseLedger:
+        return self._opened().leases
+
+    def not_handed_on(self) -> list[BatchRecord]:
+        with self._errors_told():
+            return self._opened().not_handed_on()
+
+    def adopt(self, record: BatchRecord) -> int | None:
+        with self._errors_told():
+            return self._opened().adopt(record)
+
+    def settle(self, record: BatchRecord, state: BatchState) -> None:
+        with self._errors_told():
+            self._opened().settle(record, state)
+
     def release(self) -> None:
         batch, self._batch = self._batch, None
         if batch is not None:
@@ -94,7 +139,7 @@ class Store(NotificationStore):
             )
         return self._batch
 
-    def _open_batch(self, batch_id: str) -> OpenBatch:
+    def _open_batch(self, batch_id: str, queue: str) -> OpenBatch:
         raise NotImplementedError
 
     def _described(self, batch_id: str) -> dict[str, Any]:

@@ -1,0 +1,132 @@
+"""The lease on a queue: one reader at a time may delete from it."""
+
+from __future__ import annotations
+
+import logging
+import random
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from airflow_green_notify.stores.ledger import LeaseLedger
+
+log = logging.getLogger(__name__)
+
+SPAN = 20.0
+"""Seconds after which the lease of a reader that died is anybody's."""
+
+RENEW_EVERY = 5.0
+MARGIN = 2.0
+"""Seconds before its end from which on a reader that could not renew the lease deletes nothing."""
+
+ASK_EVERY = 1.0
+"""Seconds between two questions of a reader that waits for its turn."""
+
+
+class LeaseLost(Exception):
+    """Somebody else may be reading the queue by now."""
+
+
+class ReaderLease:
+    """The lease on one queue, in the ledger of the store that it is drained into.
+
+    It is judged twice: by the clock of the store, when somebody takes it; and by the holder's own clock, one
+    that counts suspension, before each delete. A reader that dies leaves it to expire.
+
+    :param queue: Which queue, see :attr:`~airflow_green_notify.hooks.connection.InstanceConfig.queue`.
+    :param reader: What other readers are told of this one: the batch and the try.
+    """
+
+    def __init__(self, ledger: LeaseLedger, queue: str, reader: str) -> None:
+        self.queue = queue
+        self.owner = f"{reader} {secrets.token_hex(4)}"
+        self.holder = ""
+        """Who had it when it was last asked for."""
+        self.previous = ""
+        """Who had it before that."""
+        self._ledger = ledger
+        self._renewed: Stopwatch | None = None
+        self._one_at_a_time = threading.Lock()
+
+    def take(self) -> bool:
+        """Take it, or note in :attr:`holder` who has it."""
+        asked = Stopwatch()
+        with self._one_at_a_time:
+            self.holder, self.previous = self._ledger.take_lease(self.queue, self.owner, SPAN)
+            self._renewed = asked if self.holder == self.owner else None
+        return self._renewed is not None
+
+    def wait(self, seconds: float) -> bool:
+        """Take it as soon as it is free, and tell whether that was within so many seconds."""
+        waited = Stopwatch()
+        told = ""
+        while not self.take():
+            if waited.seconds() >= seconds:
+                return False
+            if self.holder != told:
+                told = self.holder
+                log.info("The queue is being read by %s; waiting up to %.0f s for it to end.", told, seconds)
+            time.sleep(ASK_EVERY * random.uniform(0.5, 1.0))
+        return True
+
+    def renew(self) -> None:
+        """Let it expire later, if it is still this reader's."""
+        asked = Stopwatch()
+        with self._one_at_a_time:
+            if self._renewed is not None:
+                renewed = self._ledger.renew_lease(self.queue, self.owner, SPAN)
+                self._renewed = asked if renewed else None
+
+    def is_valid(self) -> bool:
+        """Tell whether it is surely nobody else's yet."""
+        renewed = self._renewed
+        return renewed is not None and renewed.seconds() < SPAN - MARGIN
+
+    def check(self) -> None:
+        """Raise :class:`LeaseLost` unless it is valid."""
+        if not self.is_valid():
+            raise LeaseLost
+
+    def release(self) -> None:
+        """Give it back; whoever waits takes it."""
+        with self._one_at_a_time:
+            self._renewed = None
+            self._ledger.release_lease(self.queue, self.owner)
+
+
+@contextmanager
+def renewed(lease: ReaderLease) -> Iterator[None]:
+    """Renew a lease meanwhile, whatever the thread that uses it is busy with, and release it at the end."""
+    ended = threading.Event()
+    renewal = threading.Thread(target=_renew_until, args=(lease, ended), name="green-api-lease", daemon=True)
+    renewal.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        renewal.join()
+        _release(lease)
+
+
+def _renew_until(lease: ReaderLease, ended: threading.Event) -> None:
+    while not ended.wait(RENEW_EVERY):
+        try:
+            lease.renew()
+        except NotificationStoreError as error:
+            log.warning(
+                "The lease on the queue was not renewed; trying again in %d s: %s", RENEW_EVERY, error
+            )
+
+
+def _release(lease: ReaderLease) -> None:
+    try:
+        lease.release()
+    except NotificationStoreError as error:
+        log.warning("The lease on the queue was not released; it expires in %d s: %s", SPAN, error)

@@ -1,0 +1,54 @@
+"""Hands on what earlier runs of a task stored and no task was told of."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from airflow_green_notify.stores import NotificationStore
+    from airflow_green_notify.stores.ledger import BatchRecord
+
+log = logging.getLogger(__name__)
+
+Outcome = Literal["handed on", "failed", "unfinished", "unknown"]
+"""What became of the task of a closed batch, as Airflow knows it."""
+
+
+def adopt_forgotten(store: NotificationStore, outcome_of: Callable[[BatchRecord], Outcome]) -> int:
+    """Take into this batch what earlier batches of the same task and queue hold that nobody was handed.
+
+    The caller holds the queue's lease, so a batch of it that is still open belongs to a reader that is gone:
+    it is taken at once. A closed one is taken if its task failed for good; if it succeeded, that is noted and
+    never asked again.
+
+    A crash in the middle leaves each notification in the one batch or in the other, and the next drain goes
+    on.
+
+    :param store: Opened.
+    :return: How many notifications were taken.
+    """
+    return sum(_adopt(store, record, outcome_of) for record in store.not_handed_on())
+
+
+def _adopt(
+    store: NotificationStore, record: BatchRecord, outcome_of: Callable[[BatchRecord], Outcome]
+) -> int:
+    if record.state == "closed":
+        outcome = outcome_of(record)
+        if outcome == "handed on":
+            store.settle(record, "confirmed")
+        elif outcome == "unknown":
+            store.settle(record, "unknown")
+            log.warning("Airflow doesn't know the task of batch %s: was it handed on?", record.batch_id)
+        if outcome != "failed":
+            return 0
+    count = store.adopt(record) or 0
+    if count:
+        log.warning(
+            "Took over %d notifications of batch %s, which its task stored and never returned.",
+            count,
+            record.batch_id,
+        )
+    return count

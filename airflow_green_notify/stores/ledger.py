@@ -1,0 +1,64 @@
+"""What a store knows beside its notifications: who reads which queue, and which batches were handed on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from airflow_green_notify.errors import NotificationStoreError
+
+
+class BatchTaken(NotificationStoreError):
+    """Another try of the task, or the batch of another run, has what this one was putting into."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another try of this task went on with its batch, or a later run took it over: this one was gone "
+            "for too long. Nothing was deleted that is not stored."
+        )
+
+
+BatchState = Literal["open", "closed", "confirmed", "adopted", "unknown", "released"]
+
+
+@dataclass(frozen=True)
+class BatchRecord:
+    """What the ledger says of a batch.
+
+    :param batch_id: As :func:`~airflow_green_notify.stores.batch.batch_id_of` made it.
+    :param state: ``open`` while its task may add to it; ``closed`` when its description was about to be
+        returned; ``confirmed`` when Airflow said that it was; ``unknown`` when Airflow didn't know the task;
+        ``released`` when a person gave it to the next drain; ``adopted`` when another batch took from it.
+    :param owner: Who opened it last, a word of its own for each try.
+    :param queue: The queue that it was drained from; empty for one that no drain made.
+    :param adopted_by: The last batch that took notifications from it.
+    :param adopted: How many notifications other batches took.
+    """
+
+    batch_id: str
+    state: BatchState
+    owner: str
+    queue: str
+    adopted_by: str = ""
+    adopted: int = 0
+
+
+class LeaseLedger(Protocol):
+    """The leases on queues. Any thread may call it, one at a time, also while a notification is being put."""
+
+    def take_lease(self, queue: str, owner: str, span: float) -> tuple[str, str]:
+        """Take the lease on a queue unless somebody else has it.
+
+        :param span: Seconds until it expires, by the clock of the store.
+        :return: Who has it now, and who had it before (empty if nobody had).
+        :raises NotificationStoreError: The store can't be reached.
+        """
+        ...
+
+    def renew_lease(self, queue: str, owner: str, span: float) -> bool:
+        """Let the lease expire later; ``False`` if somebody else took it."""
+        ...
+
+    def release_lease(self, queue: str, owner: str) -> None:
+        """Let the lease expire now, if it is still this owner's."""
+        ...

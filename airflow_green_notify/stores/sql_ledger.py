@@ -1,0 +1,189 @@
+"""The ledger of a SQL store: leases and batches, in two tables beside the one of notifications."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    Update,
+    and_,
+    bindparam,
+    exists,
+    literal,
+    literal_column,
+    or_,
+    select,
+)
+
+from airflow_green_notify.stores.ledger import BatchRecord
+from airflow_green_notify.stores.names import task_of
+from airflow_green_notify.stores.row import storable
+from airflow_green_notify.stores.sql_table import StoreTables, column_id
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+    from airflow_green_notify.stores.database import Database
+    from airflow_green_notify.stores.ledger import BatchState
+
+ErrorsTold = Callable[[], AbstractContextManager[None]]
+
+_CLOCKS = {
+    "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
+    "postgresql": "extract(epoch from clock_timestamp())",
+    "mysql": "unix_timestamp(now(6))",
+    "mariadb": "unix_timestamp(now(6))",
+}
+"""What each database calls the seconds since 1970; elsewhere the workers' clocks judge."""
+
+
+class SqlLeases:
+    """The leases of a SQL store, one row for each queue, judged by the clock of the database."""
+
+    def __init__(self, database: Database, tables: StoreTables, errors_told: ErrorsTold) -> None:
+        self._database = database
+        self._table = tables.leases
+        self._errors_told = errors_told
+
+    def take_lease(self, queue: str, owner: str, span: float) -> tuple[str, str]:
+        """Take it unless somebody else has it; return who has it now, and who had it before."""
+        leases, name = self._table.c, column_id(queue)
+        with self._errors_told():
+            while (before := self._owner(name)) is None:
+                self._database.insert(self._table, {"queue": name, "owner": "", "expires_at": 0.0})
+            free = or_(leases.expires_at <= self._now(), leases.owner == owner)
+            taken = self._table.update().where(leases.queue == name, leases.owner == before, free)
+            if self._database.execute(taken.values(owner=owner, expires_at=self._now() + span)):
+                return owner, before
+            return self._owner(name) or "", before
+
+    def renew_lease(self, queue: str, owner: str, span: float) -> bool:
+        """Let it expire later, unless somebody else took it."""
+        with self._errors_told():
+            renewed = self._of(queue, owner).values(expires_at=self._now() + span)
+            return self._database.execute(renewed) > 0
+
+    def release_lease(self, queue: str, owner: str) -> None:
+        """Let it expire now."""
+        with self._errors_told():
+            self._database.execute(self._of(queue, owner).values(expires_at=0.0))
+
+    def _of(self, queue: str, owner: str) -> Update:
+        leases = self._table.c
+        return self._table.update().where(leases.queue == column_id(queue), leases.owner == owner)
+
+    def _owner(self, name: str) -> str | None:
+        leases = self._table.c
+        rows = self._database.rows(select(leases.owner).where(leases.queue == name))
+        return rows[0][0] if rows else None
+
+    def _now(self) -> ColumnElement[float]:
+        clock = _CLOCKS.get(self._database.dialect)
+        return literal(time.time()) if clock is None else literal_column(clock)
+
+
+class SqlBatches:
+    """Where each batch of a SQL store stands, seen from one of them.
+
+    What is in a batch is told by the rows alone. Every step is one statement, and whoever dies between two of
+    them leaves the rest to the next drain.
+    """
+
+    def __init__(self, database: Database, tables: StoreTables, batch_id: str, queue: str) -> None:
+        self._database = database
+        self._rows = tables.notifications
+        self._table = tables.batches
+        self._batch_id = batch_id
+        self._queue = queue
+        self._owner = uuid.uuid4().hex
+
+    def open(self) -> bool:
+        """Make this try the one that puts into the batch; ``False`` if an earlier one did."""
+        name = column_id(self._batch_id)
+        row = {"state": "open", "owner": self._owner, "queue": self._queue}
+        known = {"batch_id": name, "name": storable(self._batch_id), "task": _task(self._batch_id)}
+        if self._database.insert(self._table, known | row | {"adopted_by": "", "adopted": 0}):
+            return True
+        self._database.execute(self._table.update().where(self._table.c.batch_id == name).values(row))
+        return False
+
+    def guarded_insert(self) -> Insert:
+        """Return the insert of a notification, which inserts nothing once the batch is another try's.
+
+        A try that was frozen may wake in the middle of its put, when its batch was handed on long ago: what
+        it stored then would lie in a batch that nobody reads again. The row lock keeps the two apart.
+        """
+        columns = list(self._rows.c)
+        values = select(*(bindparam(column.name, type_=column.type) for column in columns))
+        mine = values.select_from(self._table).where(*self._mine())
+        if self._database.dialect in ("postgresql", "mysql", "mariadb"):
+            mine = mine.with_for_update(read=True)
+        return self._rows.insert().from_select(columns, mine)
+
+    def close(self) -> bool:
+        """Note that the description is about to be returned; ``False`` if the batch is another try's."""
+        return self._database.execute(self._table.update().where(*self._mine()).values(state="closed")) > 0
+
+    def own_record(self) -> BatchRecord | None:
+        """Return what is noted of this batch, by an earlier try perhaps."""
+        found = select(self._table).where(self._table.c.batch_id == column_id(self._batch_id))
+        return next((_record(row) for row in self._database.rows(found)), None)
+
+    def not_handed_on(self) -> list[BatchRecord]:
+        """Return the other batches of this task and queue that may hold forgotten notifications."""
+        batches = self._table.c
+        left_over = exists().where(self._rows.c.batch_id == batches.batch_id)
+        found = select(self._table).where(
+            batches.task == _task(self._batch_id),
+            batches.queue == self._queue,
+            batches.batch_id != column_id(self._batch_id),
+            or_(
+                batches.state.in_(("open", "closed", "released")), and_(batches.state == "adopted", left_over)
+            ),
+        )
+        return [_record(row) for row in self._database.rows(found)]
+
+    def adopt(self, record: BatchRecord) -> int | None:
+        """Move the rows of another batch into this one, which is open."""
+        claimed = self._unchanged(record).values(state="adopted", adopted_by=self._batch_id)
+        if not self._database.execute(claimed):
+            return None
+        taken = self._rows.update().where(self._rows.c.batch_id == column_id(record.batch_id))
+        count = self._database.execute(taken.values(batch_id=column_id(self._batch_id)))
+        adopted = self._table.update().where(self._table.c.batch_id == column_id(record.batch_id))
+        self._database.execute(adopted.values(adopted=self._table.c.adopted + count))
+        return count
+
+    def settle(self, record: BatchRecord, state: BatchState) -> None:
+        """Note what became of a closed batch."""
+        self._database.execute(self._unchanged(record).values(state=state))
+
+    def _mine(self) -> tuple[ColumnElement[bool], ...]:
+        batches = self._table.c
+        return (
+            batches.batch_id == column_id(self._batch_id),
+            batches.owner == self._owner,
+            batches.state == "open",
+        )
+
+    def _unchanged(self, record: BatchRecord) -> Update:
+        batches = self._table.c
+        return self._table.update().where(
+            batches.batch_id == column_id(record.batch_id),
+            batches.owner == record.owner,
+            batches.state == record.state,
+        )
+
+
+def _task(batch_id: str) -> str:
+    return column_id(task_of(batch_id))
+
+
+def _record(row: Row[Any]) -> BatchRecord:
+    return BatchRecord(row.name, row.state, row.owner, row.queue, row.adopted_by, row.adopted)
