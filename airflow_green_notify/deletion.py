@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from airflow_green_notify.errors import GreenApiError
+from airflow_green_notify.hooks.receipt import MAX_STALE_LOOKS, Receipt
 
 if TYPE_CHECKING:
     from airflow_green_notify.hooks import GreenApiHook
@@ -18,7 +19,8 @@ EMPTY_ANSWERS = 2
 async def acompare_and_delete(hook: GreenApiHook, key: str, *, receive_timeout: float = 5.0) -> bool:
     """Receive the head and delete it if its key is ``key``.
 
-    A receipt id is used once, right after it was handed out. A delete with a doubtful end (no answer, 5xx,
+    A receipt id is used once, a moment after it was handed out, or the head is received again: see
+    :class:`~airflow_green_notify.hooks.receipt.Receipt`. A delete with a doubtful end (no answer, 5xx,
     ``false``) is settled by receiving again: the same key means it is still there and is deleted under its
     new receipt id; another key, or an empty queue, means it is gone. A crash at any point leaves the
     notification either in the queue or deleted, and never touches another one.
@@ -48,12 +50,21 @@ async def acompare_and_delete(hook: GreenApiHook, key: str, *, receive_timeout: 
 
 async def _receipt_id_of_head(hook: GreenApiHook, key: str, receive_timeout: float) -> int | None:
     """Return the fresh receipt id if ``key`` is at the head. One empty answer is not proof of emptiness."""
-    for _ in range(EMPTY_ANSWERS):
+    empty_answers = stale_looks = 0
+    while empty_answers < EMPTY_ANSWERS:
         asked_at = time.monotonic()
+        receipt = Receipt(receive_timeout)
         head = await hook.areceive_notification(receive_timeout)
-        if head is not None:
-            return head.receipt_id if head.key == key else None
-        await asyncio.sleep(max(0.0, min(1.0, receive_timeout) - (time.monotonic() - asked_at)))
+        receipt.answered()
+        if head is None:
+            empty_answers += 1
+            await asyncio.sleep(max(0.0, min(1.0, receive_timeout) - (time.monotonic() - asked_at)))
+        elif head.key != key:
+            return None
+        elif receipt.is_fresh() or stale_looks == MAX_STALE_LOOKS:
+            return head.receipt_id
+        else:
+            stale_looks += 1
     return None
 
 

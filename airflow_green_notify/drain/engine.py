@@ -29,7 +29,7 @@ from airflow_green_notify.drain.report import DrainReport, StopCondition
 from airflow_green_notify.drain.routing import Routing
 from airflow_green_notify.errors import GreenApiError, GreenApiUnavailableError
 from airflow_green_notify.hooks.diagnosis import settings_fault
-from airflow_green_notify.hooks.receipt import Receipt
+from airflow_green_notify.hooks.receipt import MAX_STALE_LOOKS, Receipt
 from airflow_green_notify.stores.ledger import BatchTaken
 
 if TYPE_CHECKING:
@@ -48,9 +48,6 @@ FAST_EMPTY_FLOOR = 1.0
 
 MAX_DOUBTS_PER_KEY = 10
 """How often one notification may come again after a delete in doubt before the drain gives up."""
-
-MAX_STALE_LOOKS = 5
-"""How often the head is received again for a fresh receipt id; a slower gateway is taken at its word."""
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far a timestamp may lie ahead of the gateway's clock; further ahead it is no reason to stop."""
@@ -267,11 +264,14 @@ class _Drain:
     async def _received_freshly(self, notification: Notification) -> Notification | None:
         """Return the notification under a receipt id good for a delete, or else what the queue shows."""
         head: Notification | None = notification
-        for _ in range(MAX_STALE_LOOKS):
-            await self._hold_lease()
-            if head is None or head.key != notification.key or self.receipt.is_fresh():
+        looks = 0
+        await self._hold_lease()
+        while head is not None and head.key == notification.key and not self.receipt.is_fresh():
+            if looks == MAX_STALE_LOOKS:
                 break
+            looks += 1
             head = await self._receive()
+            await self._hold_lease()
         return head
 
     async def _hold_lease(self) -> None:

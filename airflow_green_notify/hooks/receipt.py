@@ -7,6 +7,9 @@ from airflow_green_notify.stopwatch import Stopwatch
 FRESH_FOR = 1.0
 """Seconds. Later the queue may have run empty, its counter restarted, and the id may name another one."""
 
+MAX_STALE_LOOKS = 5
+"""How often the head is received again for a fresh receipt id; a slower gateway is taken at its word."""
+
 
 class Receipt:
     """When a notification was handed out, as far as the one who received it can tell.

@@ -31,6 +31,7 @@ class TaskInstance:
     """What operators read of a task instance."""
 
     dag_id, run_id, task_id, map_index = "dag", "manual__2026-01-01T00:00:00+00:00", "drain", -1
+    try_number = 1
 
 
 @pytest.fixture
