@@ -5,13 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 # Read at the start of every `airflow` command, so nothing heavy is imported here.
+Arguments = tuple[tuple[tuple[str, ...], dict[str, Any]], ...]
+
+JSON_ARGUMENT = (("--json",), {"action": "store_true", "help": "print JSON"})
+
 DOCTOR_HELP = "Examine an instance: what keeps its queue from being read, and where to mend it"
-DOCTOR_ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
+DOCTOR_ARGUMENTS: Arguments = (
     (
         ("conn_id",),
         {"nargs": "?", "default": "green_api_default", "help": "connection of type green_api"},
     ),
-    (("--json",), {"action": "store_true", "help": "print JSON"}),
+    JSON_ARGUMENT,
+)
+BATCHES_HELP = "List the batches of a store that no task is known to have returned, or hand one on"
+BATCHES_ARGUMENTS: Arguments = (
+    (("store",), {"help": "connection id of a SQL store, or path or URL of a folder or bucket"}),
+    (("--table",), {"help": "table of a SQL store", "default": "green_api_notifications"}),
+    (("--conn-id",), {"help": "connection for a bucket"}),
+    (
+        ("--hand-on",),
+        {"metavar": "BATCH_ID", "help": "give a batch to the next drain of the same Dag, task and queue"},
+    ),
+    JSON_ARGUMENT,
 )
 
 
@@ -19,10 +34,26 @@ def get_cli_commands() -> list[Any]:
     """Return what this provider adds to the ``airflow`` command."""
     from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
 
-    doctor = ActionCommand(
-        name="doctor",
-        help=DOCTOR_HELP,
-        func=lazy_load_command("airflow_green_notify.doctor.command"),
-        args=tuple(Arg(flags, **options) for flags, options in DOCTOR_ARGUMENTS),
+    def command(name: str, help: str, arguments: Arguments) -> ActionCommand:
+        return ActionCommand(
+            name=name,
+            help=help,
+            func=lazy_load_command(f"airflow_green_notify.{name}.command"),
+            args=tuple(Arg(flags, **options) for flags, options in arguments),
+        )
+
+    commands = (
+        command("doctor", DOCTOR_HELP, DOCTOR_ARGUMENTS),
+        command("batches", BATCHES_HELP, BATCHES_ARGUMENTS),
     )
-    return [GroupCommand(name="green-api", help="Look after GREEN-API instances", subcommands=(doctor,))]
+    return [GroupCommand(name="green-api", help="Look after GREEN-API instances", subcommands=commands)]
+
+
+def parsed(module: str, help: str, arguments: Arguments, argv: Any) -> Any:
+    """Parse the command line of ``python -m <module>``, which has the same arguments on every Airflow."""
+    import argparse
+
+    parser = argparse.ArgumentParser(f"python -m {module}", description=help)
+    for flags, options in arguments:
+        parser.add_argument(*flags, **options)
+    return parser.parse_args(argv)

@@ -17,7 +17,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
-from airflow_green_notify.cli import DOCTOR_ARGUMENTS, DOCTOR_HELP
+from airflow_green_notify.cli import DOCTOR_ARGUMENTS, DOCTOR_HELP, parsed
 from airflow_green_notify.drain.report import RETENTION_WARNING
 from airflow_green_notify.errors import (
     GreenApiConfigError,
@@ -184,10 +184,7 @@ def command(arguments: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser("python -m airflow_green_notify.doctor", description=DOCTOR_HELP)
-    for flags, options in DOCTOR_ARGUMENTS:
-        parser.add_argument(*flags, **options)
-    command(parser.parse_args(argv))
+    command(parsed("airflow_green_notify.doctor", DOCTOR_HELP, DOCTOR_ARGUMENTS, argv))
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_green_notify.deletion import EMPTY_ANSWERS
+from airflow_green_notify.drain.ownership import adopt_forgotten
+from airflow_green_notify.drain.task_outcome import TaskOutcomes
 from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.journal import journal_notification
-from airflow_green_notify.stores import batch_id_of
+from airflow_green_notify.stores import open_batch
 from airflow_green_notify.stores.held import message_of
 
 if TYPE_CHECKING:
@@ -54,7 +56,8 @@ class GreenApiBackfillMessagesOperator(BaseOperator):
     :param receive_timeout: Seconds the gateway may hold the look at the queue's head open, 5 to 60.
     :param green_api_conn_id: The connection, of type ``green_api``.
     :return: The batch description for :func:`~airflow_green_notify.stores.read_batch`, with ``"report"``:
-        how many entries the journals had; how many were stored, held before, or wait in the queue.
+        how many entries the journals had; how many were stored, held before, or wait in the queue; how many
+        were ``adopted`` from runs of this task that failed for good.
 
     .. seealso:: https://green-api.com/en/docs/api/journals/LastIncomingMessages/
         and https://green-api.com/en/docs/api/journals/LastOutgoingMessages/
@@ -84,8 +87,9 @@ class GreenApiBackfillMessagesOperator(BaseOperator):
         with fail_fast(), GreenApiHook(self.green_api_conn_id) as hook:
             waiting_since = self._waiting_since(hook)
             messages = self._messages(hook)
-            with self.store.open(batch_id_of(context)) as store:
-                report = _store(messages, store, waiting_since)
+            with open_batch(self.store, context, hook.config.queue) as store:
+                adopted = adopt_forgotten(store, TaskOutcomes(context), is_reader=False)
+                report = _store(messages, store, waiting_since) | {"adopted": adopted}
             batch = store.close()
         self.log.info("From the journals: %s", report)
         return {**batch, "report": report}

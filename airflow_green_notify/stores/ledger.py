@@ -62,3 +62,19 @@ class LeaseLedger(Protocol):
     def release_lease(self, queue: str, owner: str) -> None:
         """Let the lease expire now, if it is still this owner's."""
         ...
+
+
+class LedgerView(Protocol):
+    """The batches of a store for a person who looks after them."""
+
+    def unconfirmed(self) -> list[BatchRecord]:
+        """Return the batches of which it isn't known that they were handed on."""
+        ...
+
+    def give_to_next_drain(self, batch_id: str) -> bool:
+        """Let the next drain of the same task and queue adopt a batch; ``False`` if there is none."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...

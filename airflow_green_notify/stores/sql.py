@@ -10,6 +10,7 @@ from airflow_green_notify.stores.store import Store
 
 if TYPE_CHECKING:
     from airflow_green_notify.stores.sql_batch import SqlBatch
+    from airflow_green_notify.stores.sql_ledger import SqlLedgerView
 
 
 class SqlStore(Store):
@@ -48,6 +49,11 @@ class SqlStore(Store):
         from airflow_green_notify.stores.sql_batch import SqlBatch
 
         return SqlBatch(self.conn_id, self.table, batch_id, queue, self._errors_told)
+
+    def _view(self) -> SqlLedgerView:
+        from airflow_green_notify.stores.sql_ledger import SqlLedgerView
+
+        return SqlLedgerView(self.conn_id, self.table)
 
     def _described(self, batch_id: str) -> dict[str, Any]:
         return {"store": "sql", "conn_id": self.conn_id, "table": self.table}

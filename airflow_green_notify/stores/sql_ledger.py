@@ -21,6 +21,7 @@ from sqlalchemy import (
     select,
 )
 
+from airflow_green_notify.stores.database import Database
 from airflow_green_notify.stores.ledger import BatchRecord
 from airflow_green_notify.stores.names import task_of
 from airflow_green_notify.stores.row import storable
@@ -29,7 +30,6 @@ from airflow_green_notify.stores.sql_table import StoreTables, column_id
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
-    from airflow_green_notify.stores.database import Database
     from airflow_green_notify.stores.ledger import BatchState
 
 ErrorsTold = Callable[[], AbstractContextManager[None]]
@@ -179,6 +179,28 @@ class SqlBatches:
             batches.owner == record.owner,
             batches.state == record.state,
         )
+
+
+class SqlLedgerView:
+    """The batches of a SQL store for a person who looks after them; it creates nothing."""
+
+    def __init__(self, conn_id: str, table: str) -> None:
+        self._database = Database(conn_id)
+        self._table = StoreTables(table).batches
+
+    def unconfirmed(self) -> list[BatchRecord]:
+        """Return the batches of which it isn't known that they were handed on."""
+        found = select(self._table).where(self._table.c.state != "confirmed")
+        return [_record(row) for row in self._database.rows(found.order_by(self._table.c.name))]
+
+    def give_to_next_drain(self, batch_id: str) -> bool:
+        """Let the next drain of the same task and queue adopt a batch; ``False`` if there is none."""
+        released = self._table.update().where(self._table.c.batch_id == column_id(batch_id))
+        return self._database.execute(released.values(state="released")) > 0
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._database.close()
 
 
 def _task(batch_id: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from airflow_green_notify.errors import NotificationStoreError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.held import Message
-    from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LeaseLedger
+    from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LeaseLedger, LedgerView
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +132,23 @@ class Store(NotificationStore):
             with self._errors_told():
                 batch.release()
 
+    def unconfirmed_batches(self) -> list[BatchRecord]:
+        """Return the batches of which it isn't known that a task returned them. The store needn't be open.
+
+        :raises NotificationStoreError: There is no such store, or it can't be reached.
+        """
+        with self._errors_told(), closing(self._view()) as view:
+            return view.unconfirmed()
+
+    def give_to_next_drain(self, batch_id: str) -> bool:
+        """Let the next drain of the same Dag, task and queue hand on what a batch holds.
+
+        :return: ``False`` if there is no such batch.
+        :raises NotificationStoreError: There is no such store, or it can't be reached.
+        """
+        with self._errors_told(), closing(self._view()) as view:
+            return view.give_to_next_drain(batch_id)
+
     def _opened(self) -> OpenBatch:
         if self._batch is None:
             raise NotificationStoreError(
@@ -140,6 +157,9 @@ class Store(NotificationStore):
         return self._batch
 
     def _open_batch(self, batch_id: str, queue: str) -> OpenBatch:
+        raise NotImplementedError
+
+    def _view(self) -> LedgerView:
         raise NotImplementedError
 
     def _described(self, batch_id: str) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def test_backfill_of_what_the_queue_lost_brings_it_marked(gap: GreenApiEmulator,
     gap.advance(25 * HOUR)
     gap.push(message(99, 60))
     report = run.backfill(minutes=2880)
-    assert report == {"entries": 21, "stored": 15, "held": 5, "waiting": 1}
+    assert report == {"entries": 21, "stored": 15, "held": 5, "waiting": 1, "adopted": 0}
     brought = list(read_batch(run.batches[-1]).with_notes())
     assert [item.text for item, _ in brought] == [f"Text {number}" for number in range(5, MESSAGES)]
     assert {json.dumps(note) for _, note in brought} == {'{"source": "journal"}'}
@@ -122,7 +122,7 @@ def test_backfill_repeated_stores_nothing_more(gap: GreenApiEmulator, run: Run) 
     """The second of two backfills finds everything held."""
     gap.advance(25 * HOUR)
     assert run.backfill(minutes=2880)["stored"] == MESSAGES
-    assert run.backfill(minutes=2880) == {"entries": 20, "stored": 0, "held": 20, "waiting": 0}
+    assert run.backfill(minutes=2880) == {"entries": 20, "stored": 0, "held": 20, "waiting": 0, "adopted": 0}
 
 
 def test_backfill_of_a_message_known_by_its_status_alone_brings_it(
