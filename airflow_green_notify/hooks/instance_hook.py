@@ -72,6 +72,9 @@ class InstanceHook(BaseHook):
             self._aiohttp = AiohttpTransport(config)
         return self._aiohttp
 
+    def gateway_time(self):
+        return None
+
     def _send(self, call: Call) -> Any:
         send = self.get_conn().send
         return self._retrying(send, call) if call.repeatable else send(call)

@@ -10,8 +10,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +21,8 @@ from airflow_green_notify.emulator import GreenApiEmulator, traffic
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import read_batch
 from tests.balance import Balance, balance
-from tests.crash.zygote import store_of
+from tests.crash.processes import Zygote
+from tests.crash.task_run import store_of
 
 pytestmark = pytest.mark.crash
 
@@ -31,53 +30,6 @@ KILLS = int(os.environ.get("GREEN_API_KILLS", "30"))
 FAULTS = {"cut_before": 0.01, "cut_after": 0.01, "500": 0.01, "500_after": 0.01, "502": 0.01, "429": 0.005}
 LONGEST_LIFE = 0.4
 """Seconds until the kill at most; a drain of what waits takes longer."""
-
-
-class Zygote:
-    """The warmed-up process; see ``zygote.py``."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.zygote"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def _answer(self, name: str) -> int:
-        """The next answer under this name."""
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if name in (answer := json.loads(line)):
-                return int(answer[name])
-        raise EOFError("The zygote died.")
-
-    def _say(self, line: str) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-
-    def run(
-        self, job: dict[str, Any], kill: int | None = None, after: float = 0.0, opened: bool = True
-    ) -> int:
-        """Run a drain, kill it ``after`` so many seconds if it still lives, and return its exit code.
-
-        :param opened: Count from when its store is open, else from its start.
-        """
-        self._say(json.dumps(job))
-        pid = self._answer("pid")
-        if kill is not None:
-            if opened:
-                self._answer("opened")
-            time.sleep(after)
-            os.kill(pid, kill)
-        self._say("")
-        return self._answer("code")
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(30)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """A warmed-up process that forks drains, so that a drain to be killed costs a tenth of a second.
 
-Reads one JSON object per line, ``{"environment", "store", "batch_id", "options", "flaky"}``; answers with
-the child's pid at once, with ``opened`` when its store is, and after an empty line with how it ended.
+Reads one JSON object per line, ``{"environment", "store", "batch_id", "options", "flaky"}``, or the job of
+``task_run.py``; answers with the child's pid at once, with ``opened`` when its store is, and after an empty
+line with how it ended.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from airflow_green_notify.drain import drain
 from airflow_green_notify.errors import GreenApiError, NotificationStoreError
 from airflow_green_notify.hooks import GreenApiHook, aiohttp_transport  # noqa: F401  (warms up)
 from airflow_green_notify.notification import Notification
-from airflow_green_notify.stores import ObjectStorageStore, SqlStore
+from tests.crash import task_run
+from tests.crash.task_run import store_of
 
 
 class FlakyStore:
@@ -37,16 +39,13 @@ class FlakyStore:
         return bool(new)
 
 
-def store_of(description: dict[str, Any]) -> SqlStore | ObjectStorageStore:
-    kinds = {"sql": SqlStore, "object_storage": ObjectStorageStore}
-    return kinds[description["kind"]](**description["arguments"])
-
-
 def drain_as_a_task_would(job: dict[str, Any], answers: TextIO) -> int:
     """Drain until the queue is empty; 75 (try again) after an error that a retry of the task may mend."""
     os.environ.update(job["environment"])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        if "kind" in job:
+            return task_run.run(job)
         with store_of(job["store"]).open(job["batch_id"]) as store:
             print(json.dumps({"opened": True}), file=answers, flush=True)
             drain(

@@ -1,0 +1,75 @@
+"""One try of a task that drains or handles, in a process of its own: the real operator in a task's context.
+
+What a test has to know of it lies in a folder: the description that it returned, and a line for each
+beginning and end of a handler.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from airflow_green_notify.drain import lease
+from airflow_green_notify.notification import Notification
+from airflow_green_notify.operators import (
+    GreenApiDrainNotificationsOperator,
+    GreenApiProcessNotificationsOperator,
+)
+from airflow_green_notify.stores import ObjectStorageStore, SqlStore
+
+SPAN = 2.0
+"""Seconds of a lease here: a tenth of the real one, so that readers lose theirs in a test's time."""
+
+
+class TaskInstance:
+    """What operators read of a task instance, and what Airflow answers about others: what the test wrote."""
+
+    map_index = -1
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        self.dag_id, self.task_id = "dag", job["kind"]
+        self.run_id, self.try_number = job["run_id"], job["try_number"]
+        self._states = Path(job["folder"]) / "states.json"
+
+    def get_task_states(self, *, run_ids: list[str], task_ids: list[str], **_: Any) -> dict[str, Any]:
+        states = json.loads(self._states.read_text())
+        return {run_id: {task_ids[0]: states[run_id]} for run_id in run_ids if run_id in states}
+
+
+def store_of(description: dict[str, Any]) -> SqlStore | ObjectStorageStore:
+    kinds = {"sql": SqlStore, "object_storage": ObjectStorageStore}
+    return kinds[description["kind"]](**description["arguments"])
+
+
+def operator_of(job: dict[str, Any]) -> Any:
+    store = store_of(job["store"])
+    options = {"task_id": job["kind"], "receive_timeout": 0.3, "wait_for_reader": 20, "until": None}
+    if job["kind"] == "drain":
+        return GreenApiDrainNotificationsOperator(store=store, **options)
+    log = os.open(Path(job["folder"]) / "handled.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def note(event: str, notification: Notification) -> None:
+        line = {"event": event, "key": notification.key, "run": job["name"], "at": time.monotonic()}
+        os.write(log, json.dumps(line).encode() + b"\n")
+
+    def handler(notification: Notification) -> None:
+        note("begin", notification)
+        time.sleep(job["handler_seconds"])
+        note("end", notification)
+
+    return GreenApiProcessNotificationsOperator(
+        handler=handler, dead_letter=store, max_attempts=1000, **options
+    )
+
+
+def run(job: dict[str, Any]) -> int:
+    """Execute the operator and keep what it returned, as Airflow does with a task that succeeds."""
+    lease.SPAN, lease.MARGIN, lease.RENEW_EVERY, lease.ASK_EVERY = SPAN, 0.4, 0.5, 0.1
+    result = operator_of(job).execute({"ti": TaskInstance(job)})
+    returned = Path(job["folder"]) / f"{job['name']}.json"
+    returned.with_suffix(".part").write_text(json.dumps(result.get("dead_letter_batch") or result))
+    returned.with_suffix(".part").rename(returned)
+    return 0
