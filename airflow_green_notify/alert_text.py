@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from airflow_green_notify.stores.batch import iteration_of
+
 _TASK_WORDS = {"failed": "failed", "success": "succeeded", "up_for_retry": "failed and will be retried"}
 
 
@@ -27,8 +29,10 @@ def _task_lines(context: Mapping[str, Any]) -> Iterator[str]:
     ti = context["ti"]
     index = getattr(ti, "map_index", -1)
     mapped = f" [{index}]" if index is not None and index >= 0 else ""
+    iteration = iteration_of(context)
+    looped = f", iteration {iteration}" if iteration is not None else ""
     state = str(getattr(getattr(ti, "state", None), "value", None) or getattr(ti, "state", None) or "running")
-    yield f"Task {_TASK_WORDS.get(state, state)}: {ti.dag_id}.{ti.task_id}{mapped}"
+    yield f"Task {_TASK_WORDS.get(state, state)}: {ti.dag_id}.{ti.task_id}{mapped}{looped}"
     yield f"Run: {ti.run_id}"
     yield f"Try: {ti.try_number} of {(getattr(ti, 'max_tries', 0) or 0) + 1}"
     if error := context.get("exception"):

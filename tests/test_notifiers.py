@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG, task
 
+from airflow_green_notify.alert_text import alert_text
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.notifiers import GreenApiNotifier, send_green_api_notification
 
@@ -58,6 +60,15 @@ def test_alert_of_a_failing_task_tells_task_run_try_and_log(
     ]
     assert "/dags/alert_failing/runs/" in failed.splitlines()[-1]
     assert "password" not in failed
+
+
+def test_alert_of_a_task_in_a_loop_tells_map_index_and_iteration() -> None:
+    """A loop runs one task of a run several times, and the alert says which of them it is about."""
+    ti = SimpleNamespace(
+        dag_id="dag", task_id="refine.ask", map_index=2, state="failed", run_id="r", try_number=1, log_url=""
+    )
+    text = alert_text({"ti": ti, "loop": SimpleNamespace(index=3)})
+    assert text.splitlines()[0] == "Task failed: dag.refine.ask [2], iteration 3"
 
 
 def test_alert_of_a_succeeding_task_and_dag_tells_so(

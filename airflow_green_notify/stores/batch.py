@@ -18,10 +18,23 @@ if TYPE_CHECKING:
 
 
 def batch_id_of(context: Context) -> str:
-    """Return ``dag_id/run_id/task_id/map_index``: the same for each try of a task."""
+    """Return ``dag_id/run_id/task_id/map_index``: the same for each try of a task.
+
+    In a loop the iteration follows, since the iterations of a task have run and map index in common. One that
+    is run again, because an earlier one was cleared, goes on with its batch as a cleared task does.
+    """
     task = context["ti"]
-    parts = (task.dag_id, task.run_id, task.task_id, str(task.map_index))
+    parts = [task.dag_id, task.run_id, task.task_id, str(task.map_index)]
+    iteration = iteration_of(context)
+    if iteration is not None:
+        parts.append(str(iteration))
     return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+
+
+def iteration_of(context: Mapping[str, Any]) -> int | None:
+    """Return which iteration of a loop a task runs in (Airflow 3.4 and later), ``None`` outside of one."""
+    index = getattr(context.get("loop"), "index", None)
+    return index if isinstance(index, int) else None
 
 
 def open_batch(store: NotificationStore, context: Context, queue: str = "") -> NotificationStore:

@@ -40,10 +40,10 @@ class ObjectStorageStore(Store):
     """Stores notifications as files in a local folder, ``s3://``, ``gs://`` or whatever fsspec reaches.
 
     While a batch is open each notification is one object, ``draining/<key>.json``; closing makes one file of
-    them, ``batches/<dag>/<run>/<task>/<map index>/batch.ndjson``, in queue order, with the whole body of
-    each. A crash leaves objects, and the retry of the task takes them into its batch. A batch that was closed
-    and then continued (its task was cleared) gets a second file ``batch-2.ndjson`` beside the first, so read
-    ``batch*.ndjson``, or use :func:`read_batch`.
+    them, ``batches/<dag>/<run>/<task>/<map index>/batch.ndjson`` (in a loop one folder deeper, named by the
+    iteration), in queue order, with the whole body of each. A crash leaves objects, and the retry of the task
+    takes them into its batch. A batch that was closed and then continued (its task was cleared) gets a second
+    file ``batch-2.ndjson`` beside the first, so read ``batch*.ndjson``, or use :func:`read_batch`.
 
     Durable means: on a local disk, file and folder were handed to the disk (fsync); in a bucket, the service
     confirmed the write. Names are taken by exclusive creation (hard links locally, conditional writes on S3,

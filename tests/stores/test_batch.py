@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_green_notify.stores import SqlStore, batch_id_of, open_batch, read_batch
+from airflow_green_notify.notification import Notification
+from airflow_green_notify.stores import ObjectStorageStore, SqlStore, batch_id_of, open_batch, read_batch
 from airflow_green_notify.stores.names import folder_of, safe_name
 
 
@@ -30,6 +31,34 @@ def test_batch_ids_of_runs_with_slashes_differ() -> None:
         batch_id_of(context(run_id="a%2Fb", task_id="c")),
     }
     assert len(ids) == 3
+
+
+def test_batch_ids_of_iterations_differ() -> None:
+    """A loop repeats a task under one map index: each iteration has a batch, the same for each try."""
+    iterations = [context(try_number=1) | {"loop": SimpleNamespace(index=index)} for index in (1, 2)]
+    assert [batch_id_of(each) for each in iterations] == [
+        "dag/manual__1+1/group.drain/-1/1",
+        "dag/manual__1+1/group.drain/-1/2",
+    ]
+    again = context(try_number=2) | {"loop": SimpleNamespace(index=2, trajectory=2)}
+    assert batch_id_of(again) == batch_id_of(iterations[1])
+    mapped = context(map_index=1) | {"loop": SimpleNamespace(index=2)}
+    assert batch_id_of(mapped) == "dag/manual__1+1/group.drain/1/2"
+
+
+@pytest.mark.parametrize("loop", [None, "a text, whose index is a method", SimpleNamespace(index=None)])
+def test_batch_id_outside_of_a_loop_has_no_iteration(loop: Any) -> None:
+    """Nothing but an iteration of Airflow's own loop changes the name of a batch."""
+    assert batch_id_of(context() | {"loop": loop}) == batch_id_of(context())
+
+
+def test_batches_of_iterations_are_apart_in_a_folder(tmp_path: Any) -> None:
+    """What an iteration closes holds nothing of another, whose files lie beside or above."""
+    store = ObjectStorageStore(tmp_path)
+    for index in (None, 1, 2):
+        with open_batch(store, context() | {"loop": SimpleNamespace(index=index)}) as opened:
+            opened.put(Notification(1, {"iteration": index}))
+            assert [item.body for item in read_batch(opened.close())] == [{"iteration": index}]
 
 
 def test_open_batch_opens_the_batch_of_the_task(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
