@@ -82,7 +82,17 @@ class NotificationFilter:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> NotificationFilter:
-        """Return the filter that :meth:`as_dict` described."""
+        """Return the filter that :meth:`as_dict` described.
+
+        :raises ValueError: It describes none. ``None`` is refused: a task that returned nothing would
+            otherwise turn a filter for one chat into one for any.
+        """
+        names = [field.name for field in fields(cls)]
+        for name, wanted in value.items():
+            if name not in names:
+                raise ValueError(f"{name!r} is no part of a filter; its parts are {', '.join(names)}.")
+            if wanted is None:
+                raise ValueError(f"{name} is None; leave it out to accept any. Did a task return nothing?")
         return cls(**value)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_green_notify.errors import GreenApiConfigError, GreenApiError
+from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.hooks.connection import EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_green_notify.hooks.instance_hook import InstanceHook
 from airflow_green_notify.protocol import calls
+from airflow_green_notify.protocol.limits import checked_receive_timeout
 
 if TYPE_CHECKING:
     from airflow_green_notify.hooks.files import File
@@ -52,11 +53,11 @@ class GreenApiHook(InstanceHook):
 
         .. seealso:: https://green-api.com/en/docs/api/receiving/technology-http-api/ReceiveNotification/
         """
-        return self._send(calls.receive_notification(_checked_timeout(receive_timeout)))
+        return self._send(calls.receive_notification(checked_receive_timeout(receive_timeout)))
 
     async def areceive_notification(self, receive_timeout: float = 5) -> Notification | None:
         """Async twin of :meth:`receive_notification`."""
-        return await self._asend(calls.receive_notification(_checked_timeout(receive_timeout)))
+        return await self._asend(calls.receive_notification(checked_receive_timeout(receive_timeout)))
 
     def delete_notification(self, receipt_id: int) -> bool:
         """Delete the notification that was *just* received under ``receipt_id``.
@@ -278,12 +279,3 @@ class GreenApiHook(InstanceHook):
         from airflow_green_notify.hooks.form_widgets import form_widgets
 
         return form_widgets(EXTRA_FIELDS)
-
-
-def _checked_timeout(receive_timeout: float) -> float:
-    if not 0 < receive_timeout <= 60:
-        raise GreenApiConfigError(
-            f"receive_timeout is {receive_timeout!r}; give seconds between 5 and 60 "
-            "(the gateway holds a request open for at most a minute)."
-        )
-    return receive_timeout

@@ -1,6 +1,8 @@
-"""How long a text may be."""
+"""How long a text may be, and how long the gateway holds a request open."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from airflow_green_notify.errors import GreenApiConfigError
 
@@ -12,6 +14,27 @@ SAFE_MESSAGE = min(MAX_MESSAGE.values())
 
 MAX_CAPTION = 1024
 """Characters of the text beside a file."""
+
+
+MAX_RECEIVE_TIMEOUT = 60.0
+"""Seconds for which the gateway holds a request open at most."""
+
+
+def checked_receive_timeout(receive_timeout: Any) -> float:
+    """Return the seconds for which the gateway may hold a receive open.
+
+    :raises GreenApiConfigError: It holds none open for so long, or it is no number.
+    """
+    try:
+        seconds = float(receive_timeout)
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if not 0 < seconds <= MAX_RECEIVE_TIMEOUT:
+        raise GreenApiConfigError(
+            f"receive_timeout is {receive_timeout!r}; it must be a number of seconds between 5 and 60 (the "
+            "gateway holds a request open for at most a minute)."
+        )
+    return seconds
 
 
 def checked_message(message: str, type_instance: str | None) -> str:
