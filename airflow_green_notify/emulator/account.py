@@ -105,6 +105,10 @@ class Account:
         """Whether every kind of notification is switched off."""
         return all(self.settings[name] == "no" for name in NOTIFICATION_SETTINGS)
 
+    def told_time(self) -> float:
+        """UNIX time in seconds as the gateway tells it."""
+        return self._clock.now() + self._switches.clock_offset
+
     def enabled(self, setting: str) -> bool:
         """Whether a setting that is ``"yes"`` or ``"no"`` is ``"yes"``."""
         return bool(self.settings[setting] == "yes")

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
@@ -146,6 +147,7 @@ class Gateway:
             await asyncio.sleep(half_way)
         if response is None:
             return cut(call.request)
+        response.headers.setdefault("Date", formatdate(instance.account.told_time(), usegmt=True))
         record["status"] = response.status
         return response
 

@@ -98,7 +98,7 @@ class Instance:
             **bodies.envelope(
                 "incomingMessageReceived",
                 self.account.instance_data,
-                self.clock.now(),
+                self.account.told_time(),
                 self.outbox.new_id(),
             ),
             "senderData": bodies.sender_data(chat_id, sender, self.type_instance),

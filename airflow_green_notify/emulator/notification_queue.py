@@ -71,7 +71,10 @@ class NotificationQueue:
             self._visible.append(len(self._pushed))  # rising numbers keep the heap a heap
             self._pushed.append(QueuedNotification(len(self._pushed), raw, now))
         added = len(self._pushed) - before
+        had_head = self.count > 0
         self.count += added
+        if not had_head:
+            self._show_to_neighbour()
         self.wake()
         return added
 
@@ -95,6 +98,7 @@ class NotificationQueue:
         self._remove(item)
         item.deletions += 1
         item.deleted_at = self._clock.now()
+        self._show_to_neighbour()
         return True
 
     def clear(self) -> None:
@@ -163,6 +167,12 @@ class NotificationQueue:
             heapq.heappop(self._visible)
         return None
 
+    def _show_to_neighbour(self) -> None:
+        item = self._head() if self._switches.neighbour_peeks else None
+        if item is not None:
+            item.deliveries += 1
+            self._receipt(item)
+
     def _hide(self, item: QueuedNotification) -> None:
         heapq.heappop(self._visible)
         self._clock.later(self._switches.redelivery_after, partial(self._show_again, item))
@@ -185,6 +195,8 @@ class NotificationQueue:
     def _remove(self, item: QueuedNotification) -> None:
         item.waiting = False
         self.count -= 1
+        if not self.count and self._switches.receipt_counter == "restarts_when_empty":
+            self.restart_receipts()
         if self._receipts.get(item.receipt_id) == item.number:
             del self._receipts[item.receipt_id]
 

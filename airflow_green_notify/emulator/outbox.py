@@ -181,7 +181,7 @@ class Outbox:
         self, kind: str, id_message: str, chat_id: str, sender: str, data: dict[str, Any]
     ) -> dict[str, Any]:
         return {
-            **bodies.envelope(kind, self._account.instance_data, self._clock.now(), id_message),
+            **bodies.envelope(kind, self._account.instance_data, self._account.told_time(), id_message),
             "senderData": bodies.sender_data(chat_id, sender, self._account.type_instance),
             "messageData": data,
         }
@@ -189,7 +189,10 @@ class Outbox:
     def _status(self, message: SentMessage, status: str) -> dict[str, Any]:
         return {
             **bodies.envelope(
-                "outgoingMessageStatus", self._account.instance_data, self._clock.now(), message.id_message
+                "outgoingMessageStatus",
+                self._account.instance_data,
+                self._account.told_time(),
+                message.id_message,
             ),
             "chatId": self.chat_id(message),
             "status": status,

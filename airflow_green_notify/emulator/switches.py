@@ -10,6 +10,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "missing_receipt": ("false", "500"),
     "redelivery": ("head", "split"),
     "receipt_id": ("stable", "new"),
+    "receipt_counter": ("continues", "restarts_when_empty"),
     "expired_link": ("403", "404"),
     "unauthorized_sends": ("queue", "refuse"),
 }
@@ -28,6 +29,10 @@ class Switches:
     :param redelivery_after: Seconds, for ``"split"``.
     :param receipt_id: ``"stable"``: a notification keeps its receipt id when it is shown again. ``"new"``:
         each delivery has a new one, and the older ones can't delete it any more.
+    :param receipt_counter: ``"restarts_when_empty"``: when nothing waits any more, all receipt ids are
+        forgotten and the next one is 1. ``"continues"``: they count on.
+    :param neighbour_peeks: Somebody else looks at each new head before anyone can ask for it, and so is
+        handed a receipt id for it.
     :param instant_empty: Empty answers come at once, whatever ``receiveTimeout`` says. So they do anyway
         when every notification setting is ``"no"``.
     :param round_trip: Seconds added to each exchange, half before its effect and half after it.
@@ -45,6 +50,8 @@ class Switches:
     :param unauthorized_sends: ``"queue"``: what is sent while the instance isn't authorized waits in the
         send queue. ``"refuse"``: it is answered with 400.
     :param expired_link: The status that an expired link to a file answers with.
+    :param clock_offset: Seconds by which the gateway's clock is ahead of this machine's: in the ``Date``
+        header of its answers, and in the timestamps that it writes into notifications.
     """
 
     idle: str = "null"
@@ -52,6 +59,8 @@ class Switches:
     redelivery: str = "head"
     redelivery_after: float = 2.0
     receipt_id: str = "stable"
+    receipt_counter: str = "continues"
+    neighbour_peeks: bool = False
     instant_empty: bool = False
     round_trip: float = 0.0
     rate_limits: bool = True
@@ -64,6 +73,7 @@ class Switches:
     quota_chats: int | None = None
     unauthorized_sends: str = "queue"
     expired_link: str = "403"
+    clock_offset: float = 0.0
 
     def __post_init__(self) -> None:
         self.check()

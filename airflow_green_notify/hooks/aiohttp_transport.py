@@ -14,6 +14,7 @@ from yarl import URL
 from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.hooks.connection import InstanceConfig
 from airflow_green_notify.hooks.failures import transport_error
+from airflow_green_notify.hooks.gateway_clock import GatewayClock
 from airflow_green_notify.hooks.rate_limit import limit_of
 from airflow_green_notify.protocol.answers import read_answer
 from airflow_green_notify.protocol.calls import Call
@@ -66,8 +67,9 @@ async def _never_repeat(
 class AiohttpTransport:
     """One instance, reached through the event loop's shared session."""
 
-    def __init__(self, config: InstanceConfig) -> None:
+    def __init__(self, config: InstanceConfig, clock: GatewayClock) -> None:
         self._config = config
+        self._clock = clock
         self._proxy = config.proxy or _proxy_of_environment(config.base_url)
         self._ssl = _ssl_of(config.verify)
         self._shared: _SharedSession | None = None
@@ -111,6 +113,7 @@ class AiohttpTransport:
                 ssl=self._ssl,
                 allow_redirects=False,
             ) as response:
+                self._clock.note(response.headers.get("Date"))
                 return response.status, await response.read(), response.headers.get("Retry-After")
         except (aiohttp.ClientError, _NoAnswer, OSError, ValueError, TimeoutError) as error:
             return transport_error(

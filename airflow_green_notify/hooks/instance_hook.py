@@ -13,8 +13,11 @@ from airflow_green_notify.hooks.connection import (
     CONNECTION_TYPE,
     InstanceConfig,
 )
+from airflow_green_notify.hooks.gateway_clock import GatewayClock
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from tenacity import AsyncRetrying, RetryCallState, Retrying
 
     from airflow_green_notify.hooks.aiohttp_transport import AiohttpTransport
@@ -40,6 +43,7 @@ class InstanceHook(BaseHook):
         self.max_attempts = max_attempts
         self.retries = 0
         """How many calls were sent again so far."""
+        self._clock = GatewayClock()
         self._requests: RequestsTransport | None = None
         self._aiohttp: AiohttpTransport | None = None
 
@@ -60,7 +64,7 @@ class InstanceHook(BaseHook):
         if self._requests is None:
             from airflow_green_notify.hooks.requests_transport import RequestsTransport
 
-            self._requests = RequestsTransport(self.config)
+            self._requests = RequestsTransport(self.config, self._clock)
         return self._requests
 
     async def aget_conn(self) -> AiohttpTransport:
@@ -69,11 +73,15 @@ class InstanceHook(BaseHook):
         if self._aiohttp is None:
             from airflow_green_notify.hooks.aiohttp_transport import AiohttpTransport
 
-            self._aiohttp = AiohttpTransport(config)
+            self._aiohttp = AiohttpTransport(config, self._clock)
         return self._aiohttp
 
-    def gateway_time(self):
-        return None
+    def gateway_time(self) -> datetime | None:
+        """Return what time it is at the gateway (aware, UTC), by its last answer.
+
+        :return: ``None`` before the first answer, and where the gateway doesn't tell.
+        """
+        return self._clock.now()
 
     def _send(self, call: Call) -> Any:
         send = self.get_conn().send

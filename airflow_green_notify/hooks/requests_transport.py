@@ -14,6 +14,7 @@ import urllib3
 from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.hooks.connection import InstanceConfig
 from airflow_green_notify.hooks.failures import download_error, storage_refusal, transport_error
+from airflow_green_notify.hooks.gateway_clock import GatewayClock
 from airflow_green_notify.hooks.rate_limit import limit_of
 from airflow_green_notify.protocol.answers import read_answer
 from airflow_green_notify.protocol.calls import Call
@@ -58,9 +59,10 @@ def _unlogged(url: str) -> Iterator[None]:
 class RequestsTransport:
     """One pooled keep-alive session to one instance."""
 
-    def __init__(self, config: InstanceConfig) -> None:
+    def __init__(self, config: InstanceConfig, clock: GatewayClock) -> None:
         _token_filter.tokens.add(config.api_token)
         self._config = config
+        self._clock = clock
         self._proxies = {"http": config.proxy, "https": config.proxy} if config.proxy else None
         self.session = requests.Session()
 
@@ -95,6 +97,7 @@ class RequestsTransport:
                 proxies=self._proxies,
                 verify=self._config.verify,
             )
+            self._clock.note(response.headers.get("Date"))
             return response.status_code, response.content, response.headers.get("Retry-After")
         except _FAILURES as error:
             return transport_error(call, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -336,3 +337,54 @@ def test_drain_thousand_below_the_gateways_rate(
     assert report.deleted == 1000
     assert 429 not in statuses(green_api_connection, "receiveNotification")
     assert 429 not in statuses(green_api_connection, "deleteNotification")
+
+
+# --- clocks ---
+
+
+def body_at(seconds: float) -> dict[str, Any]:
+    """A notification whose timestamp lies so far from now."""
+    return next(iter(traffic(1, 1))) | {"timestamp": int(time.time() + seconds), "idMessage": str(seconds)}
+
+
+def test_drain_timestamp_in_the_future_stops_nothing_and_is_told(
+    green_api_connection: GreenApiEmulator, store: SqlStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One odd body at the head must not hold up the queue until it expires."""
+    green_api_connection.push(body_at(86_400), body_at(-60), body_at(7200))
+    report, batch = run(store, stop=StopCondition(until="start"))
+    assert (report.stopped_by, batch["count"], report.future_timestamps) == ("empty", 3, 2)
+    assert "2 notifications have a timestamp in the future" in caplog.text
+    assert report.oldest_age == pytest.approx(60, abs=10)
+
+
+def test_drain_tells_no_age_where_the_timestamps_tell_none(
+    green_api_connection: GreenApiEmulator, store: SqlStore
+) -> None:
+    """A timestamp in the future, or none, is no age of 0."""
+    green_api_connection.push(body_at(86_400), {"typeWebhook": "incomingCall"})
+    report, _ = run(store)
+    assert report.oldest_age is None
+
+
+@pytest.mark.parametrize("offset", [-1800.0, 1800.0])
+def test_drain_judges_by_the_gateways_clock(
+    offset: float, green_api_connection: GreenApiEmulator, store: SqlStore
+) -> None:
+    """Half an hour between the two clocks neither stops a drain at once nor lets it go on for ever."""
+    green_api_connection.switch(clock_offset=offset)
+    green_api_connection.push(body_at(offset - 30), body_at(offset + 60))
+    report, _ = run(store, stop=StopCondition(until="start"))
+    assert (report.stopped_by, report.stored, report.future_timestamps) == ("until", 1, 0)
+    assert report.oldest_age == pytest.approx(30, abs=10)
+
+
+def test_drain_without_the_gateways_clock_judges_by_its_own(
+    green_api_connection: GreenApiEmulator, store: SqlStore
+) -> None:
+    """A proxy that leaves out the header takes nothing but precision."""
+    green_api_connection.fault(
+        "status", status=200, body="null", headers={"Date": "?"}, times=None, method="receiveNotification"
+    )
+    report, _ = run(store, stop=StopCondition(until="start"))
+    assert report.stopped_by == "empty"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -74,3 +75,49 @@ def test_round_trip_delays_before_and_after_the_effect(emulate: Any) -> None:
         assert answer.result(timeout=20).json()["result"] is True
     record, (item,) = client.gateway.requests()[-1], client.gateway.audit()
     assert item["deleted_at"] - record["at"] >= 0.29
+
+
+def test_receipt_counter_restarts_when_the_queue_runs_empty(emulate: Any) -> None:
+    """The first notification after an empty queue has the number of the first one ever."""
+    client = emulate(receipt_counter="restarts_when_empty")
+    for _ in range(2):
+        client.gateway.push({"n": 1}, {"n": 2})
+        for number in (1, 2):
+            assert client.receive()["receiptId"] == number
+            client.delete(number)
+
+
+def test_receipt_counter_goes_on_by_default(emulate: Any) -> None:
+    """Nothing but a restart of the gateway makes it begin again."""
+    client = emulate()
+    for number in (1, 2):
+        client.gateway.push({"n": number})
+        assert client.receive()["receiptId"] == number
+        client.delete(number)
+
+
+def test_neighbour_that_peeks_was_handed_each_head_before(emulate: Any) -> None:
+    """Where each look has a number of its own, the first that a client sees is the second of its head."""
+    client = emulate(neighbour_peeks=True, receipt_id="new")
+    client.gateway.push({"n": 1}, {"n": 2})
+    assert client.receive()["receiptId"] == 2
+    client.delete(2)
+    assert client.receive()["receiptId"] == 4
+    assert [entry["deliveries"] for entry in client.gateway.audit()] == [2, 2]
+
+
+def test_clock_offset_is_in_the_date_header_and_in_what_the_gateway_writes(emulate: Any) -> None:
+    """The gateway's clock may be minutes off; what it keeps for 24 hours it keeps all the same."""
+    client = emulate(clock_offset=-600.0)
+    assert seconds_behind(client.get("getStateInstance").headers["Date"]) == pytest.approx(600, abs=3)
+    client.gateway.media_message("a.png", 10)
+    told = client.receive()["body"]["timestamp"]
+    assert time.time() - told == pytest.approx(600, abs=3)
+    client.gateway.switch(clock_offset=2 * 86_400.0)
+    client.gateway.push({"n": 1})
+    assert len(client.gateway.queue()) == 2
+    assert seconds_behind(client.get("getStateInstance").headers["Date"]) == pytest.approx(-2 * 86_400, abs=3)
+
+
+def seconds_behind(date: str) -> float:
+    return time.time() - parsedate_to_datetime(date).timestamp()
