@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from airflow_green_notify.errors import GreenApiError
-from airflow_green_notify.hooks.receipt import MAX_STALE_LOOKS, Receipt
+from airflow_green_notify.hooks.receipt import Receipt
 
 if TYPE_CHECKING:
     from airflow_green_notify.hooks import GreenApiHook
@@ -50,21 +50,19 @@ async def acompare_and_delete(hook: GreenApiHook, key: str, *, receive_timeout: 
 
 async def _receipt_id_of_head(hook: GreenApiHook, key: str, receive_timeout: float) -> int | None:
     """Return the fresh receipt id if ``key`` is at the head. One empty answer is not proof of emptiness."""
-    empty_answers = stale_looks = 0
+    empty_answers, receipt = 0, Receipt()
     while empty_answers < EMPTY_ANSWERS:
         asked_at = time.monotonic()
-        receipt = Receipt(receive_timeout)
+        receipt.ask(receive_timeout)
         head = await hook.areceive_notification(receive_timeout)
-        receipt.answered()
+        receipt.answer(head)
         if head is None:
             empty_answers += 1
             await asyncio.sleep(max(0.0, min(1.0, receive_timeout) - (time.monotonic() - asked_at)))
         elif head.key != key:
             return None
-        elif receipt.is_fresh() or stale_looks == MAX_STALE_LOOKS:
+        elif receipt.is_fresh():
             return head.receipt_id
-        else:
-            stale_looks += 1
     return None
 
 

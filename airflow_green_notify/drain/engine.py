@@ -29,7 +29,7 @@ from airflow_green_notify.drain.report import DrainReport, StopCondition
 from airflow_green_notify.drain.routing import Routing
 from airflow_green_notify.errors import GreenApiError, GreenApiUnavailableError
 from airflow_green_notify.hooks.diagnosis import settings_fault
-from airflow_green_notify.hooks.receipt import MAX_STALE_LOOKS, Receipt
+from airflow_green_notify.hooks.receipt import Receipt
 from airflow_green_notify.stores.ledger import BatchTaken
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class _Drain:
         self.report = DrainReport(overlap=overlap)
         self.started = time.monotonic()
         self.until = stop.until
-        self.receipt = Receipt(receive_timeout)
+        self.receipt = Receipt()
         self.empty_answers = 0
         self.last_key = ""
         self.repeats = 0
@@ -201,10 +201,9 @@ class _Drain:
         """Receive the head; an empty answer takes at least a second, unless it was waited for."""
         asked_at = time.monotonic()
         timeout = min(self.receive_timeout, max(1.0, self._seconds_left()))
-        receipt = Receipt(timeout)
+        self.receipt.ask(timeout)
         head = await self.hook.areceive_notification(timeout)
-        receipt.answered()
-        self.receipt = receipt
+        self.receipt.answer(head)
         if self.until == "start":
             self.until = self._gateway_time()
         if head is not None:
@@ -264,12 +263,8 @@ class _Drain:
     async def _received_freshly(self, notification: Notification) -> Notification | None:
         """Return the notification under a receipt id good for a delete, or else what the queue shows."""
         head: Notification | None = notification
-        looks = 0
         await self._hold_lease()
         while head is not None and head.key == notification.key and not self.receipt.is_fresh():
-            if looks == MAX_STALE_LOOKS:
-                break
-            looks += 1
             head = await self._receive()
             await self._hold_lease()
         return head

@@ -108,7 +108,9 @@ class GreenApiQueueProducer(SharedStreamProducer):
             return None
 
     async def _delete(self, head: Notification) -> None:
-        """Delete what was just received. After a doubtful end the next look tells, and deletes again."""
+        """Delete what was received a moment ago. After a doubtful end the next look tells."""
+        if not self._watch.receipt.is_fresh():
+            return
         try:
             deleted = await self._watch.hook.adelete_notification(head.receipt_id)
         except GreenApiError as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from airflow_green_notify.errors import GreenApiConfigError, GreenApiError
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.diagnosis import settings_fault
+from airflow_green_notify.hooks.receipt import Receipt
 
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
@@ -49,6 +50,8 @@ class QueueWatch:
         self.hook = GreenApiHook(green_api_conn_id, max_attempts=1)
         self.receive_timeout = receive_timeout
         self.patient = patient
+        self.receipt = Receipt()
+        """How old the receipt id of the last look is."""
         self._explained = False
         self._looks = 0
         self._failures = 0
@@ -84,7 +87,9 @@ class QueueWatch:
 
     async def _ask(self) -> Notification | None:
         asked_at = time.monotonic()
+        self.receipt.ask(self.receive_timeout)
         head = await self.hook.areceive_notification(self.receive_timeout)
+        self.receipt.answer(head)
         took = time.monotonic() - asked_at
         if head is None and took < self.receive_timeout * 0.9:
             await self._explain_fast_empty()
