@@ -1,4 +1,4 @@
-"""The rules of the gateway's queue: only the head is shown, and a receipt id names what it was handed out for."""
+"""The rules of the gateway's queue: only its head is shown, and a receipt id names what it was given last."""
 
 from __future__ import annotations
 
@@ -54,7 +54,11 @@ class Gateway:
             "timestamp": int(timestamp),
             "idMessage": f"#{number}",
         }
-        item = Item(number, json.dumps(body).encode(), Notification(0, body, received_at=datetime.fromtimestamp(timestamp, UTC)).key)
+        item = Item(
+            number,
+            json.dumps(body).encode(),
+            Notification(0, body, received_at=datetime.fromtimestamp(timestamp, UTC)).key,
+        )
         self.items.append(item)
         self.queue.append(item)
         waiting, self.on_push[:] = self.on_push[:], []

@@ -11,7 +11,7 @@ from typing import Any
 from airflow_green_notify.hooks.failures import transport_error
 from airflow_green_notify.protocol.answers import read_answer
 from airflow_green_notify.protocol.calls import Call
-from tests.simulation.gateway import Gateway, Item
+from tests.simulation.gateway import Gateway
 from tests.simulation.loop import World, current_process
 
 REFUSALS = (429, 500, 502, 503)
@@ -27,6 +27,7 @@ class Weather:
     :param refused: 429 or 5xx; half of the requests have had their effect.
     :param late: Of the deletes: on their way for seconds, though within what the client waits for.
     :param wrongly_empty: Of the receives: answered "empty" whatever waits.
+    :param stalled: Of the deletes: the process freezes when it has decided and not yet sent.
     """
 
     jitter: float = 0.0
@@ -34,6 +35,7 @@ class Weather:
     refused: float = 0.0
     late: float = 0.0
     wrongly_empty: float = 0.0
+    stalled: float = 0.0
 
 
 class Network:
@@ -45,23 +47,27 @@ class Network:
         self.weather = weather
         self.chance = chance
 
-    def delay(self) -> float:
-        """Draw the seconds that a request or an answer is under way."""
-        jitter = self.chance.random() < self.weather.jitter
-        return 0.02 + (0.1 * self.chance.random() if jitter else 0.0)
+    def drawn(self, share: float) -> bool:
+        """Draw whether something happens that happens to this share of the requests."""
+        return self.chance.random() < share
 
 
 class Line:
     """One process's way to the gateway, in the place of ``AiohttpTransport``."""
 
     def __init__(self, config: Any) -> None:
-        self._process = current_process()
-        self._network: Network = self._process.world.network  # type: ignore[attr-defined]
+        self.process = current_process()
+        self.network: Network = self.process.world.network
+        self.delay = self.network.chance.uniform(0.01, 0.03)
+        """Seconds that a request or an answer is usually under way."""
 
     async def send(self, call: Call) -> Any:
-        """Send a call and wait for its answer. What was sent arrives, also if the sender freezes or dies."""
-        exchange = _Exchange(self._network, self._process.name, call, self._process.create_future())
-        self._network.world.after(exchange.way_there(), exchange.arrive)
+        """Send a call and wait for its answer."""
+        exchange = _Exchange(self, call)
+        if exchange.is_delete and self.network.drawn(self.network.weather.stalled):
+            self.process.freeze(self.network.chance.uniform(2.0, 60.0))
+            await asyncio.sleep(0)
+        exchange.send()
         status, body = await exchange.answer
         return read_answer(call, status, body)
 
@@ -70,52 +76,59 @@ class Line:
 
 
 class _Exchange:
-    """One request and its answer."""
+    """One request and its answer. What was sent arrives, also if the sender freezes or dies meanwhile."""
 
-    def __init__(self, network: Network, who: str, call: Call, answer: asyncio.Future[Any]) -> None:
-        self.network = network
-        self.gateway = network.gateway
-        self.who = who
+    def __init__(self, line: Line, call: Call) -> None:
+        self.network = line.network
+        self.world = line.network.world
+        self.gateway = line.network.gateway
+        self.process = line.process
+        self.usual_delay = line.delay
         self.call = call
-        self.answer = answer
+        self.is_delete = call.method == "deleteNotification"
+        self.answer: asyncio.Future[Any] = line.process.create_future()
         self.fault = self._draw_fault()
-        self.has_effect = not self.fault or network.chance.random() < 0.5
+        self.has_effect = not self.fault or self.network.drawn(0.5)
 
     def _draw_fault(self) -> str | int:
-        weather, chance = self.network.weather, self.network.chance
-        drawn = chance.random()
-        if drawn < weather.cut:
+        if self.network.drawn(self.network.weather.cut):
             return "cut"
-        return chance.choice(REFUSALS) if drawn < weather.cut + weather.refused else ""
+        return (
+            self.network.chance.choice(REFUSALS) if self.network.drawn(self.network.weather.refused) else ""
+        )
 
-    def way_there(self) -> float:
-        """Draw the seconds until it arrives."""
-        chance = self.network.chance
-        is_late = self.call.method == "deleteNotification" and chance.random() < self.network.weather.late
-        return self.network.delay() + (chance.uniform(1.0, 12.0) if is_late else 0.0)
+    def _delay(self) -> float:
+        jitter = self.network.drawn(self.network.weather.jitter)
+        return self.usual_delay + (0.1 * self.network.chance.random() if jitter else 0.0)
 
-    def arrive(self) -> None:
+    def send(self) -> None:
+        """Put it on its way."""
+        is_late = self.is_delete and self.network.drawn(self.network.weather.late)
+        late = self.network.chance.uniform(1.0, 12.0) if is_late else 0.0
+        self.world.after(self._delay() + late, self._arrive)
+
+    def _arrive(self) -> None:
         """Have the effect, unless a fault comes before it."""
         if not self.has_effect:
             self._reply(b"")
+        elif self.is_delete:
+            self._delete(int(self.call.path[0]))
         elif self.call.method == "receiveNotification":
             self._receive()
-        elif self.call.method == "deleteNotification":
-            self._delete(int(self.call.path[0]))
         else:
             self._reply(SETTINGS)
 
     def _receive(self) -> None:
-        if self.network.chance.random() < self.network.weather.wrongly_empty:
+        if self.network.drawn(self.network.weather.wrongly_empty):
             self._reply(b"null")
         elif not self._show():
             self.gateway.on_push.append(self._show)
-            self.network.world.after(self.call.hold, self._give_up)
+            self.world.after(self.call.hold, self._give_up)
 
     def _show(self) -> bool:
         item = self.gateway.receive()
         if item is not None:
-            self._tell(f"is handed {_name(item)}")
+            self._tell(f"is handed #{item.number} under {item.receipt_id}")
             self._reply(b'{"receiptId":%d,"body":%b}' % (item.receipt_id, item.body))
         return item is not None
 
@@ -125,18 +138,14 @@ class _Exchange:
             self._reply(b"null")
 
     def _delete(self, receipt_id: int) -> None:
-        item = self.gateway.delete(receipt_id, self.who)
-        if item is None:
-            self._tell(f"deletes under {receipt_id}: nothing there")
-        else:
-            self._tell(f"deletes #{item.number} under {receipt_id}")
+        item = self.gateway.delete(receipt_id, self.process.name)
+        self._tell(f"deletes {f'#{item.number}' if item else 'nothing'} under {receipt_id}")
         self._reply(b'{"result":true}' if item else b'{"result":false}')
 
     def _reply(self, body: bytes) -> None:
         if self.fault:
             self._tell(f"{self.call.method} ends with {self.fault}")
-        settle = partial(self._settle, body)
-        self.network.world.after(self.network.delay(), settle, self.answer.get_loop())  # type: ignore[arg-type]
+        self.world.after(self._delay(), partial(self._settle, body), self.process)
 
     def _settle(self, body: bytes) -> None:
         if self.answer.done():
@@ -147,8 +156,4 @@ class _Exchange:
             self.answer.set_result((self.fault or 200, body))
 
     def _tell(self, what: str) -> None:
-        self.network.world.tell(self.who, what)
-
-
-def _name(item: Item) -> str:
-    return f"#{item.number} under {item.receipt_id}"
+        self.world.tell(self.process.name, what)

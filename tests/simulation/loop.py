@@ -1,11 +1,11 @@
 """Virtual time, and processes in it that can be frozen and killed as a whole.
 
-The event loop is our own: looptime has one clock for all that runs, and detangle explores the order of callbacks
-within one process; neither can hold back or drop everything that one of several processes does, its threads
+The event loop is our own, since neither looptime (one clock for all that runs) nor detangle (explores orders
+of callbacks within one process) can hold back or drop all that one of several processes does, its threads
 included, while the others go on.
 
-One heap of events drives all. Each simulated process has an event loop object of its own, and a greenlet for each
-of its threads: a thread that sleeps, or waits for a store, goes back to the heap in the middle of plain code.
+One heap of events drives all. Each simulated process has an event loop object of its own, and a greenlet for
+each of its threads: one that sleeps, or waits for a store, goes back to the heap in the middle of plain code.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class World:
     def __init__(self) -> None:
         self.now = 0.0
         self.closed = False
+        self.network: Any = None
+        """How its processes reach the gateway."""
         self.defect: BaseException | None = None
         """What no code of a process caught."""
         self.story: list[tuple[float, str, str]] = []
@@ -51,7 +53,7 @@ class World:
         self.story.append((self.now, who, what))
 
     def after(self, seconds: float, act: Act, process: Process | None = None) -> None:
-        """Do something so much later; what belongs to a process waits while it is frozen, and dies with it."""
+        """Do something so much later; what a process does waits while it is frozen, and dies with it."""
         heapq.heappush(self._events, (self.now + seconds, next(self._order), process, act))
 
     def again(self, event: Event) -> None:
@@ -177,20 +179,25 @@ class Process(asyncio.AbstractEventLoop):
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         """Call in a thread of this process."""
         future = self.create_future()
-        thread = greenlet(partial(_call, future, func, *args), self.world.hub)
-        self.world.after(0.0, partial(self._go_on, thread), self)
+        self.start_thread(partial(_call, future, func, *args))
         return future
+
+    def start_thread(self, work: Act) -> None:
+        """Do something in a thread of its own; it may block."""
+        self.world.after(0.0, partial(self._go_on, greenlet(work, self.world.hub)), self)
 
     # --- the event loop ---
 
     def _serve(self) -> None:
         """The main thread: run what is ready, again and again."""
         while not self.world.closed:
-            while self._ready and self.alive:
+            while self._ready and self.alive and not self.frozen:
                 handle = self._ready.popleft()
                 if not handle._cancelled:
                     handle._run()
-            self._is_due = False
+            self._is_due = bool(self._ready)
+            if self._is_due:
+                self.world.after(0.0, partial(self._go_on, self._main), self)
             self.world.pause()
 
     def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:

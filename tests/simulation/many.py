@@ -1,4 +1,4 @@
-"""Many histories, on several cores."""
+"""Many histories, on all cores."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gc
 import multiprocessing
 import time
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
@@ -15,12 +16,12 @@ from tests.simulation.outcome import NAMES
 from tests.simulation.schedule import MIXES
 
 CHUNK = 50
-"""Histories between two rounds of garbage collection: what the killed left behind is closed then."""
+"""Histories between two garbage collections, in which what was killed is let go."""
 
 
 @dataclass
 class Totals:
-    """What many histories came to."""
+    """What many histories of one mix came to."""
 
     mix: str
     histories: int = 0
@@ -30,7 +31,18 @@ class Totals:
     histories_by_name: Counter[str] = field(default_factory=Counter)
     failing: dict[int, str] = field(default_factory=dict)
 
-    def add(self, other: Totals) -> None:
+    def add(self, history: History, seed: int) -> None:
+        """Count one history."""
+        self.histories += 1
+        self.notifications += len(history.gateway.items)
+        for name in NAMES:
+            numbers = getattr(history.outcome, name)
+            self.by_name[name] += len(numbers)
+            self.histories_by_name[name] += bool(numbers)
+        if history.outcome.breaks(MIXES[self.mix].promises):
+            self.failing[seed] = str(history.outcome)
+
+    def merge(self, other: Totals) -> None:
         """Take in another part."""
         self.histories += other.histories
         self.seconds += other.seconds
@@ -41,14 +53,17 @@ class Totals:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.histories} histories of the mix {self.mix!r}, {self.notifications} notifications, "
-            f"{self.histories / self.seconds:.0f} a second and core"
+            f"Mix {self.mix!r}: {self.histories} histories, {self.notifications} notifications, "
+            f"{self.histories / self.seconds:.0f} histories a second and core; promised: no "
+            + ", ".join(MIXES[self.mix].promises)
         ]
         lines += [
-            f"  {name:14} {self.by_name[name]:5} in {self.histories_by_name[name]:5} histories" for name in NAMES
+            f"  {name}: {self.by_name[name]} in {self.histories_by_name[name]} histories"
+            for name in NAMES
+            if self.by_name[name]
         ]
         lines += [
-            f"seed {seed}: {what}; python -m tests.simulation --mix {self.mix!r} --story {seed}"
+            f"  python -m tests.simulation --mix {self.mix} --story {seed}  # {what}"
             for seed, what in sorted(self.failing.items())[:10]
         ]
         return "\n".join(lines)
@@ -62,22 +77,31 @@ def run_one(mix: str, seed: int) -> History:
     return history
 
 
-def story(mix: str, seed: int) -> str:
+def tell(mix: str, seed: int) -> str:
     """Tell one seed's story."""
     history = run_one(mix, seed)
     lines = [f"{when:9.3f}  {who:18} {what}" for when, who, what in history.world.story]
     return "\n".join([f"Mix {mix!r}, seed {seed}, {history.schedule.habits}", *lines, str(history.outcome)])
 
 
-def run_many(mix: str, seed_base: int, histories: int, processes: int = 2) -> Totals:
-    """Run the histories of so many seeds in a row."""
-    totals = Totals(mix)
-    seeds = range(seed_base, seed_base + histories)
-    chunks = [seeds[start : start + CHUNK] for start in range(0, histories, CHUNK)]
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin) as pool:
-        for part in pool.map(_run_chunk, [mix] * len(chunks), chunks):
-            totals.add(part)
+def shares(histories: int) -> dict[str, int]:
+    """Divide a number of histories among the mixes."""
+    whole = sum(mix.share for mix in MIXES.values())
+    return {name: histories * mix.share // whole for name, mix in MIXES.items() if mix.share}
+
+
+def run_many(histories: Mapping[str, int], seed_base: int, processes: int | None = None) -> dict[str, Totals]:
+    """Run so many histories of each mix, from this seed on."""
+    totals = {mix: Totals(mix) for mix in histories}
+    chunks = [
+        (mix, range(start, min(start + CHUNK, seed_base + count)))
+        for mix, count in histories.items()
+        for start in range(seed_base, seed_base + count, CHUNK)
+    ]
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, spawn, initializer=_begin) as pool:
+        for part in pool.map(_run_chunk, chunks):
+            totals[part.mix].merge(part)
     return totals
 
 
@@ -86,19 +110,12 @@ def _begin() -> None:
     gc.freeze()
 
 
-def _run_chunk(mix: str, seeds: range) -> Totals:
-    started = time.perf_counter()
+def _run_chunk(chunk: tuple[str, range]) -> Totals:
+    mix, seeds = chunk
     totals = Totals(mix)
+    started = time.perf_counter()
     for seed in seeds:
-        history = run_one(mix, seed)
-        totals.histories += 1
-        totals.notifications += len(history.gateway.items)
-        for name in NAMES:
-            numbers = getattr(history.outcome, name)
-            totals.by_name[name] += len(numbers)
-            totals.histories_by_name[name] += bool(numbers)
-        if history.outcome.breaks(MIXES[mix].promises):
-            totals.failing[seed] = str(history.outcome)
+        totals.add(run_one(mix, seed), seed)
     gc.collect()
     totals.seconds = time.perf_counter() - started
     return totals

@@ -29,7 +29,9 @@ class Outcome:
         return any(getattr(self, name) for name in promises)
 
     def __str__(self) -> str:
-        return ", ".join(f"{name} {getattr(self, name)}" for name in NAMES if getattr(self, name)) or "all well"
+        return (
+            ", ".join(f"{name} {getattr(self, name)}" for name in NAMES if getattr(self, name)) or "all well"
+        )
 
 
 NAMES = tuple(each.name for each in fields(Outcome))

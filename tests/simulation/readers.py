@@ -54,9 +54,9 @@ async def load(history: History, store: ModelStore) -> None:
 
 
 async def _return(history: History, store: ModelStore) -> None:
-    batch = store.close()
-    await asyncio.sleep(history.network.delay())
-    store.shelf.returned[batch["batch_id"]] = True
+    """Close the batch and take a moment to return its description."""
+    store.close()
+    await asyncio.sleep(0.1 * history.chance.random())
 
 
 async def watch(history: History) -> None:

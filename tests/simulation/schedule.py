@@ -1,8 +1,8 @@
-"""What happens to the readers of one queue, drawn from a seed: traffic, habits of the gateway, freezes, kills."""
+"""What a seed draws: the traffic, the gateway's habits, and what befalls the readers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from tests.simulation.gateway import Habits
@@ -15,6 +15,7 @@ DRAINS = (("drain", "drain"), ("drain", "process"), ("process", "process"))
 class Mix:
     """What to draw from.
 
+    :param share: How many of the histories are of this mix, as a part of the sum of all shares.
     :param readers: Groups of readers, of which one is drawn.
     :param promises: What must not happen, by the names of :class:`~tests.simulation.outcome.Outcome`.
     :param one_store: Whether all readers have the same store, and so see each other's lease.
@@ -26,6 +27,7 @@ class Mix:
     :param restarts: How often the gateway's counter restarts when its queue runs empty.
     """
 
+    share: int = 1
     readers: tuple[tuple[str, ...], ...] = DRAINS
     promises: tuple[str, ...] = ("lost", "twice", "at_once", "queued")
     one_store: bool = True
@@ -38,9 +40,11 @@ class Mix:
     weather: Weather = Weather(jitter=0.05, cut=0.01, refused=0.01, late=0.01, wrongly_empty=0.02)  # noqa: RUF009
 
 
+ALONE = (("drain",), ("process",))
 ROUGH = Weather(jitter=0.05, cut=0.02, refused=0.02, late=0.02, wrongly_empty=0.05)
 MIXES = {
     "worst": Mix(
+        share=5,
         readers=(*DRAINS, ("drain", "drain", "process")),
         peekers=2,
         frozen=0.7,
@@ -51,10 +55,14 @@ MIXES = {
         weather=ROUGH,
     ),
     "mild": Mix(),
-    "other stores": Mix(promises=("lost", "queued"), one_store=False),
+    "alone": Mix(readers=ALONE, frozen=0.0, killed=0.5),
+    "other-stores": Mix(promises=("lost", "queued"), one_store=False),
     "foreign": Mix(readers=(("drain", "foreign"), ("process", "foreign")), restarts=1.0),
-    "compare and delete": Mix(readers=(("load", "drain"), ("load", "load")), promises=("lost", "queued")),
-    "notification trigger": Mix(readers=(("watch", "drain"), ("watch", "watch")), promises=("lost", "queued")),
+    "compare-and-delete": Mix(readers=(("load", "drain"), ("load", "load")), promises=("lost", "queued")),
+    "notification-trigger": Mix(
+        readers=(("watch", "drain"), ("watch", "watch")), promises=("lost", "queued")
+    ),
+    "stalled": Mix(share=0, promises=("queued",), weather=replace(ROUGH, stalled=0.02)),
 }
 
 

@@ -86,7 +86,9 @@ class ModelStore:
     def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
         name = notification.id_message
         return bool(
-            self._ask(lambda: self.shelf.put(notification.key, self.batch_id), f"{name} into {self.shelf.name}")
+            self._ask(
+                lambda: self.shelf.put(notification.key, self.batch_id), f"{name} into {self.shelf.name}"
+            )
         )
 
     def close(self) -> dict[str, Any]:
@@ -110,7 +112,7 @@ class ModelStore:
         """Leave the batch to the retry; who ends well has closed it."""
 
     def _ask(self, work: Callable[[], Any], story: str = "") -> Any:
-        """Send work to the store and wait: it is done there, also if the process freezes or dies meanwhile."""
+        """Send work to the store and wait; it is done there also if the process freezes or dies meanwhile."""
         process = current_process()
         seconds = self.pace.seconds()
         fails = self.pace.fails()
