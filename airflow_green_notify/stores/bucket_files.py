@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import uuid
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
@@ -18,6 +19,8 @@ T = TypeVar("T")
 _BLOCK = 8 * 2**20
 _AT_ONCE = 32
 _REMOVED_AT_ONCE = 500
+_WHOLE_SECONDS = 2.0
+"""Services tell times in whole seconds, so two of them may be that much closer."""
 
 
 class BucketFiles:
@@ -82,6 +85,22 @@ class BucketFiles:
             for name, facts in found.items()
             if (written := _time_in(facts)) is None or written >= since
         ]
+
+    def age(self, name: str) -> float | None:
+        """Return how many seconds ago an object was written, at least, by the clock of the service."""
+        probe = f"{name}-{uuid.uuid4().hex}"
+        self._fs.pipe_file(self._path(probe), b"")
+        try:
+            now, then = self._written(probe), self._written(name)
+        finally:
+            self.remove([probe])
+        return (now - then).total_seconds() - _WHOLE_SECONDS if now and then else None
+
+    def _written(self, name: str) -> datetime | None:
+        try:
+            return _time_in(self._fs.info(self._path(name), refresh=True))
+        except FileNotFoundError:
+            return None
 
     def open(self, name: str) -> BinaryIO:
         """Open an object for reading."""

@@ -3,26 +3,28 @@
 Below the root of the store::
 
     draining/<key>.json             one object for each notification of an unfinished batch, whichever
-    opened/<batch>-….txt            a mark of each process that put something; stays where one died
     batches/<dag>/<run>/<task>/<map index>/batch.ndjson
     keys/<date>/….txt               the keys of finished batches (closed_keys.py)
-    attempts/<key>/                 the ledger (attempts.py)
+    ledger/<task>/                  where each batch stands (file_batches.py)
+    leases/<queue>/                 who reads which queue (file_leases.py)
+    attempts/<key>/                 attempts of handlers (attempts.py)
 
 Nothing is ever overwritten: every file is created under a name that must be free. So two drains at once can't
 both own a key while it is in ``draining``, and two processes that finish the same batch (a frozen task that
 wakes beside its retry) can't wipe out each other's file.
 
-Finishing writes the batch file, then the index of its keys, then removes the objects, then its mark. Whatever
-it dies between, the objects are still there, and the retry, which opens the same batch, writes those that are
-in no file of the batch, and goes on. A key that another batch closed meanwhile is dropped: it was indexed
-before its object went, so whoever could create that object anew finds the key in the index when it finishes.
+Finishing notes the end in the ledger, writes the batch file, then the index of its keys, then removes the
+objects. Whatever it dies between, the objects are still there, and the retry, which opens the same batch, or
+the batch that adopts them, writes those that are in no file, and goes on. A key that another batch closed
+meanwhile is dropped: it was indexed before its object went, so whoever could create that object anew finds
+the key in the index when it finishes.
 """
 
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.errors import NotificationStoreError
@@ -37,15 +39,21 @@ from airflow_green_notify.stores.batch_file import (
     write_part,
 )
 from airflow_green_notify.stores.closed_keys import ClosedKeys
+from airflow_green_notify.stores.file_batches import FileBatches
+from airflow_green_notify.stores.file_leases import FileLeases
 from airflow_green_notify.stores.held import messages_among
-from airflow_green_notify.stores.names import digest, folder_of, safe_name
+from airflow_green_notify.stores.ledger import BatchTaken
+from airflow_green_notify.stores.names import folder_of, safe_name
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_green_notify.notification import Notification
+    from airflow_green_notify.stores.file_batches import Link
+    from airflow_green_notify.stores.file_leases import ErrorsTold
     from airflow_green_notify.stores.files import Files
     from airflow_green_notify.stores.held import Message
+    from airflow_green_notify.stores.ledger import BatchRecord, BatchState
 
 
 class DrainingBatch:
@@ -54,43 +62,121 @@ class DrainingBatch:
     What it keeps in memory is names: those of its own objects, in queue order, and the closed ones.
     """
 
-    def __init__(self, files: Files, batch_id: str, file_format: str) -> None:
+    def __init__(
+        self,
+        files: Files,
+        batch_id: str,
+        file_format: str,
+        queue: str = "",
+        errors_told: ErrorsTold = nullcontext,
+    ) -> None:
         self._files = files
-        self._batch_id = batch_id
         self._file_format = file_format
         self._folder = folder_of(batch_id)
-        self._mark = f"opened/{digest(batch_id)}-{uuid.uuid4().hex}.txt"
-        self._marked = False
         self._closed = ClosedKeys(files)
         self._attempts = Attempts(files)
-        self._mine = dict.fromkeys(self._left_by_an_earlier_try())
+        self._batches = FileBatches(files, batch_id, queue)
+        self._mine: dict[str, None] = {}
+        self._was_open = False
+        self.leases = FileLeases(files, errors_told)
+
+    @property
+    def taken(self) -> BatchRecord | None:
+        """What another batch took from this one."""
+        return self._batches.taken
 
     def put(self, notification: Notification, note: dict[str, Any] | None) -> bool:
         """Create the object of a notification unless its key is there, in this batch or another."""
         name = safe_name(notification.key)
-        if name in self._mine or name in self._closed:
+        if name in self._closed:
             return False
-        self._put_mark()
-        line = to_json(Entry(notification, self._batch_id, note))
-        if not self._files.create(_object(name), [line]) and not self._is_mine(name):
-            return False  # another batch's, and durable there
+        self._open()
+        if name in self._mine:
+            return False
+        line = to_json(Entry(notification, self._batches.tag, note))
+        while not self._files.create(_object(name), [line]):
+            owner = self._tag_of(name)
+            if owner in self._batches.owned:  # a put whose success was in doubt
+                break
+            if owner is not None and not self._is_stray(owner, name):
+                return False  # another batch's, and durable there
         self._mine[name] = None
         return True
 
+    def not_handed_on(self) -> list[BatchRecord]:
+        """Return the other batches of this task and queue that may hold forgotten notifications."""
+        others = self._batches.others()
+        return [each.record() for each in others if each.state != "adopted" or self._has_left(each)]
+
+    def adopt(self, record: BatchRecord) -> int | None:
+        """Take the objects and the files of another batch."""
+        names = self._objects_of([record.batch_id])
+        parts = part_names(self._files, folder_of(_without_again(record.batch_id)))
+        count = len(names) + sum(1 for _ in read_parts(self._files, parts))
+        if not self._claim(record, count, tuple(parts)):
+            return None
+        self._mine = dict.fromkeys(names) | self._mine
+        return count
+
+    def _claim(self, record: BatchRecord, count: int, parts: tuple[str, ...]) -> bool:
+        self._open()
+        return self._batches.adopt(record, count, parts)
+
+    def settle(self, record: BatchRecord, state: BatchState) -> None:
+        """Note what became of a closed batch.
+
+        A task that succeeded left no object. What bears its batch's tag all the same was put by a try of it
+        that had been frozen, and is taken over.
+        """
+        strays = self._objects_of([record.batch_id]) if state == "confirmed" else []
+        if not strays:
+            self._batches.settle(record, state)
+        elif self._claim(record, len(strays), ()):
+            self._mine = dict.fromkeys(strays) | self._mine
+
     def finish(self) -> int:
         """Turn the objects into the batch file; return how many notifications the batch has."""
+        if self._batches.is_known and not self._close():
+            return len(self._names_in_file())
         kept = self._names_in_file()
-        if self._mine:
+        adopted = self._adopted_parts()
+        if self._mine or adopted:
             self._closed.refresh()
-            kept |= self._write_file([name for name in self._mine if not self._is_settled(name, kept)])
+            names = [name for name in self._mine if not self._is_settled(name, kept)]
+            kept |= self._write_file(names, adopted, kept)
             self._closed.add(name for name in self._mine if name in kept)
             self._files.remove(_object(name) for name in self._mine if self._is_settled(name, kept))
+            self._files.remove(adopted)
             self._closed.merge()
             self._mine.clear()
-        if self._marked:
-            self._files.remove([self._mark])
-            self._marked = False
         return len(kept)
+
+    def _open(self) -> None:
+        """Make this try the one that fills the batch; what an adopter has by now is not its any more."""
+        self._was_open = True
+        if not self._batches.is_open:
+            self._batches.open()
+            self._mine = dict.fromkeys(self._objects_of(self._batches.owned))
+
+    def _close(self) -> bool:
+        """Note the end of the batch; ``False`` if another has it by now, and all that was put into it."""
+        if not self._was_open:
+            self._open()
+        try:
+            self._batches.close()
+        except BatchTaken:
+            return False
+        return True
+
+    def _adopted_parts(self) -> list[str]:
+        """Return the files that this batch is to take over, and has not yet."""
+        parts = [part for parts in self._batches.owned.values() for part in parts]
+        there = {
+            f"{folder}/{name}"
+            for folder in {part.rpartition("/")[0] for part in parts}
+            for name in self._files.names(folder)
+        }
+        return [part for part in parts if part in there]
 
     def begin_attempt(self, key: str) -> int:
         """Count an attempt; 0 if the key is finished."""
@@ -114,29 +200,42 @@ class DrainingBatch:
             if is_part(name):
                 yield from read_parts(self._files, [name])
 
-    def _put_mark(self) -> None:
-        """Note that this batch has objects, so that nothing but a retry of it has to look for them."""
-        if not self._marked:
-            self._files.create(self._mark, [self._batch_id.encode("utf-8", "surrogatepass")])
-            self._marked = True
-
-    def _left_by_an_earlier_try(self) -> list[str]:
-        """Return the names of this batch's objects, in queue order."""
-        if not any(mark.startswith(digest(self._batch_id)) for mark in self._files.names("opened")):
-            return []
+    def _objects_of(self, tags: Iterable[str]) -> list[str]:
+        """Return the names of the objects that bear one of these tags, in queue order."""
+        tags = set(tags)
         names = [name for name in self._files.names("draining") if name.endswith(".json")]
         contents = self._files.read(f"draining/{name}" for name in names)
         entries = (json.loads(content) for _, content in contents if content)
-        mine = [(entry["received_at"], entry["key"]) for entry in entries if self._owns(entry)]
-        return [safe_name(key) for _, key in sorted(mine)]
+        found = [(entry["received_at"], entry["key"]) for entry in entries if entry["batch_id"] in tags]
+        return [safe_name(key) for _, key in sorted(found)]
 
-    def _is_mine(self, name: str) -> bool:
-        """Whether an object is this batch's: created by a put whose success was in doubt."""
+    def _has_left(self, link: Link) -> bool:
+        """Whether the adopter of a batch died before it took everything."""
+        return bool(self._objects_of([link.tag])) or any(
+            content is not None for _, content in self._files.read(link.parts)
+        )
+
+    def _tag_of(self, name: str) -> str | None:
+        """Return whose an object is; ``None`` if it is gone."""
         ((_, content),) = self._files.read([_object(name)])
-        return content is not None and self._owns(json.loads(content))
+        return None if content is None else str(json.loads(content)["batch_id"])
+
+    def _is_stray(self, tag: str, name: str) -> bool:
+        """Remove an object that nobody will ever hand on, and tell whether it was one.
+
+        It was put by a try that had been frozen, when its batch was handed on already. What is removed is
+        still in the queue: it was just received, and nothing else deletes without the lease.
+        """
+        if self._batches.of(tag).number:
+            return False
+        self._closed.refresh()
+        if name in self._closed:
+            return False
+        self._files.remove([_object(name)])
+        return True
 
     def _owns(self, entry: dict[str, Any]) -> bool:
-        return entry["batch_id"] == self._batch_id
+        return entry["batch_id"] in self._batches.owned
 
     def _is_settled(self, name: str, kept: set[str]) -> bool:
         """Whether a name is in a file of this batch, or of another that is closed."""
@@ -146,21 +245,26 @@ class DrainingBatch:
         parts = part_names(self._files, self._folder)
         return {safe_name(entry.notification.key) for entry in read_parts(self._files, parts)}
 
-    def _write_file(self, names: list[str]) -> set[str]:
-        """Write what of ``names`` is this batch's; return the names written."""
+    def _write_file(self, names: list[str], adopted: list[str], kept: set[str]) -> set[str]:
+        """Write what of ``names`` is this batch's, and what adopted files hold; return the names written."""
         written: set[str] = set()
         missing: set[str] = set()
 
         def lines() -> Iterator[bytes]:
-            contents = self._files.read(map(_object, names))
-            for name, (_, content) in zip(names, contents, strict=True):
+            written.clear()
+            missing.clear()
+            for entry in read_parts(self._files, adopted):
+                if (name := safe_name(entry.notification.key)) not in kept:
+                    written.add(name)
+                    yield to_json(entry)
+            for name, (_, content) in zip(names, self._files.read(map(_object, names)), strict=True):
                 if content is None:
                     missing.add(name)
-                elif self._owns(json.loads(content)):
+                elif name not in written and self._owns(json.loads(content)):
                     written.add(name)
                     yield content
 
-        if names:
+        if any(True for _ in lines()):
             write_part(self._files, self._folder, self._file_format, lines)
         if missing:
             self._explain(missing)
@@ -173,10 +277,14 @@ class DrainingBatch:
         lost = sorted(name for name in missing if not self._is_settled(name, kept))
         if lost:
             raise NotificationStoreError(
-                f"{len(lost)} notifications of batch {self._batch_id!r} vanished from the store's folder "
+                f"{len(lost)} notifications of batch {self._batches.tag!r} vanished from the store's folder "
                 f"'draining' before the batch was finished, such as {_object(lost[0])}. Something else "
                 "removes objects there; a retry of the task goes on without them."
             )
+
+
+def _without_again(tag: str) -> str:
+    return "/".join(part for part in tag.split("/") if not part.startswith("#"))
 
 
 def _object(name: str) -> str:

@@ -34,6 +34,13 @@ class Files(Protocol):
         """Return the files in a folder and those below it that were written since then."""
         ...
 
+    def age(self, name: str) -> float | None:
+        """Return how many seconds ago a file was written, at least, by the clock of the place.
+
+        :return: ``None`` if the place doesn't tell, or there is no such file.
+        """
+        ...
+
     def open(self, name: str) -> BinaryIO:
         """Open a file for reading."""
         ...

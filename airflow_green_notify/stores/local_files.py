@@ -69,6 +69,18 @@ class LocalFiles:
         earliest = since.timestamp()
         return [os.path.relpath(path, self._root) for path in found if os.stat(path).st_mtime >= earliest]
 
+    def age(self, name: str) -> float | None:
+        """Return how many seconds ago a file was written, by the clock of the file system."""
+        probe = self._path(os.path.join(_WRITING, uuid.uuid4().hex))
+        try:
+            with open(probe, "xb"):
+                return os.stat(probe).st_mtime - os.stat(self._path(name)).st_mtime
+        except FileNotFoundError:
+            return None
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(probe)
+
     def open(self, name: str) -> BinaryIO:
         """Open a file for reading."""
         return open(self._path(name), "rb")

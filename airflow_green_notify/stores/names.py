@@ -7,6 +7,8 @@ import re
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.=-]")
 _MAX_LENGTH = 100
+_AGAIN = re.compile(r"/#\d+$")
+"""Behind the id of a batch that was adopted and then continued by its own task."""
 
 
 def digest(text: str) -> str:
@@ -31,10 +33,11 @@ def folder_of(batch_id: str) -> str:
 
 def task_of(batch_id: str) -> str:
     """Return what the batches of all runs of a task have in common: ``dag_id/task_id``."""
-    parts = batch_id.split("/")
-    return f"{parts[0]}/{parts[2]}" if len(parts) > 3 else batch_id
+    parts = _AGAIN.sub("", batch_id).split("/")
+    return f"{parts[0]}/{parts[2]}" if len(parts) > 3 else "/".join(parts)
 
 
 def parts_of(batch_id: str) -> list[str]:
     """Return what a batch id was made of: ``dag_id, run_id, task_id, map_index``."""
-    return [part.replace("%2F", "/").replace("%25", "%") for part in batch_id.split("/")]
+    parts = _AGAIN.sub("", batch_id).split("/")
+    return [part.replace("%2F", "/").replace("%25", "%") for part in parts]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.stores import batch_file
 from airflow_green_notify.stores.draining_batch import DrainingBatch
+from airflow_green_notify.stores.file_batches import FileLedgerView
 from airflow_green_notify.stores.files import files_at, place_of
 from airflow_green_notify.stores.names import folder_of
 from airflow_green_notify.stores.store import Store
@@ -79,12 +80,15 @@ class ObjectStorageStore(Store):
     def __repr__(self) -> str:
         return f"ObjectStorageStore({str(self.path)!r}, conn_id={self.conn_id!r}, format={self.format!r})"
 
-    def _open_batch(self, batch_id: str) -> DrainingBatch:
+    def _open_batch(self, batch_id: str, queue: str) -> DrainingBatch:
         if self.format == "parquet":
             import_module("airflow_green_notify.stores.parquet")  # fails here rather than at the end
         files = files_at(*place_of(self.path, self.conn_id))
         files.prepare()
-        return DrainingBatch(files, batch_id, self.format)
+        return DrainingBatch(files, batch_id, self.format, queue, self._errors_told)
+
+    def _view(self) -> FileLedgerView:
+        return FileLedgerView(files_at(*place_of(self.path, self.conn_id)))
 
     def _described(self, batch_id: str) -> dict[str, Any]:
         root, conn_id = place_of(self.path, self.conn_id)

@@ -27,8 +27,15 @@ class OpenBatch(Protocol):
     After :meth:`finish`, ``taken`` tells of notifications that another batch took from this one.
     """
 
-    leases: LeaseLedger
-    taken: BatchRecord | None
+    @property
+    def leases(self) -> LeaseLedger:
+        """The leases of the whole store."""
+        ...
+
+    @property
+    def taken(self) -> BatchRecord | None:
+        """This batch's record if another batch took from it."""
+        ...
 
     def put(self, notification: Notification, note: dict[str, Any] | None) -> bool:
         """Store a notification unless its key is there."""
