@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from airflow_green_notify.errors import NotificationStoreError
+
+log = logging.getLogger(__name__)
 
 
 class BatchTaken(NotificationStoreError):
@@ -41,6 +45,17 @@ class BatchRecord:
     queue: str
     adopted_by: str = ""
     adopted: int = 0
+
+
+def warn_of(adopted: Iterable[BatchRecord]) -> None:
+    """Tell in the log that others have what a batch once held."""
+    for record in adopted:
+        log.warning(
+            "%d notifications of batch %s were handed on by batch %s.",
+            record.adopted,
+            record.batch_id,
+            record.adopted_by,
+        )
 
 
 class LeaseLedger(Protocol):

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.stores import batch_file
 from airflow_green_notify.stores.draining_batch import DrainingBatch
-from airflow_green_notify.stores.file_batches import FileLedgerView
+from airflow_green_notify.stores.file_batches import FileLedgerView, adopters
 from airflow_green_notify.stores.files import files_at, place_of
+from airflow_green_notify.stores.ledger import warn_of
 from airflow_green_notify.stores.names import folder_of
 from airflow_green_notify.stores.store import Store
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from airflow_green_notify.stores.batch_file import Entry
     from airflow_green_notify.stores.files import Files
+    from airflow_green_notify.stores.ledger import BatchRecord
 
 _ADVICE = {
     errno.ENOSPC: "The disk is full: free space, then clear or retry the task.",
@@ -52,7 +54,8 @@ class ObjectStorageStore(Store):
     without such writes may then hold one twice; it loses none.
 
     A key counts as "already there" if it lies in an open batch, or in one closed today or within the two days
-    before. ``keys/`` and ``attempts/`` may be cleared of what is older than that, by a lifecycle rule.
+    before. ``keys/`` and ``attempts/`` may be cleared of what is older than that, by a lifecycle rule;
+    ``ledger/`` (which batches were handed on) and ``leases/`` (who reads which queue) stay small anyway.
 
     :param path: Folder or URL; templated.
     :param conn_id: Airflow connection for the bucket; templated.
@@ -104,12 +107,14 @@ class ObjectStorageBatchReader:
 
     def __init__(self, description: Mapping[str, Any]) -> None:
         self._path: str = description["path"]
+        self._batch_id: str = description["batch_id"]
         self._conn_id: str | None = description.get("conn_id")
         self._count: int = description["count"]
 
     def entries(self) -> Iterator[Entry]:
         """Yield what the batch holds, in queue order."""
         with errors_told(f"The batch {self._path}"):
+            warn_of(self._adopters())
             yield from batch_file.read_parts(*self._parts())
 
     def count(self) -> int:
@@ -123,9 +128,14 @@ class ObjectStorageBatchReader:
     def _parts(self) -> tuple[Files, list[str]]:
         files = files_at(self._path, self._conn_id)
         names = batch_file.part_names(files, "")
-        if self._count and not names:
+        if self._count and not names and not self._adopters():
             raise NotificationStoreError(f"The batch {self._path} has no file any more; was it removed?")
         return files, names
+
+    def _adopters(self) -> list[BatchRecord]:
+        """Return what others took from the batch."""
+        root = self._path.removesuffix(f"/{folder_of(self._batch_id)}")
+        return adopters(files_at(root, self._conn_id), self._batch_id)
 
 
 @contextmanager

@@ -12,9 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from airflow_green_notify.stores.batch_file import Entry
 from airflow_green_notify.stores.database import Database, errors_told
 from airflow_green_notify.stores.held import MESSAGE_TYPES, Message
-from airflow_green_notify.stores.ledger import BatchTaken
+from airflow_green_notify.stores.ledger import BatchTaken, warn_of
 from airflow_green_notify.stores.row import from_row, to_row
-from airflow_green_notify.stores.sql_ledger import SqlBatches, SqlLeases
+from airflow_green_notify.stores.sql_ledger import SqlBatches, SqlLeases, adopters
 from airflow_green_notify.stores.sql_table import StoreTables, column_id
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ class SqlBatchReader:
         """
         table = StoreTables(self._table).notifications
         with self._database() as database:
+            warn_of(adopters(database, StoreTables(self._table), self._batch_id))
             ordered = select(table.c.key).where(table.c.batch_id == self._batch_id)
             keys = [row.key for row in database.rows(ordered.order_by(table.c.received_at, table.c.key))]
             for start in range(0, len(keys), _PAGE):

@@ -203,6 +203,13 @@ class SqlLedgerView:
         self._database.close()
 
 
+def adopters(database: Database, tables: StoreTables, name: str) -> list[BatchRecord]:
+    """Return the record of a batch, by its name in the table, if another took from it."""
+    batches = tables.batches.c
+    found = select(tables.batches).where(batches.batch_id == name, batches.adopted_by != "")
+    return [_record(row) for row in database.rows(found)]
+
+
 def _task(batch_id: str) -> str:
     return column_id(task_of(batch_id))
 

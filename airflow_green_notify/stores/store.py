@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.stores.ledger import warn_of
 from airflow_green_notify.stores.notification_store import NotificationStore
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.held import Message
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LeaseLedger, LedgerView
-
-log = logging.getLogger(__name__)
 
 
 class OpenBatch(Protocol):
@@ -97,11 +95,7 @@ class Store(NotificationStore):
             with self._errors_told():
                 self._description = {**self._description, "count": batch.finish()}
             if batch.taken is not None and batch.taken.adopted_by:
-                log.warning(
-                    "%d notifications that an earlier try stored in this batch are handed on by batch %s.",
-                    batch.taken.adopted,
-                    batch.taken.adopted_by,
-                )
+                warn_of([batch.taken])
             self.release()
         return dict(self._description)
 

@@ -261,7 +261,7 @@ def test_retry_after_its_batch_was_adopted_goes_on_with_what_is_left_and_says_so
     green_api_connection.push(*traffic(seed=2, n=2))
     first = drained(store, TaskInstance("first", second="success"))
     assert (second["count"], first["count"]) == (5, 2)
-    assert "handed on by batch dag/second/drain/-1" in caplog.text
+    assert "4 notifications of batch dag/first/drain/-1 were handed on by batch dag/second" in caplog.text
     assert balance(green_api_connection, read_batch(first), read_batch(second)) == Balance()
 
 

@@ -53,6 +53,20 @@ def store(
     return make_store(request.param)
 
 
+@pytest.fixture
+def store_kind(request: pytest.FixtureRequest) -> str:
+    """The kind of the store of this test."""
+    return str(request.node.callspec.params["store"])
+
+
+@pytest.fixture(params=("sqlite", "files"))
+def quick_store(
+    request: pytest.FixtureRequest, make_store: Callable[[str], NotificationStore]
+) -> NotificationStore:
+    """A store of each kind that needs no server."""
+    return make_store(request.param)
+
+
 @pytest.fixture(params=SQL)
 def sql_store(
     request: pytest.FixtureRequest, make_store: Callable[[str], NotificationStore]

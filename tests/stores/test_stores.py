@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -17,8 +18,10 @@ from airflow_green_notify.emulator import example_notifications
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import NotificationStore, read_batch
+from airflow_green_notify.stores.ledger import BatchTaken
 from tests.stores.conftest import body, some
 
+FOLLOWING_RUN = "dag/scheduled__2026-11-23T06:25:00+00:00/drain/-1"
 RUN = "dag/scheduled__2026-11-23T06:24:00+00:00/drain/-1"
 
 ODD_BODIES = [
@@ -234,20 +237,30 @@ def test_stores_at_once_keep_each_notification_once(store: NotificationStore) ->
 
 
 def test_retry_beside_its_frozen_first_try_loses_nothing(store: NotificationStore) -> None:
-    """Two processes may hold the same batch; whoever closes last, everything is in it once."""
+    """What the frozen one puts behind the retry's end is in no batch twice, and not in one that was returned.
+
+    It doesn't delete what it put so, and the next reader of the queue puts it again.
+    """
     given = some(6)
-    frozen = store.open(RUN)
+    frozen = store.open(RUN, "queue")
     for notification in given[:2]:
         frozen.put(notification)
-    retry = store.open(RUN)
+    retry = store.open(RUN, "queue")
     for notification in given[2:4]:
         retry.put(notification)
-    retry.close()
-    for notification in given[4:]:
-        frozen.put(notification)
-    batch = frozen.close()
-    assert batch["count"] == 6
-    assert Counter(n.key for n in read_batch(batch)) == {n.key: 1 for n in given}
+    returned = retry.close()
+    with suppress(
+        BatchTaken
+    ):  # a second put would open the batch again: that is for who took the lease again
+        frozen.put(given[4])
+    assert returned["count"] == frozen.close()["count"] == 4
+    following = store.open(FOLLOWING_RUN, "queue")
+    for record in following.not_handed_on():
+        following.settle(record, "confirmed")
+    for notification in given:
+        following.put(notification)
+    batches = [returned, following.close()]
+    assert Counter(n.key for batch in batches for n in read_batch(batch)) == {n.key: 1 for n in given}
 
 
 def test_store_is_described_the_same_in_every_parse(store: NotificationStore) -> None:

@@ -1,0 +1,373 @@
+"""The ledgers of every store: leases that one reader has at a time, batches that are handed on once."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from airflow_green_notify.notification import Notification
+from airflow_green_notify.stores import NotificationStore, read_batch
+from airflow_green_notify.stores.draining_batch import DrainingBatch
+from airflow_green_notify.stores.file_leases import FileLeases
+from airflow_green_notify.stores.ledger import BatchTaken
+from airflow_green_notify.stores.local_files import LocalFiles
+from tests.stores.conftest import some
+from tests.stores.dying_files import Died, DyingFiles
+
+QUEUE = "gateway/1101000001"
+
+
+def run(number: int) -> str:
+    return f"dag/run-{number}/drain/-1"
+
+
+def opened(store: NotificationStore, number: int) -> NotificationStore:
+    return store.open(run(number), QUEUE)
+
+
+def adopt_all(batch: NotificationStore, state: str = "failed") -> int:
+    """Do what a drain does at its start, with this answer of Airflow for closed batches."""
+    count = 0
+    for record in batch.not_handed_on():
+        if record.state == "closed" and state == "success":
+            batch.settle(record, "confirmed")
+        else:
+            count += batch.adopt(record) or 0
+    return count
+
+
+def keys(*batches: dict[str, Any]) -> Counter[str]:
+    return Counter(notification.key for batch in batches for notification in read_batch(batch))
+
+
+def once(notifications: list[Notification]) -> Counter[str]:
+    return Counter({notification.key: 1 for notification in notifications})
+
+
+# --- leases ---
+
+
+def test_lease_is_taken_by_one_at_a_time(store: NotificationStore) -> None:
+    """Held, renewed, released; the next one is told who had it."""
+    with opened(store, 1) as one, opened(store, 2) as two:
+        assert one.leases.take_lease(QUEUE, "one", 20) == ("one", "")
+        assert two.leases.take_lease(QUEUE, "two", 20) == ("one", "one")
+        assert two.leases.take_lease("another queue", "two", 20)[0] == "two"
+        assert one.leases.renew_lease(QUEUE, "one", 20)
+        assert not two.leases.renew_lease(QUEUE, "two", 20)
+        two.leases.release_lease(QUEUE, "two")
+        assert two.leases.take_lease(QUEUE, "two", 20)[0] == "one"
+        one.leases.release_lease(QUEUE, "one")
+        assert two.leases.take_lease(QUEUE, "two", 20) == ("two", "one")
+        assert not one.leases.renew_lease(QUEUE, "one", 20)
+
+
+def test_lease_that_ran_out_is_taken_and_its_old_holder_cannot_renew_it(store: NotificationStore) -> None:
+    """Also when the one who took it has released it again, and was renewed many times in between."""
+    with opened(store, 1) as one, opened(store, 2) as two:
+        one.leases.take_lease(QUEUE, "one", 0.2)
+        deadline = time.monotonic() + 10
+        while two.leases.take_lease(QUEUE, "two", 20)[0] != "two":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        for _ in range(5):
+            assert two.leases.renew_lease(QUEUE, "two", 20)
+        assert not one.leases.renew_lease(QUEUE, "one", 20)
+        two.leases.release_lease(QUEUE, "two")
+        assert not one.leases.renew_lease(QUEUE, "one", 20)
+
+
+def test_lease_that_many_want_at_once_is_had_by_one(store: NotificationStore, store_kind: str) -> None:
+    """Eight ask at the same moment, again and again."""
+    if store_kind.startswith("s3"):
+        pytest.skip("the S3 server of these tests doesn't write conditionally between its threads")
+    readers = [opened(store, number) for number in range(8)]
+    for round_number in range(10):
+        start = threading.Barrier(8)
+        holders: list[str] = []
+
+        def ask(number: int, queue: str, start: threading.Barrier, holders: list[str]) -> None:
+            start.wait()
+            if readers[number].leases.take_lease(queue, f"reader {number}", 20)[0] == f"reader {number}":
+                holders.append(f"reader {number}")
+
+        threads = [
+            threading.Thread(target=ask, args=(number, f"queue {round_number}", start, holders))
+            for number in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(holders) == 1
+    for reader in readers:
+        reader.release()
+
+
+def test_lease_where_the_place_tells_no_times_is_taken_after_it_was_watched(tmp_path: Any) -> None:
+    """Nobody's clock is trusted: it has to stay as it is for a whole span."""
+
+    class Timeless(LocalFiles):
+        def age(self, name: str) -> None:
+            return None
+
+    files = Timeless(str(tmp_path))
+    files.prepare()
+    one, two = (FileLeases(files, LocalFilesErrors) for _ in range(2))
+    one.take_lease(QUEUE, "one", 0.4)
+    began = time.monotonic()
+    while two.take_lease(QUEUE, "two", 0.4)[0] != "two":
+        time.sleep(0.05)
+    assert time.monotonic() - began >= 0.4
+
+
+class LocalFilesErrors:
+    """Lets errors be."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+def test_lease_taker_that_was_frozen_before_it_created_its_generation_is_too_late(tmp_path: Any) -> None:
+    """Its number is gone long since, and free; the lease has gone on without it."""
+    files = LocalFiles(str(tmp_path))
+    files.prepare()
+    leases = FileLeases(files, LocalFilesErrors)
+
+    class Frozen(LocalFiles):
+        def create(self, name: str, chunks: Any) -> bool:
+            for number in range(4):
+                assert leases.take_lease(QUEUE, f"other {number}", 0.0)[0] == f"other {number}"
+            assert leases.take_lease(QUEUE, "holder", 20)[0] == "holder"
+            return super().create(name, chunks)
+
+    late = FileLeases(Frozen(str(tmp_path)), LocalFilesErrors)
+    assert late.take_lease(QUEUE, "late", 20)[0] == "holder"
+    assert leases.renew_lease(QUEUE, "holder", 20)
+
+
+# --- batches ---
+
+
+def test_open_and_closed_batches_are_adopted_once(store: NotificationStore) -> None:
+    """What a reader that is gone left open, and what a failed task had closed, is in the adopter's batch."""
+    given = some(6)
+    with opened(store, 1) as closed:
+        for notification in given[:2]:
+            closed.put(notification)
+    left_open = opened(store, 2)
+    for notification in given[2:4]:
+        left_open.put(notification)
+    with opened(store, 3) as adopter:
+        assert adopt_all(adopter) == 4
+        assert adopt_all(adopter) == 0
+        for notification in given[4:]:
+            adopter.put(notification)
+    batch = adopter.close()
+    assert (batch["count"], keys(batch)) == (6, once(given))
+    with opened(store, 4) as following:
+        assert [record.batch_id for record in following.not_handed_on()] == [run(3)]
+        assert adopt_all(following, "success") == 0
+        assert following.not_handed_on() == []
+    left_open.release()
+
+
+def test_confirmed_batch_is_never_offered_again(store: NotificationStore) -> None:
+    """Neither to the next run nor to later ones, and its own notifications stay known."""
+    (notification,) = some(1)
+    with opened(store, 1) as first:
+        first.put(notification)
+    with opened(store, 2) as second:
+        adopt_all(second, "success")
+        assert not second.put(notification)
+    for number in (3, 4):
+        with opened(store, number) as later:
+            assert run(1) not in [record.batch_id for record in later.not_handed_on()]
+    assert keys(first.close()) == once([notification])
+
+
+def test_adopter_that_died_is_adopted_with_what_it_took(store: NotificationStore) -> None:
+    """A chain of runs that die one after the other ends in one batch."""
+    given = some(4)
+    dead = [opened(store, number) for number in range(4)]
+    for notification, batch in zip(given, dead, strict=True):
+        adopt_all(batch)
+        batch.put(notification)
+    with opened(store, 9) as last:
+        assert adopt_all(last) == 4
+    assert keys(last.close()) == once(given)
+    for batch in dead:
+        batch.release()
+
+
+def test_adopter_is_continued_by_its_retry(store: NotificationStore) -> None:
+    """What it adopted is its own, whichever try of it goes on."""
+    given = some(3)
+    dead = opened(store, 1)
+    dead.put(given[0])
+    first_try = opened(store, 2)
+    adopt_all(first_try)
+    first_try.put(given[1])
+    with opened(store, 2) as retry:
+        retry.put(given[2])
+    assert keys(retry.close()) == once(given)
+    for batch in (dead, first_try):
+        batch.release()
+
+
+def test_frozen_try_that_wakes_after_its_batch_was_adopted_hands_nothing_on_twice(
+    store: NotificationStore,
+) -> None:
+    """It may put one more, and close; each notification is in one batch all the same."""
+    given = some(4)
+    frozen = opened(store, 1)
+    for notification in given[:2]:
+        frozen.put(notification)
+    with opened(store, 2) as adopter:
+        adopt_all(adopter)
+        adopter.put(given[2])
+    with suppress(BatchTaken):
+        frozen.put(given[3])
+    woken = frozen.close()
+    with opened(store, 3) as following:
+        adopt_all(following, "success")
+        for notification in given:
+            following.put(notification)
+    assert keys(woken, adopter.close(), following.close()) == once(given)
+
+
+def test_old_description_of_an_adopted_batch_says_who_has_it(
+    store: NotificationStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It reads as what is left, and names the batch that has the rest."""
+    given = some(2)
+    with opened(store, 1) as first:
+        for notification in given:
+            first.put(notification)
+    old = first.close()
+    with opened(store, 2) as second:
+        adopt_all(second)
+    assert keys(old) == Counter()
+    assert f"2 notifications of batch {run(1)} were handed on by batch {run(2)}" in caplog.text
+    assert len(read_batch(old)) == 0
+    assert keys(second.close()) == once(given)
+
+
+def test_batch_of_another_queue_or_task_is_not_offered(store: NotificationStore) -> None:
+    """Each task hands on its own."""
+    with opened(store, 1) as first:
+        first.put(some(1)[0])
+    for other in (store.open(run(2), "another queue"), store.open("dag/run-2/another/-1", QUEUE)):
+        assert other.not_handed_on() == []
+        other.release()
+
+
+def test_batch_that_changed_since_it_was_seen_is_not_adopted(store: NotificationStore) -> None:
+    """Its own task came back in between."""
+    first = opened(store, 1)
+    first.put(some(1)[0])
+    with opened(store, 2) as second:
+        (seen,) = second.not_handed_on()
+        with opened(store, 1) as back:
+            back.put(some(1, start=1)[0])
+        assert second.adopt(seen) is None
+    assert keys(back.close(), second.close()) == once(some(2))
+    first.release()
+
+
+@pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
+def test_adopter_that_dies_at_any_operation_leaves_each_in_one_batch(
+    after_effect: bool, tmp_path: Any
+) -> None:
+    """Whichever file operation it dies before or after, the next run makes it whole."""
+    given = some(5)
+    deaths = 0
+    while True:
+        files = LocalFiles(str(tmp_path / str(deaths)))
+        files.prepare()
+        closed = DrainingBatch(files, run(1), "ndjson", QUEUE)
+        for notification in given[:2]:
+            closed.put(notification, None)
+        closed.finish()
+        left_open = DrainingBatch(files, run(2), "ndjson", QUEUE)
+        for notification in given[2:4]:
+            left_open.put(notification, None)
+        try:
+            adopter = DrainingBatch(DyingFiles(files, deaths, after_effect), run(3), "ndjson", QUEUE)
+            for record in adopter.not_handed_on():
+                adopter.adopt(record)
+            adopter.put(given[4], None)
+            adopter.finish()
+        except Died:
+            deaths += 1
+        else:
+            break
+        last = DrainingBatch(files, run(4), "ndjson", QUEUE)
+        for record in last.not_handed_on():
+            last.adopt(record)
+        last.put(given[4], None)
+        assert last.finish() == 5, f"death at operation {deaths}"
+    assert deaths > 10
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_tries_that_interleave_leave_each_in_one_batch(
+    seed: int, quick_store: NotificationStore
+) -> None:
+    """Tries begin, put, stand still, wake, end and are adopted in any order; a last run finds all the rest.
+
+    As in a drain, who puts holds the lease and deletes what it put; who woke without it deletes nothing.
+    """
+    chance = random.Random(seed)
+    waiting = some(30)
+    states: dict[int, str] = {}
+    frozen: list[tuple[int, NotificationStore]] = []
+    returned: dict[int, dict[str, Any]] = {}
+    number = 0
+
+    def settle(batch: NotificationStore) -> None:
+        for record in batch.not_handed_on():
+            state = states[int(record.batch_id.split("/")[1].removeprefix("run-"))]
+            if record.state == "closed" and state == "success":
+                batch.settle(record, "confirmed")
+            elif record.state != "closed" or state == "failed":
+                batch.adopt(record)
+
+    while waiting or frozen:
+        number += 1
+        batch = opened(quick_store, number)
+        states[number] = "running"
+        settle(batch)
+        for _ in range(min(len(waiting), chance.randrange(5))):
+            batch.put(waiting[0])
+            if chance.random() < 0.9:  # else it dies, or loses the lease, between the put and the delete
+                waiting.pop(0)
+        fate = chance.choice(("returns", "returns", "dies before it returns", "freezes"))
+        if fate == "freezes" and waiting:
+            frozen.append((number, batch))
+            states[number] = "failed"
+        else:
+            description = batch.close()
+            states[number] = "failed" if fate == "dies before it returns" else "success"
+            if states[number] == "success":
+                returned[number] = description
+        if frozen and chance.random() < 0.5:
+            _, woken = frozen.pop(0)
+            if waiting:
+                with suppress(BatchTaken):
+                    woken.put(chance.choice(waiting))
+            woken.close()
+    for _ in range(2):
+        number += 1
+        with opened(quick_store, number) as last:
+            settle(last)
+        states[number] = "success"
+        returned[number] = last.close()
+    assert keys(*returned.values()) == once(some(30))
