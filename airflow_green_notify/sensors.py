@@ -16,17 +16,12 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_green_notify.drain import StopCondition, drain
-from airflow_green_notify.errors import (
-    GreenApiConfigError,
-    GreenApiError,
-    GreenApiTransportError,
-    GreenApiUnavailableError,
-)
+from airflow_green_notify import arguments, head_look
+from airflow_green_notify.errors import GreenApiError, GreenApiTransportError, GreenApiUnavailableError
 from airflow_green_notify.fail_fast import fail_fast
-from airflow_green_notify.filters import NotificationFilter, Verdict, judge
+from airflow_green_notify.filters import NotificationFilter
+from airflow_green_notify.head_look import HeadLook, Seen
 from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.hooks.diagnosis import settings_fault
 from airflow_green_notify.notification import MAX_XCOM_BYTES
 from airflow_green_notify.stores import batch_id_of
 from airflow_green_notify.triggers.head import GreenApiHeadTrigger
@@ -47,6 +42,13 @@ SHORTEST_POKE = 1.0
 MAX_KNOWN_KEYS = 100
 """How many judged heads a deferred wait remembers, for gateways that show several in turn."""
 
+PAUSE_WHEN_BUSY = 8.0
+"""Seconds in the triggerer before the next look where the last one left something to set aside.
+
+It keeps steady traffic from making a hot loop of deferrals, and outlasts the five seconds after which the
+LocalExecutor reports a task that deferred: one that is queued again by then is failed.
+"""
+
 TRIGGER_GRACE = 60.0
 """Seconds after the deadline when Airflow ends the wait by itself: no triggerer was there to do it."""
 
@@ -54,13 +56,18 @@ TRIGGER_GRACE = 60.0
 class GreenApiNotificationSensor(BaseSensorOperator):
     """Waits until a matching notification is at the head of the queue, returns it and leaves it there.
 
+    A queue has one reader, so this sensor is for an instance of its own. Beside a drain of the same instance
+    it takes, with a store in ``unmatched``, what the drain's Dag waits for, and the drain takes the match.
+
     A crash at any point loses nothing: the sensor deletes no notification that matches. Delete it when its
     work is done, with :class:`~airflow_green_notify.operators.queue.GreenApiDeleteNotificationOperator`. With
     a store in ``unmatched``, what doesn't match is stored durably and only then deleted; a crash in between
     leaves it in both, and it is recognised by its key.
 
     The queue shows only its head, so a notification that doesn't match blocks those behind it. By default the
-    sensor waits in front of it until something else takes it away, and says once in the log what blocks.
+    sensor waits in front of it until something else takes it away, and says once in the log what blocks. With
+    a store, each look sets aside what came before it began: deferred or rescheduled for at most ten seconds,
+    so that a backlog takes several looks.
 
     The three modes give the same result; ``deferrable=True`` costs no worker while it waits. An outage of the
     gateway is waited out, and told in the log; if it lasts until the timeout, the task fails with it. What no
@@ -80,6 +87,8 @@ class GreenApiNotificationSensor(BaseSensorOperator):
     :param deferrable: Whether to wait in the triggerer.
     :return: ``{"key", "receipt_id", "received_at", "body"}``, read by ``Notification.from_dict``, without
         thumbnails.
+    :raises ValueError: An argument is wrong, as far as no template hides it; what a template hides fails the
+        task at once.
 
     .. seealso:: https://green-api.com/en/docs/api/receiving/technology-http-api/ReceiveNotification/
     """
@@ -98,6 +107,9 @@ class GreenApiNotificationSensor(BaseSensorOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
+        arguments.check_matching("matching", {} if matching is None else matching)
+        arguments.check_store("unmatched", unmatched, "keep")
+        arguments.check_receive_timeout(receive_timeout)
         super().__init__(**kwargs)
         # Airflow renders templates inside a dict, not inside a frozen object; and a callable it would call.
         self.matching: Mapping[str, Any] | None = None
@@ -107,7 +119,7 @@ class GreenApiNotificationSensor(BaseSensorOperator):
         elif callable(matching):
             self._matching_callable = matching
         else:
-            self.matching = matching
+            self.matching = {} if matching is None else matching
         self.unmatched = unmatched
         self.green_api_conn_id = green_api_conn_id
         self.receive_timeout = receive_timeout
@@ -128,12 +140,12 @@ class GreenApiNotificationSensor(BaseSensorOperator):
         wait = self._wait = self._wait or _Wait(context)
         deadline = wait.since + self.timeout
         asked_at = time.monotonic()
-        head = self._look(context, deadline)
-        if head is not None and self._judge(head) is Verdict.MATCH:
-            return PokeReturnValue(True, self._result(head, context))
+        seen = self._look(context, deadline)
+        if seen.match is not None:
+            return PokeReturnValue(True, self._result(seen.match, context))
         if self.poke_interval < SHORTEST_POKE and not self.reschedule:
             time.sleep(max(0.0, SHORTEST_POKE - (time.monotonic() - asked_at)))
-        self._end_if_late(deadline, context)
+        self._end_if_late(deadline, context, seen)
         return PokeReturnValue(False)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
@@ -153,90 +165,68 @@ class GreenApiNotificationSensor(BaseSensorOperator):
     def _find_or_defer(
         self, context: Context, known_keys: list[str], deadline: float, looks: int = 1
     ) -> dict[str, Any]:
-        head = self._look(context, deadline, looks)
-        if head is not None and self._judge(head) is Verdict.MATCH:
-            return self._result(head, context)
-        self._end_if_late(deadline, context)
-        if head is not None:
-            known_keys = [*known_keys, head.key][-MAX_KNOWN_KEYS:]
-        self._defer(known_keys, deadline)
+        seen = self._look(context, deadline, looks)
+        if seen.match is not None:
+            return self._result(seen.match, context)
+        self._end_if_late(deadline, context, seen)
+        if seen.miss is not None and not seen.more:
+            known_keys = [*known_keys, seen.miss.key][-MAX_KNOWN_KEYS:]
+        self._defer(known_keys, deadline, PAUSE_WHEN_BUSY if seen.more else 0.0)
 
-    def _defer(self, known_keys: list[str], deadline: float) -> NoReturn:
+    def _defer(self, known_keys: list[str], deadline: float, pause: float) -> NoReturn:
         self.defer(
-            trigger=GreenApiHeadTrigger(self.green_api_conn_id, known_keys, deadline),
+            trigger=GreenApiHeadTrigger(self.green_api_conn_id, known_keys, deadline, pause=pause),
             method_name="execute_complete",
             timeout=timedelta(seconds=max(0.0, deadline - time.time()) + TRIGGER_GRACE),
         )
 
-    # --- looking and judging ---
+    # --- looking ---
 
-    def _look(self, context: Context, deadline: float, looks: int = 1) -> Notification | None:
-        """Return what is at the head after setting aside what has a store; ``None`` also in an outage."""
+    def _look(self, context: Context, deadline: float, looks: int = 1) -> Seen:
+        """Look at the head, and past what has a store; an outage shows nothing."""
+        matching, receive_timeout = self._arguments()
         try:
             with fail_fast(), GreenApiHook(self.green_api_conn_id) as hook:
-                head = next(filter(None, (self._receive(hook) for _ in range(looks))), None)
-                if head is not None and self._judge(head) is Verdict.MISS:
-                    head = self._head_behind(head, hook, context, deadline)
+                look = HeadLook(hook, matching, receive_timeout)
+                seen = look.see(looks)
+                if seen.miss is not None:
+                    seen = self._past(seen.miss, look, context, deadline)
         except (GreenApiTransportError, GreenApiUnavailableError) as error:
             if self._outage is None:
                 self.log.warning("%s The wait goes on.", error)
             self._outage = error
-            return None
+            return Seen()
         self._outage = None
-        return head
+        return seen
 
-    def _receive(self, hook: GreenApiHook) -> Notification | None:
-        receive_timeout = float(self.receive_timeout)
-        asked_at = time.monotonic()
-        head = hook.receive_notification(receive_timeout)
-        if head is None and time.monotonic() - asked_at < receive_timeout * 0.9:
-            fault = settings_fault(hook.get_settings())
-            if fault:
-                raise GreenApiConfigError(f"The queue answers empty at once: {fault}.")
-        return head
+    def _arguments(self) -> tuple[Matching, float]:
+        """Return the filter and the seconds, with their templates rendered."""
+        try:
+            arguments.store_of("unmatched", self.unmatched, "keep")
+            given = self.matching if self._matching_callable is None else self._matching_callable
+            matching = arguments.matching_of("matching", given)
+            return matching, arguments.receive_timeout_of(self.receive_timeout)
+        except ValueError as error:
+            raise AirflowFailException(str(error)) from error
 
-    def _head_behind(
-        self, head: Notification, hook: GreenApiHook, context: Context, deadline: float
-    ) -> Notification | None:
-        """Put what doesn't match into its store; return the head that is left, or the one that blocks."""
+    def _past(self, miss: Notification, look: HeadLook, context: Context, deadline: float) -> Seen:
+        """Set aside what doesn't match, if it has a store, or say what blocks."""
         if self.unmatched == "keep":
-            if self._wait is not None and self._wait.is_news(head.key):
+            if self._wait is not None and self._wait.is_news(miss.key):
                 self.log.warning(
                     "%r is at the head and doesn't match: the sensor waits until something takes it away. "
                     "Name a store in unmatched= to have such notifications put there.",
-                    head,
+                    miss,
                 )
-            return head
+            return Seen(miss=miss)
+        seconds = max(1.0, deadline - time.time())
+        if self.deferrable or self.reschedule:
+            seconds = min(seconds, head_look.MAX_SECONDS)
         store = self.unmatched.open(batch_id_of(context))
         try:
-            report = drain(
-                hook,
-                store,
-                stop=StopCondition(max_seconds=max(1.0, deadline - time.time()), empty_answers=1),
-                receive_timeout=float(self.receive_timeout),
-                keep=lambda notification: self._judge(notification) is not Verdict.MISS,
-            )
+            return look.set_aside(miss, store, seconds)
         finally:
             store.release()  # closed once, when the wait ends: each close may write a file
-        self.log.info("Set aside what doesn't match: %s", report.as_dict())
-        return self._receive(hook) if report.stopped_by == "kept" else None
-
-    def _judge(self, head: Notification) -> Verdict:
-        verdict = judge(self._filter(), head)
-        if verdict is Verdict.ERROR:
-            raise RuntimeError(
-                f"The filter failed on {head!r}, see the log. An error is never a miss: the notification "
-                "stays at the head of the queue."
-            )
-        return verdict
-
-    def _filter(self) -> Matching:
-        if self._matching_callable is not None:
-            return self._matching_callable
-        try:
-            return NotificationFilter.from_dict(self.matching or {})
-        except (TypeError, ValueError) as error:
-            raise AirflowFailException(f"matching: {error}") from error
 
     def _result(self, head: Notification, context: Context) -> dict[str, Any]:
         with fail_fast():
@@ -248,11 +238,13 @@ class GreenApiNotificationSensor(BaseSensorOperator):
         if self.unmatched != "keep":
             self.unmatched.open(batch_id_of(context)).close()
 
-    def _end_if_late(self, deadline: float, context: Context) -> None:
+    def _end_if_late(self, deadline: float, context: Context, seen: Seen) -> None:
         if time.time() < deadline:
             return
         self._close_unmatched(context)
         text = f"No matching notification came within {self.timeout} s."
+        if seen.more:
+            text += " What waits behind the head was not looked at yet."
         if self.soft_fail:
             raise AirflowSkipException(text)
         raise AirflowSensorTimeout(text)

@@ -7,15 +7,18 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 from airflow.sdk import DAG, BaseOperator, task
 from airflow.sdk.execution_time import context as execution_context
 
+from airflow_green_notify import head_look, sensors
 from airflow_green_notify import notification as notification_module
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications
 from airflow_green_notify.filters import NotificationFilter
@@ -97,6 +100,31 @@ def after_looks(gateway: GreenApiEmulator, looks: int, action: Callable[[], obje
         action()
 
     threading.Thread(target=watch_and_act, daemon=True).start()
+
+
+def context() -> Any:
+    """What the sensor reads of the context where no Airflow runs it."""
+    return {"ti": SimpleNamespace(dag_id="dag", run_id="run", task_id="wait", map_index=-1)}
+
+
+@contextmanager
+def steady_traffic(gateway: GreenApiEmulator, chat_id: str = "1@c.us") -> Iterator[None]:
+    """Ten messages a second, each stamped with its time."""
+    stopped = threading.Event()
+
+    def push() -> None:
+        number = 0
+        while not stopped.wait(0.1):
+            number += 1
+            gateway.push(body(f"{chat_id} {number}", chat_id) | {"timestamp": int(time.time())})
+
+    thread = threading.Thread(target=push)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
 
 
 def take_head() -> None:
@@ -196,6 +224,103 @@ def test_unmatched_notifications_go_to_the_store_and_the_match_stays(
     assert green_api_connection.queue() == [body("yes")]
     batch = store.open(f"{ti.dag_id}/{ti.run_id}/wait/-1").close()
     assert [notification.body for notification in read_batch(batch)] == others
+
+
+def test_deferrable_sensor_defers_under_steady_traffic(
+    green_api_connection: GreenApiEmulator, store: SqlStore
+) -> None:
+    """What came after the look began waits for the next one, and what was set aside is no known head."""
+    sensor = GreenApiNotificationSensor(
+        task_id="wait", matching=FROM_CHAT, unmatched=store, **(defaults() | MODES["deferrable"])
+    )
+    with steady_traffic(green_api_connection):
+        time.sleep(0.5)
+        started = time.monotonic()
+        with pytest.raises(TaskDeferred) as deferred:
+            sensor.execute(context())
+    assert time.monotonic() - started < 5
+    assert deferred.value.trigger.serialize()[1]["known_keys"] == []
+    assert deferred.value.trigger.serialize()[1]["pause"] == sensors.PAUSE_WHEN_BUSY
+    assert store.open("dag/run/wait/-1").close()["count"] >= 4
+
+
+@each_mode
+def test_match_is_found_in_steady_traffic_and_each_look_is_told(
+    green_api_connection: GreenApiEmulator,
+    wait: Callable[..., Any],
+    store: SqlStore,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: str,
+) -> None:
+    """Look by look, until the match is at the head; the log tells when each begins, and what it did."""
+    monkeypatch.setattr(sensors, "PAUSE_WHEN_BUSY", 0.5)
+
+    def push_match_later() -> None:
+        time.sleep(2.5)
+        green_api_connection.push(body("yes") | {"timestamp": int(time.time())})
+
+    after_looks(green_api_connection, 1, push_match_later)
+    with steady_traffic(green_api_connection):
+        ti = wait(mode, matching=FROM_CHAT, unmatched=store)
+    assert Notification.from_dict(result_of(ti)).text == "yes"
+    batch = store.open(f"{ti.dag_id}/{ti.run_id}/wait/-1").close()
+    assert batch["count"] == sum(item["deletions"] for item in green_api_connection.audit())
+    told = [text for text in caplog.messages if "aside" in text]
+    assert len(told) >= 4
+    assert {text.split(" ")[0] for text in told[::2]} == {"Setting"}
+    assert {text.split(" ")[0] for text in told[1::2]} == {"Set"}
+    assert any(text.endswith("the head is newer than this look, and is left for the next.") for text in told)
+
+
+def test_match_that_came_after_the_look_began_is_returned_by_it(
+    green_api_connection: GreenApiEmulator, store: SqlStore
+) -> None:
+    """Where setting aside stops, the head is judged once more."""
+    newer = body("yes") | {"timestamp": int(time.time()) + 60}
+    green_api_connection.push(body("no", "1@c.us"), newer)
+    sensor = GreenApiNotificationSensor(
+        task_id="wait", matching=FROM_CHAT, unmatched=store, **(defaults() | MODES["deferrable"])
+    )
+    assert Notification.from_dict(sensor.execute(context())).body == newer
+
+
+@pytest.mark.parametrize(("mode", "left"), [("deferrable", True), ("reschedule", True), ("poke", False)])
+def test_backlog_is_set_aside_in_portions_where_a_slot_can_be_given_back(
+    green_api_connection: GreenApiEmulator,
+    store: SqlStore,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: str,
+    left: bool,
+) -> None:
+    """A look takes ten seconds at most; a sensor that holds its slot anyway goes on to the end."""
+    monkeypatch.setattr(head_look, "MAX_SECONDS", 0.5)
+    green_api_connection.push(*(body(str(number), "1@c.us") for number in range(150)))
+    sensor = GreenApiNotificationSensor(
+        task_id="wait", matching=FROM_CHAT, unmatched=store, **(defaults() | MODES[mode])
+    )
+    if mode == "deferrable":
+        with pytest.raises(TaskDeferred) as deferred:
+            sensor.execute(context())
+        assert deferred.value.trigger.serialize()[1]["known_keys"] == []
+        assert deferred.value.trigger.serialize()[1]["pause"] > 0
+    else:
+        assert not sensor.poke(context())
+    count = store.open("dag/run/wait/-1").close()["count"]
+    assert count > 0
+    assert count + len(green_api_connection.queue()) == 150
+    assert bool(green_api_connection.queue()) is left
+
+
+def test_timeout_in_steady_traffic_says_that_more_was_waiting(
+    green_api_connection: GreenApiEmulator, store: SqlStore
+) -> None:
+    """ "Nothing matching came" is not said of what nobody looked at."""
+    sensor = GreenApiNotificationSensor(
+        task_id="wait", matching=FROM_CHAT, unmatched=store, **(defaults() | {"timeout": 0.5})
+    )
+    with steady_traffic(green_api_connection), pytest.raises(AirflowSensorTimeout, match="not looked at yet"):
+        sensor.execute(context())
 
 
 @each_mode
@@ -373,15 +498,66 @@ def test_filter_is_rendered_and_takes_what_another_task_returned(
     assert [ti.state for ti in run.get_task_instances()] == ["success"] * 3
 
 
-@pytest.mark.parametrize("matching", [{"colour": "red"}, {"text": "("}, {"chat_id": []}])
-def test_nonsense_in_the_filter_fails_at_once(
-    green_api_connection: GreenApiEmulator, matching: dict[str, Any]
+WRONG_ARGUMENTS = [
+    ({"matching": {"txt": "yes"}}, "matching: 'txt' is no part of a filter"),
+    ({"matching": {"text": "("}}, r"matching: text='\(' is no regular expression"),
+    ({"matching": {"chat_id": []}}, "matching: chat_id is an empty list"),
+    ({"matching": "yes"}, "matching is 'yes'"),
+    ({"unmatched": "delete"}, "unmatched is 'delete'; it must be 'keep' or a store"),
+    ({"receive_timeout": 100}, "receive_timeout is 100; it must be .* between 5 and 60"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "text"), WRONG_ARGUMENTS)
+def test_wrong_argument_is_refused_where_the_dag_is_parsed(wrong: dict[str, Any], text: str) -> None:
+    """The text names the argument, what it was, and what is allowed."""
+    with pytest.raises(ValueError, match=text):
+        GreenApiNotificationSensor(task_id="wait", **(defaults() | wrong))
+
+
+@each_mode
+@pytest.mark.parametrize(
+    ("wrong", "rendered"),
+    [
+        ({"matching": {"text": "{{ params.wrong }}"}}, "("),
+        ({"matching": "{{ params.wrong }}"}, "anything"),
+        ({"unmatched": "{{ params.wrong }}"}, "delete"),
+        ({"receive_timeout": "{{ params.wrong }}"}, 100),
+    ],
+)
+def test_wrong_argument_of_a_template_fails_the_task_at_once(
+    green_api_connection: GreenApiEmulator,
+    run_dag: Callable[..., Any],
+    wrong: dict[str, Any],
+    rendered: Any,
+    mode: str,
 ) -> None:
-    """A filter that can't be understood is a fault of the Dag, which no retry mends."""
+    """A fault of the Dag, which no retry mends and soft_fail doesn't hide; nothing is asked for."""
+    with DAG(f"dag_of_wrong_{next(iter(wrong))}_{mode}", schedule=None, params={"wrong": rendered}) as dag:
+        GreenApiNotificationSensor(
+            task_id="wait", **(defaults() | MODES[mode] | {"retries": 2, "soft_fail": True} | wrong)
+        )
+    ti = run_dag(dag).get_task_instance("wait")
+    assert (ti.state, ti.try_number) == ("failed", 1)
+    assert green_api_connection.requests() == []
+
+
+def test_filter_whose_parts_a_task_did_not_return_matches_nothing(
+    green_api_connection: GreenApiEmulator, run_dag: Callable[..., Any]
+) -> None:
+    """No answer to a question is not any message of anybody."""
+
+    @task
+    def ask() -> None:
+        return None
+
+    with DAG("dag_of_nothing", schedule=None) as dag:
+        asked = ask()
+        GreenApiNotificationSensor(task_id="part", matching={"quoted_id": asked}, **defaults())
+        GreenApiNotificationSensor(task_id="whole", matching=asked, **defaults())
     green_api_connection.push(body("yes"))
-    sensor = GreenApiNotificationSensor(task_id="wait", matching=matching, **defaults())
-    with pytest.raises(AirflowFailException, match="matching"):
-        sensor.execute({})  # type: ignore[arg-type]
+    run = run_dag(dag)
+    assert [run.get_task_instance(task_id).state for task_id in ("part", "whole")] == ["failed"] * 2
 
 
 def test_deferral_carries_no_credentials_and_ends_by_itself(green_api_connection: GreenApiEmulator) -> None:

@@ -31,6 +31,7 @@ class GreenApiHeadTrigger(BaseTrigger):
     :param known_keys: Keys of heads that were judged already.
     :param deadline: UNIX time in seconds after which waiting is in vain.
     :param receive_timeout: Seconds the gateway may hold an idle look open, 5 to 60.
+    :param pause: Seconds before the first look.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class GreenApiHeadTrigger(BaseTrigger):
         known_keys: Sequence[str] = (),
         deadline: float | None = None,
         receive_timeout: float = RECEIVE_TIMEOUT,
+        pause: float = 0.0,
     ) -> None:
         super().__init__()
         self.green_api_conn_id = green_api_conn_id
         self.known_keys = list(known_keys)
         self.deadline = deadline
         self.receive_timeout = receive_timeout
+        self.pause = pause
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments; credentials stay in the connection."""
@@ -55,6 +58,7 @@ class GreenApiHeadTrigger(BaseTrigger):
                 "known_keys": self.known_keys,
                 "deadline": self.deadline,
                 "receive_timeout": self.receive_timeout,
+                "pause": self.pause,
             },
         )
 
@@ -63,6 +67,7 @@ class GreenApiHeadTrigger(BaseTrigger):
         key = error = None
         try:
             async with asyncio.timeout(self._seconds_left()):
+                await asyncio.sleep(self.pause)
                 key = await self._other_head()
         except TimeoutError:
             self.log.info("No other head came before the deadline.")

@@ -41,6 +41,22 @@ async def test_known_head_does_not_fire_until_another_comes(green_api_connection
     assert event["known_keys"] == [KEY]
 
 
+async def test_pause_comes_before_the_first_look(green_api_connection: GreenApiEmulator) -> None:
+    """In steady traffic it is what keeps deferring from being a hot loop."""
+    green_api_connection.push(body("one"))
+    waiting = asyncio.create_task(event_of(pause=0.6))
+    await asyncio.sleep(0.4)
+    assert green_api_connection.requests() == []
+    assert (await waiting)["key"] == KEY
+
+
+async def test_deadline_ends_the_pause(green_api_connection: GreenApiEmulator) -> None:
+    """No pause is longer than the wait."""
+    green_api_connection.push(body("one"))
+    event = await event_of(pause=60.0, deadline=time.time() + 0.3)
+    assert (event["key"], event["error"]) == (None, None)
+
+
 async def test_deadline_fires_without_key_and_without_error(green_api_connection: GreenApiEmulator) -> None:
     """The worker ends the wait; the deadline it set comes back to it."""
     deadline = time.time() + 0.5
@@ -72,7 +88,7 @@ async def test_missing_connection_fires_with_an_error() -> None:
 
 def test_serialize_round_trip_gives_the_same_trigger() -> None:
     """A trigger is its class path and its arguments, and these hold no credentials."""
-    trigger = GreenApiHeadTrigger("other", ["k"], 12.5, 7.0)
+    trigger = GreenApiHeadTrigger("other", ["k"], 12.5, 7.0, 3.0)
     path, arguments = trigger.serialize()
     assert path == "airflow_green_notify.triggers.head.GreenApiHeadTrigger"
     assert GreenApiHeadTrigger(**arguments).serialize() == (path, arguments)

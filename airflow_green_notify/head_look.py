@@ -1,0 +1,116 @@
+"""One look of a worker at the head of a queue: judged, and what doesn't match set aside."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from airflow_green_notify.drain import DrainReport, StopCondition, drain
+from airflow_green_notify.errors import GreenApiConfigError
+from airflow_green_notify.filters import Verdict, judge
+from airflow_green_notify.hooks.diagnosis import settings_fault
+
+if TYPE_CHECKING:
+    from airflow_green_notify.filters import Matching
+    from airflow_green_notify.hooks import GreenApiHook
+    from airflow_green_notify.notification import Notification
+    from airflow_green_notify.stores import NotificationStore
+
+log = logging.getLogger(__name__)
+
+MAX_SECONDS = 10.0
+"""How long a look sets aside at most before it gives its worker slot back."""
+
+_STOPPED = {
+    "empty": "the queue is empty",
+    "kept": "the head matches",
+    "until": "the head is newer than this look, and is left for the next",
+    "max_seconds": "its time is over, and the next look goes on",
+}
+
+
+class Seen(NamedTuple):
+    """What is at the head after a look.
+
+    :param match: The notification that was waited for.
+    :param miss: One that doesn't match.
+    :param more: Whether it is a head that this look had no time to set aside.
+    """
+
+    match: Notification | None = None
+    miss: Notification | None = None
+    more: bool = False
+
+
+class HeadLook:
+    """Looks at the head of a queue and judges it. A crash at any point loses nothing.
+
+    :param matching: What is waited for.
+    :param receive_timeout: Seconds the gateway may hold a receive open.
+    """
+
+    def __init__(self, hook: GreenApiHook, matching: Matching, receive_timeout: float) -> None:
+        self._hook = hook
+        self._matching = matching
+        self._receive_timeout = receive_timeout
+
+    def see(self, looks: int = 1) -> Seen:
+        """Return what is at the head, and leave it there.
+
+        :param looks: How often to look before the queue counts as empty.
+        """
+        head = next(filter(None, (self._receive() for _ in range(looks))), None)
+        if head is None:
+            return Seen()
+        return Seen(match=head) if self._is_match(head) else Seen(miss=head)
+
+    def set_aside(self, miss: Notification, store: NotificationStore, seconds: float) -> Seen:
+        """Put what doesn't match into a store and delete it, and return what is at the head then.
+
+        What is newer than the beginning is left to the next look, so that steady traffic can't hold a worker
+        for ever.
+
+        :param store: Opened.
+        :param seconds: How long at most.
+        """
+        log.info("Setting aside what doesn't match, for at most %.0f s, beginning with %r.", seconds, miss)
+        report = drain(
+            self._hook,
+            store,
+            stop=StopCondition(max_seconds=seconds, empty_answers=1, until=datetime.now(UTC)),
+            receive_timeout=self._receive_timeout,
+            keep=self._is_match,
+        )
+        log.info("%s", _sentence(report))
+        if report.stopped_by == "empty":
+            return Seen()
+        seen = self.see()
+        return seen._replace(more=seen.match is None)
+
+    def _is_match(self, head: Notification) -> bool:
+        verdict = judge(self._matching, head)
+        if verdict is Verdict.ERROR:
+            raise RuntimeError(
+                f"The filter failed on {head!r}, see the log. An error is never a miss: the notification "
+                "stays at the head of the queue."
+            )
+        return verdict is Verdict.MATCH
+
+    def _receive(self) -> Notification | None:
+        asked_at = time.monotonic()
+        head = self._hook.receive_notification(self._receive_timeout)
+        if head is None and time.monotonic() - asked_at < self._receive_timeout * 0.9:
+            fault = settings_fault(self._hook.get_settings())
+            if fault:
+                raise GreenApiConfigError(f"The queue answers empty at once: {fault}.")
+        return head
+
+
+def _sentence(report: DrainReport) -> str:
+    return (
+        f"Set aside {report.stored + report.already_stored} notifications in {report.seconds:.1f} s "
+        f"({report.stored} new in the store, {report.already_stored} there already); stopped because "
+        f"{_STOPPED.get(report.stopped_by, report.stopped_by)}."
+    )
