@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_green_notify.drain import DrainReport, StopCondition, drain
+from airflow_green_notify.drain.lease import ReaderLease, renewed
+from airflow_green_notify.drain.ownership import adopt_forgotten
+from airflow_green_notify.drain.task_outcome import TaskOutcomes
 from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.filters import Verdict, judge
 from airflow_green_notify.hooks.diagnosis import settings_fault
+from airflow_green_notify.stores import batch_id_of
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from airflow_green_notify.filters import Matching
     from airflow_green_notify.hooks import GreenApiHook
     from airflow_green_notify.notification import Notification
@@ -28,6 +33,7 @@ _STOPPED = {
     "kept": "the head matches",
     "until": "the head is newer than this look, and is left for the next",
     "max_seconds": "its time is over, and the next look goes on",
+    "another_reader": "somebody else reads the queue by now",
 }
 
 
@@ -55,6 +61,8 @@ class HeadLook:
         self._hook = hook
         self._matching = matching
         self._receive_timeout = receive_timeout
+        self.other_reader = ""
+        """Another task that reads the same queue into the same store, if there is one."""
 
     def see(self, looks: int = 1) -> Seen:
         """Return what is at the head, and leave it there.
@@ -66,22 +74,37 @@ class HeadLook:
             return Seen()
         return Seen(match=head) if self._is_match(head) else Seen(miss=head)
 
-    def set_aside(self, miss: Notification, store: NotificationStore, seconds: float) -> Seen:
+    def set_aside(
+        self, miss: Notification, store: NotificationStore, seconds: float, context: Context
+    ) -> Seen:
         """Put what doesn't match into a store and delete it, and return what is at the head then.
 
         What is newer than the beginning is left to the next look, so that steady traffic can't hold a worker
-        for ever.
+        for ever; everything is, while somebody else reads the queue into this store.
 
-        :param store: Opened.
+        :param store: Opened for the batch of the running task.
         :param seconds: How long at most.
         """
+        lease = ReaderLease(store.leases, self._hook.config.queue, batch_id_of(context))
+        if not lease.take():
+            self.other_reader = lease.other_task()
+            return Seen(miss=miss, more=True)
+        self.other_reader = lease.other_task()
+        with renewed(lease):
+            adopt_forgotten(store, TaskOutcomes(context))
+            return self._drain(miss, store, seconds, lease)
+
+    def _drain(
+        self, miss: Notification, store: NotificationStore, seconds: float, lease: ReaderLease
+    ) -> Seen:
         log.info("Setting aside what doesn't match, for at most %.0f s, beginning with %r.", seconds, miss)
         report = drain(
             self._hook,
             store,
-            stop=StopCondition(max_seconds=seconds, empty_answers=1, until=datetime.now(UTC)),
+            stop=StopCondition(max_seconds=seconds, empty_answers=1, until="start"),
             receive_timeout=self._receive_timeout,
             keep=self._is_match,
+            lease=lease,
         )
         log.info("%s", _sentence(report))
         if report.stopped_by == "empty":

@@ -23,8 +23,9 @@ from airflow_green_notify.filters import NotificationFilter
 from airflow_green_notify.head_look import HeadLook, Seen
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import MAX_XCOM_BYTES
-from airflow_green_notify.stores import batch_id_of
+from airflow_green_notify.stores import open_batch
 from airflow_green_notify.triggers.head import GreenApiHeadTrigger
+from airflow_green_notify.wait import Wait
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from airflow_green_notify.filters import Matching
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores import NotificationStore
-
-NOTE = "green_api_wait"
-"""Under which name the task's state keeps since when it waits, and what it told."""
 
 SHORTEST_POKE = 1.0
 """Seconds a poke in vain takes at least: a head that blocks is shown at once, however often one asks."""
@@ -80,7 +78,8 @@ class GreenApiNotificationSensor(BaseSensorOperator):
     :param matching: What to wait for: a :class:`~airflow_green_notify.filters.NotificationFilter`, its
         arguments as a dict, or a callable that gets the notification and returns whether it is meant. The
         filter's values are templated. By default any notification.
-    :param unmatched: ``"keep"`` what doesn't match at the head, or the store that takes it.
+    :param unmatched: ``"keep"`` what doesn't match at the head, or the store that takes it; the description
+        of what was set aside is the XCom ``unmatched``.
     :param green_api_conn_id: The connection, of type ``green_api``.
     :param receive_timeout: Seconds the gateway may hold a look of a worker open, 5 to 60.
     :param max_xcom_bytes: Hard limit of the result's size; a larger notification fails the task at once.
@@ -125,19 +124,19 @@ class GreenApiNotificationSensor(BaseSensorOperator):
         self.receive_timeout = receive_timeout
         self.max_xcom_bytes = max_xcom_bytes
         self.deferrable = deferrable
-        self._wait: _Wait | None = None
+        self._wait: Wait | None = None
         self._outage: GreenApiError | None = None
 
     def execute(self, context: Context) -> Any:
         with self._faults_not_hidden():
-            wait = self._wait = _Wait(context)
+            wait = self._wait = Wait(context)
             if self.deferrable:
                 return self._find_or_defer(context, [], wait.since + self.timeout)
             return super().execute(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the head once and judge it."""
-        wait = self._wait = self._wait or _Wait(context)
+        wait = self._wait = self._wait or Wait(context)
         deadline = wait.since + self.timeout
         asked_at = time.monotonic()
         seen = self._look(context, deadline)
@@ -159,7 +158,7 @@ class GreenApiNotificationSensor(BaseSensorOperator):
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
     ) -> dict[str, Any]:
         with self._faults_not_hidden():
-            self._wait = _Wait(context)
+            self._wait = Wait(context)
             return super().resume_execution(next_method, next_kwargs, context)
 
     def _find_or_defer(
@@ -190,7 +189,7 @@ class GreenApiNotificationSensor(BaseSensorOperator):
                 look = HeadLook(hook, matching, receive_timeout)
                 seen = look.see(looks)
                 if seen.miss is not None:
-                    seen = self._past(seen.miss, look, context, deadline)
+                    seen = self._past(seen.miss, hook, look, context, deadline)
         except (GreenApiTransportError, GreenApiUnavailableError) as error:
             if self._outage is None:
                 self.log.warning("%s The wait goes on.", error)
@@ -209,7 +208,9 @@ class GreenApiNotificationSensor(BaseSensorOperator):
         except ValueError as error:
             raise AirflowFailException(str(error)) from error
 
-    def _past(self, miss: Notification, look: HeadLook, context: Context, deadline: float) -> Seen:
+    def _past(
+        self, miss: Notification, hook: GreenApiHook, look: HeadLook, context: Context, deadline: float
+    ) -> Seen:
         """Set aside what doesn't match, if it has a store, or say what blocks."""
         if self.unmatched == "keep":
             if self._wait is not None and self._wait.is_news(miss.key):
@@ -222,11 +223,21 @@ class GreenApiNotificationSensor(BaseSensorOperator):
         seconds = max(1.0, deadline - time.time())
         if self.deferrable or self.reschedule:
             seconds = min(seconds, head_look.MAX_SECONDS)
-        store = self.unmatched.open(batch_id_of(context))
+        store = open_batch(self.unmatched, context, hook.config.queue)
         try:
-            return look.set_aside(miss, store, seconds)
+            return look.set_aside(miss, store, seconds, context)
         finally:
             store.release()  # closed once, when the wait ends: each close may write a file
+            self._warn_of_other_reader(look.other_reader)
+
+    def _warn_of_other_reader(self, task: str) -> None:
+        if task and self._wait is not None and self._wait.is_news(task, "read_by"):
+            self.log.warning(
+                "The task %s reads the queue of %r into the same store: each takes what the other waits for. "
+                "Give this sensor an instance of its own.",
+                task,
+                self.green_api_conn_id,
+            )
 
     def _result(self, head: Notification, context: Context) -> dict[str, Any]:
         with fail_fast():
@@ -235,8 +246,12 @@ class GreenApiNotificationSensor(BaseSensorOperator):
         return result
 
     def _close_unmatched(self, context: Context) -> None:
-        if self.unmatched != "keep":
-            self.unmatched.open(batch_id_of(context)).close()
+        if self.unmatched == "keep":
+            return
+        queue = GreenApiHook(self.green_api_conn_id).config.queue
+        batch = open_batch(self.unmatched, context, queue).close()
+        if batch["count"]:
+            context["ti"].xcom_push("unmatched", batch)
 
     def _end_if_late(self, deadline: float, context: Context, seen: Seen) -> None:
         if time.time() < deadline:
@@ -260,36 +275,3 @@ class GreenApiNotificationSensor(BaseSensorOperator):
             if self._outage is not None:
                 raise AirflowFailException(f"{end} The last look failed: {self._outage}") from self._outage
             raise
-
-
-class _Wait:
-    """What a wait knows of its earlier tries and pokes; a task that was cleared waits anew."""
-
-    def __init__(self, context: Context) -> None:
-        self._store: Any = context.get("task_state_store")  # Airflow 3.3+
-        first_try = 0
-        if self._store is not None:
-            ti: Any = context["ti"]
-            first_try = ti.max_tries - (ti.task.retries or 0) + 1
-        note = self._store.get(NOTE) if self._store is not None else None
-        if not isinstance(note, dict) or note.get("first_try") != first_try:
-            note = {"first_try": first_try, "since": time.time(), "blocked_by": ""}
-            self._save(note)
-        self._note: dict[str, Any] = note
-
-    @property
-    def since(self) -> float:
-        """UNIX time of the start of the first try."""
-        return float(self._note["since"])
-
-    def is_news(self, key: str) -> bool:
-        """Say whether it is the first time that this head blocks, and remember it."""
-        if self._note["blocked_by"] == key:
-            return False
-        self._note["blocked_by"] = key
-        self._save(self._note)
-        return True
-
-    def _save(self, note: dict[str, Any]) -> None:
-        if self._store is not None:
-            self._store.set(NOTE, note)

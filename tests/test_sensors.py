@@ -20,13 +20,15 @@ from airflow.sdk.execution_time import context as execution_context
 
 from airflow_green_notify import head_look, sensors
 from airflow_green_notify import notification as notification_module
+from airflow_green_notify.drain.lease import ReaderLease
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications
 from airflow_green_notify.filters import NotificationFilter
 from airflow_green_notify.hooks import GreenApiHook, instance_hook
 from airflow_green_notify.notification import Notification
-from airflow_green_notify.sensors import NOTE, GreenApiNotificationSensor
+from airflow_green_notify.sensors import GreenApiNotificationSensor
 from airflow_green_notify.stores import SqlStore, read_batch
 from airflow_green_notify.triggers import watch
+from airflow_green_notify.wait import NOTE
 
 MODES: dict[str, dict[str, Any]] = {
     "poke": {"mode": "poke", "deferrable": False},
@@ -104,7 +106,9 @@ def after_looks(gateway: GreenApiEmulator, looks: int, action: Callable[[], obje
 
 def context() -> Any:
     """What the sensor reads of the context where no Airflow runs it."""
-    return {"ti": SimpleNamespace(dag_id="dag", run_id="run", task_id="wait", map_index=-1)}
+    pushed: dict[str, Any] = {}
+    task = {"dag_id": "dag", "run_id": "run", "task_id": "wait", "map_index": -1}
+    return {"ti": SimpleNamespace(**task, pushed=pushed, xcom_push=pushed.__setitem__)}
 
 
 @contextmanager
@@ -222,7 +226,7 @@ def test_unmatched_notifications_go_to_the_store_and_the_match_stays(
     ti = wait(mode, matching=FROM_CHAT, unmatched=store)
     assert ti.state == "success"
     assert green_api_connection.queue() == [body("yes")]
-    batch = store.open(f"{ti.dag_id}/{ti.run_id}/wait/-1").close()
+    batch = ti.xcom_pull(task_ids="wait", key="unmatched")
     assert [notification.body for notification in read_batch(batch)] == others
 
 
@@ -283,6 +287,31 @@ def test_match_that_came_after_the_look_began_is_returned_by_it(
         task_id="wait", matching=FROM_CHAT, unmatched=store, **(defaults() | MODES["deferrable"])
     )
     assert Notification.from_dict(sensor.execute(context())).body == newer
+
+
+def test_sensor_leaves_a_queue_alone_that_somebody_else_reads_and_says_who(
+    green_api_connection: GreenApiEmulator, store: SqlStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A drain that reads into the same store is named, and nothing is taken from under its hands."""
+    queue = GreenApiHook().config.queue
+    other = store.open("etl/run/drain/-1", queue)
+    lease = ReaderLease(other.leases, queue, "etl/run/drain/-1 (try 1)")
+    assert lease.take()
+    green_api_connection.push(body("no", "1@c.us"))
+    sensor = GreenApiNotificationSensor(
+        task_id="wait", matching=FROM_CHAT, unmatched=store, **(defaults() | MODES["deferrable"])
+    )
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute(context())
+    assert deferred.value.trigger.serialize()[1]["pause"] > 0
+    assert len(green_api_connection.queue()) == 1
+    assert capsys.readouterr().out.count("The task etl/drain reads the queue") == 1
+    lease.release()
+    with pytest.raises(TaskDeferred):
+        sensor.execute(context())
+    assert not green_api_connection.queue()
+    assert capsys.readouterr().out.count("The task etl/drain reads the queue") == 1
+    other.release()
 
 
 @pytest.mark.parametrize(("mode", "left"), [("deferrable", True), ("reschedule", True), ("poke", False)])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.stopwatch import Stopwatch
+from airflow_green_notify.stores.names import task_of
 
 if TYPE_CHECKING:
     from airflow_green_notify.stores.ledger import LeaseLedger
@@ -75,6 +76,11 @@ class ReaderLease:
                 log.info("The queue is being read by %s; waiting up to %.0f s for it to end.", told, seconds)
             time.sleep(ASK_EVERY * random.uniform(0.5, 1.0))
         return True
+
+    def other_task(self) -> str:
+        """Return the task that had it last, or has it, if that is another than this reader's."""
+        task = task_of(self.holder if self.holder != self.owner else self.previous)
+        return task if task != task_of(self.owner) else ""
 
     def renew(self) -> None:
         """Let it expire later, if it is still this reader's."""

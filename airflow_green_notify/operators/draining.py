@@ -90,6 +90,12 @@ class _DrainingOperator(BaseOperator):
             if not lease.wait(_number("wait_for_reader", self.wait_for_reader)):
                 return self._give_way(lease, context)
             stack.enter_context(renewed(lease))
+            if other := lease.other_task():
+                self.log.warning(
+                    "The task %s reads this queue into the same store, too: each takes what the other waits "
+                    "for.",
+                    other,
+                )
             outcomes = TaskOutcomes(context)
             adopted = sum(adopt_forgotten(store, outcomes) for store in stores)
         report = drain(
