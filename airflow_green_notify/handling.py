@@ -60,11 +60,11 @@ class NotificationHandler:
         attempt = 0
         error: Exception | None = None
         while True:
-            if self._lease is not None:
-                self._lease.check()
             attempt = self._begin_attempt(notification.key, attempt)
             if attempt == 0:
                 return False
+            if self._lease is not None:
+                self._lease.check()  # behind the note, which may have taken long: nothing lies between now
             if attempt > self._max_attempts:
                 self._set_aside(notification, attempt - 1, error)
                 return True

@@ -412,14 +412,14 @@ def test_cleared_task_waits_anew() -> None:
         max_tries = 3
         task = type("Task", (), {"retries": 2})
 
-    from airflow_green_notify.sensors import _Wait
+    from airflow_green_notify.wait import Wait
 
     state = State({NOTE: {"first_try": 1, "since": 5.0, "blocked_by": ""}})
     context: Any = {"task_state_store": state, "ti": Ti}
-    assert time.time() - _Wait(context).since < 60
+    assert time.time() - Wait(context).since < 60
     Ti.max_tries = 2
     state[NOTE] = {"first_try": 1, "since": 5.0, "blocked_by": ""}
-    assert _Wait(context).since == 5.0
+    assert Wait(context).since == 5.0
 
 
 # --- faults ---

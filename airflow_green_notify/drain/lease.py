@@ -28,7 +28,7 @@ MARGIN = 2.0
 """Seconds before its end from which on a reader that could not renew the lease deletes nothing."""
 
 ASK_EVERY = 1.0
-"""Seconds between two questions of a reader that waits for its turn."""
+"""Seconds between two questions of a reader that waits for its turn, and after a renewal that failed."""
 
 
 class LeaseLost(Exception):
@@ -122,13 +122,14 @@ def renewed(lease: ReaderLease) -> Iterator[None]:
 
 
 def _renew_until(lease: ReaderLease, ended: threading.Event) -> None:
-    while not ended.wait(RENEW_EVERY):
+    pause = RENEW_EVERY
+    while not ended.wait(pause):
+        pause = RENEW_EVERY
         try:
             lease.renew()
         except NotificationStoreError as error:
-            log.warning(
-                "The lease on the queue was not renewed; trying again in %d s: %s", RENEW_EVERY, error
-            )
+            pause = ASK_EVERY
+            log.warning("The lease on the queue was not renewed; trying again in %.0f s: %s", pause, error)
 
 
 def _release(lease: ReaderLease) -> None:

@@ -319,3 +319,29 @@ def test_drain_adopts_from_a_task_that_failed_on_a_real_airflow(
     batch = run().xcom_pull(task_ids="drain")
     assert (batch["count"], batch["report"]["adopted"]) == (3, 3)
     assert run().xcom_pull(task_ids="drain")["report"]["adopted"] == 0
+
+
+def test_process_that_stops_keeps_no_letters_but_the_lease(
+    green_api_connection: GreenApiEmulator, store: Store
+) -> None:
+    """With on_error="stop" the store serves for its lease alone: what failed stays at the head."""
+    green_api_connection.push(*traffic(seed=1, n=2))
+
+    def handler(notification: Notification) -> None:
+        raise LookupError("no such customer")
+
+    operator = GreenApiProcessNotificationsOperator(
+        task_id="drain",
+        handler=handler,
+        on_error="stop",
+        dead_letter=store,
+        max_attempts=1,
+        receive_timeout=0.2,
+    )
+    with another_reader(store, "other"):
+        operator.wait_for_reader = 0
+        result = operator.execute({"ti": TaskInstance("first")})  # type: ignore[arg-type,typeddict-item]
+        assert result["report"]["stopped_by"] == "another_reader"
+    with pytest.raises(LookupError):
+        operator.execute({"ti": TaskInstance("first")})  # type: ignore[arg-type,typeddict-item]
+    assert len(green_api_connection.queue()) == 2

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from airflow_green_notify.hooks.instance_hook import InstanceHook
+from tests.simulation import threads
 from tests.simulation.line import Line
 from tests.simulation.loop import current_process
 
@@ -69,10 +70,25 @@ async def _connection(conn_id: str) -> Connection:
 chance = random.Random()
 """Seeded anew for each history."""
 
+
+class Words:
+    """In the place of the module ``secrets``."""
+
+    @staticmethod
+    def token_hex(count: int) -> str:
+        return f"{chance.getrandbits(8 * count):0{2 * count}x}"
+
+
 _PACKAGE = "airflow_green_notify"
 REPLACED: list[tuple[str, str, Any]] = [
     (f"{_PACKAGE}.deletion", "time", Time),
     (f"{_PACKAGE}.drain.engine", "time", Time),
+    (f"{_PACKAGE}.drain.lease", "time", Time),
+    (f"{_PACKAGE}.drain.lease", "random", chance),
+    (f"{_PACKAGE}.drain.lease", "secrets", Words),
+    (f"{_PACKAGE}.drain.lease", "threading", threads),
+    (f"{_PACKAGE}.stopwatch", "time", Time),
+    (f"{_PACKAGE}.hooks.gateway_clock", "time", Time),
     (f"{_PACKAGE}.drain.engine", "datetime", Datetime),
     (f"{_PACKAGE}.handling", "time", Time),
     (f"{_PACKAGE}.hooks.aiohttp_transport", "AiohttpTransport", Line),

@@ -7,6 +7,8 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from airflow_green_notify.drain import ownership
+from airflow_green_notify.stores.ledger import BatchRecord
 from tests.simulation import clocks
 from tests.simulation.gateway import Gateway, Item
 from tests.simulation.line import Network, Weather
@@ -39,6 +41,7 @@ class History:
         self.pace = Pace(self.chance, self.mix.slow, self.mix.failing)
         self.outcome = Outcome()
         self.handle = Handlers(self).handle
+        self.task_states: dict[str, ownership.Outcome] = {}
         self.taken: dict[str, bool] = {}
         self.shelves: list[Shelf] = []
         self.readers = [self._reader(kind, number) for number, kind in enumerate(self._kinds(), 1)]
@@ -51,9 +54,13 @@ class History:
         name = f"{kind}-{number}"
         if kind in WATCHERS:
             return Watcher(self, kind, name)
+        return Task(self, kind, name, self._shelf())
+
+    def _shelf(self) -> Shelf:
+        """Return the store of a reader."""
         if not self.shelves or not self.mix.one_store:
             self.shelves.append(Shelf(f"store {len(self.shelves) + 1}"))
-        return Task(self, kind, name, self.shelves[-1])
+        return self.shelves[-1]
 
     # --- what happens ---
 
@@ -78,6 +85,10 @@ class History:
         self.world.tell(current_process().name, "rings")
         for reader in self.readers:
             reader.ring()
+
+    def outcome_of(self, record: BatchRecord) -> ownership.Outcome:
+        """Tell what Airflow knows of the task of a batch."""
+        return self.task_states.get(record.batch_id, "unknown")
 
     def take(self, key: str, what: str) -> None:
         """Note that a notification is safe, or somebody else's."""
@@ -106,18 +117,24 @@ class History:
         self.world.tell("history", "all is quiet; a last run")
         self.network.weather = Weather()
         self.pace.slow = self.pace.failing = 0.0
-        if not self.shelves:
-            self.shelves.append(Shelf("store 1"))
-        last = next((reader for reader in self.readers if isinstance(reader, Task)), None)
-        kind = "drain" if last is None or last.kind == "load" else last.kind
-        process = Process(self.world, f"last {kind}")
-        store = ModelStore(self.shelves[0], self.pace).open("last")
-        self.shelves[0].returned["last"] = True
-        process.start(TASKS[kind](self, store), self._end)
+        tasks = [reader for reader in self.readers if isinstance(reader, Task)]
+        self._run_last(tasks or [Task(self, "drain", "drain-last", self._shelf())])
 
-    def _end(self, task: asyncio.Task[Any]) -> None:
-        self.world.tell("history", f"the last run ends: {expected_error(task)}")
-        self.is_over = True
+    def _run_last(self, tasks: list[Task]) -> None:
+        """Let each task run once more, one after the other: what others left is handed on by its own."""
+        if not tasks:
+            self.is_over = True
+            return
+        batch_id = f"{tasks[0].name}.last"
+        kind = "drain" if tasks[0].kind == "load" else tasks[0].kind
+        store = ModelStore(tasks[0].shelf, self.pace).open(batch_id)
+        tasks[0].shelf.returned[batch_id] = True
+
+        def end(task: asyncio.Task[Any]) -> None:
+            self.world.tell("history", f"{batch_id} ends: {expected_error(task)}")
+            self._run_last(tasks[1:])
+
+        Process(self.world, batch_id).start(TASKS[kind](self, store), end)
 
     def _count(self) -> None:
         outcome = self.outcome

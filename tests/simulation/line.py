@@ -55,7 +55,7 @@ class Network:
 class Line:
     """One process's way to the gateway, in the place of ``AiohttpTransport``."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, clock: Any) -> None:
         self.process = current_process()
         self.network: Network = self.process.world.network
         self.delay = self.network.chance.uniform(0.01, 0.03)

@@ -16,6 +16,7 @@ import itertools
 from asyncio.tasks import _enter_task, _leave_task  # type: ignore[attr-defined]
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -43,14 +44,15 @@ class World:
         self.defect: BaseException | None = None
         """What no code of a process caught."""
         self.story: list[tuple[float, str, str]] = []
-        self._processes: list[Process] = []  # the dead too: what they left unfinished must not be cleaned up
+        self._processes: list[Process] = []  # the dead too: what they left unfinished must not unwind yet
         self._events: list[Event] = []
         self._order = itertools.count()
         self.hub = getcurrent()
 
     def tell(self, who: str, what: str) -> None:
         """Add a line to the story."""
-        self.story.append((self.now, who, what))
+        if not self.closed:
+            self.story.append((self.now, who, what))
 
     def after(self, seconds: float, act: Act, process: Process | None = None) -> None:
         """Do something so much later; what a process does waits while it is frozen, and dies with it."""
@@ -76,10 +78,12 @@ class World:
                 raise self.defect
 
     def close(self) -> None:
-        """Let go of all processes: whatever their unfinished code still tries now has no effect."""
+        """Let all unfinished code unwind, now and not in the middle of another world; it has no effect."""
         self.closed = True
-        self._events.clear()
+        for process in self._processes:
+            process.close()
         self._processes.clear()
+        self._events.clear()
 
     def born(self, process: Process) -> None:
         """Take note of a process."""
@@ -104,6 +108,8 @@ class Process(asyncio.AbstractEventLoop):
         """What befalls it, by the number of the event before which it does."""
         self._steps = 0
         self._held: list[Event] = []
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._blocked: dict[greenlet, bool] = {}
         self._ready: deque[asyncio.Handle] = deque()
         self._is_due = False
         self._main = greenlet(self._serve, world.hub)
@@ -144,6 +150,19 @@ class Process(asyncio.AbstractEventLoop):
         for event in held:
             self.world.again(event)
 
+    def close(self) -> None:
+        """Unwind what is unfinished."""
+        _running.append(self)
+        for thread in list(self._blocked):
+            thread.throw(GreenletExit)
+        for task in self._tasks:
+            if not task.done():
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                with suppress(RuntimeError, GreenletExit):  # it waits for something while it unwinds
+                    task.get_coro().close()  # type: ignore[union-attr]
+        self._tasks.clear()
+        _running.pop()
+
     def admits(self, event: Event) -> bool:
         """Tell whether something may happen in this process now; if it is frozen, it happens later."""
         if not self.alive:
@@ -158,18 +177,28 @@ class Process(asyncio.AbstractEventLoop):
 
     # --- threads ---
 
-    def block(self, seconds: float) -> None:
-        """Let the running thread sleep; if it is the main one, the event loop stands still."""
+    def block(self, seconds: float, wakers: list[Act] | None = None) -> None:
+        """Let the running thread sleep; if it is the main one, the event loop stands still.
+
+        :param wakers: Gets what wakes it before its time.
+        """
         if self.world.closed:
             raise GreenletExit
         thread = getcurrent()
         task = asyncio.current_task(self) if thread is self._main else None
         if task is not None:
             _leave_task(self, task)
-        self.world.after(seconds, partial(self._go_on, thread), self)
-        self.world.pause()
-        if task is not None:
-            _enter_task(self, task)
+        waking = _Waking(self, thread)
+        self.world.after(seconds, waking.now, self)
+        if wakers is not None:
+            wakers.append(waking.soon)
+        self._blocked[thread] = True
+        try:
+            self.world.pause()
+        finally:
+            del self._blocked[thread]
+            if task is not None:
+                _enter_task(self, task)
 
     def _go_on(self, thread: greenlet) -> None:
         asyncio._set_running_loop(self if thread is self._main else None)
@@ -232,7 +261,9 @@ class Process(asyncio.AbstractEventLoop):
         return asyncio.Future(loop=self)
 
     def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
-        return asyncio.Task(coro, loop=self, **kwargs)
+        task = asyncio.Task(coro, loop=self, **kwargs)
+        self._tasks.append(task)
+        return task
 
     def get_debug(self) -> bool:
         return False
@@ -248,6 +279,24 @@ class Process(asyncio.AbstractEventLoop):
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Leave it where it is; it is passed over when its time comes."""
+
+
+class _Waking:
+    """Wakes a thread once, whoever is first."""
+
+    def __init__(self, process: Process, thread: greenlet) -> None:
+        self._process = process
+        self._thread: greenlet | None = thread
+
+    def soon(self) -> None:
+        """Wake it when the one who asks for that has gone on."""
+        self._process.world.after(0.0, self.now, self._process)
+
+    def now(self) -> None:
+        """Wake it."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._process._go_on(thread)
 
 
 def _call(future: asyncio.Future[Any], func: Callable[..., Any], *args: Any) -> None:

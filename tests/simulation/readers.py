@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from datetime import UTC
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome
 
 from airflow_green_notify.deletion import acompare_and_delete
 from airflow_green_notify.drain import StopCondition, adrain
-from airflow_green_notify.errors import GreenApiError
+from airflow_green_notify.drain.lease import ReaderLease, renewed
+from airflow_green_notify.drain.ownership import adopt_forgotten
+from airflow_green_notify.errors import GreenApiError, NotificationStoreError
 from airflow_green_notify.handling import NotificationHandler
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.triggers.doorbell import GreenApiDoorbellTrigger
 from airflow_green_notify.triggers.producer import GreenApiQueueProducer, Offer
-from tests.simulation.clocks import Datetime
 from tests.simulation.loop import current_process
-from tests.simulation.store import ModelStore
+from tests.simulation.store import QUEUE, ModelStore
 
 if TYPE_CHECKING:
     from tests.simulation.history import History
@@ -29,18 +30,36 @@ MAX_ATTEMPTS = 3
 
 async def drain(history: History, store: ModelStore) -> None:
     """As the drain operator does: the store at work holds the event loop."""
-    async with GreenApiHook() as hook:
-        stop = StopCondition(until=Datetime.now(UTC))
-        await adrain(hook, store, stop=stop, store_in_thread=False)
-    await _return(history, store)
+    with _reading(history, store) as lease:
+        if lease is not None:
+            async with GreenApiHook() as hook:
+                stop = StopCondition(until="start")
+                await adrain(hook, store, stop=stop, store_in_thread=False, lease=lease)
+        await _return(history, store)
 
 
 async def process(history: History, store: ModelStore) -> None:
     """As the process operator does, the store being that of its dead letters."""
-    handling = NotificationHandler(history.handle, MAX_ATTEMPTS, store)  # type: ignore[arg-type]
-    async with GreenApiHook() as hook:
-        await adrain(hook, handling, stop=StopCondition(until=Datetime.now(UTC)))  # type: ignore[arg-type]
-    await _return(history, store)
+    with _reading(history, store) as lease:
+        if lease is not None:
+            handling: Any = NotificationHandler(history.handle, MAX_ATTEMPTS, store, lease)  # type: ignore[arg-type]
+            async with GreenApiHook() as hook:
+                await adrain(hook, handling, stop=StopCondition(until="start"), lease=lease)
+        await _return(history, store)
+
+
+@contextmanager
+def _reading(history: History, store: ModelStore) -> Iterator[ReaderLease | None]:
+    """Be the queue's reader, as the draining operators are; ``None`` if somebody else is."""
+    lease = ReaderLease(store.leases, QUEUE, store.batch_id)
+    if lease.wait(60.0):
+        with renewed(lease):
+            adopt_forgotten(store, history.outcome_of)  # type: ignore[arg-type]
+            yield lease
+    elif lease.holder.startswith(f"{store.batch_id} "):
+        raise NotificationStoreError("An earlier try of this task still reads the queue.")
+    else:
+        yield None
 
 
 async def load(history: History, store: ModelStore) -> None:

@@ -132,6 +132,7 @@ class Task(Reader):
         batch_id = f"{self.name}.{self._run}"
         self._latest = process = self._new_process(f"{batch_id} try {self._try}")
         self.world.tell(process.name, "starts")
+        self.history.task_states[batch_id] = "unfinished"
         store = ModelStore(self.shelf, self.history.pace).open(batch_id)
         process.start(TASKS[self.kind](self.history, store), partial(self._ended, process, batch_id))
 
@@ -143,6 +144,7 @@ class Task(Reader):
         elif process is self._latest:
             self._latest = None
             self.shelf.returned[batch_id] = True
+            self.history.task_states[batch_id] = "handed on"
             self.start()
 
     def _died(self, process: Process) -> None:
@@ -154,6 +156,7 @@ class Task(Reader):
             self.world.after(self.history.schedule.pause(), self._retry)
         else:
             self.world.tell(self.name, "fails for good")
+            self.history.task_states[f"{self.name}.{self._run}"] = "failed"
             self.start()
 
     def _retry(self) -> None:

@@ -10,6 +10,9 @@ from tests.simulation.line import Weather
 
 DRAINS = (("drain", "drain"), ("drain", "process"), ("process", "process"))
 
+FAIR = Weather(jitter=0.05, cut=0.01, refused=0.01, wrongly_empty=0.02)
+ROUGH = Weather(jitter=0.05, cut=0.02, refused=0.02, late=0.02, wrongly_empty=0.05)
+
 
 @dataclass(frozen=True)
 class Mix:
@@ -29,7 +32,7 @@ class Mix:
 
     share: int = 1
     readers: tuple[tuple[str, ...], ...] = DRAINS
-    promises: tuple[str, ...] = ("lost", "twice", "at_once", "queued")
+    promises: tuple[str, ...] = ("lost", "twice", "left", "at_once", "queued")
     one_store: bool = True
     peekers: int = 1
     frozen: float = 0.2
@@ -37,11 +40,9 @@ class Mix:
     slow: float = 0.02
     failing: float = 0.01
     restarts: float = 0.5
-    weather: Weather = Weather(jitter=0.05, cut=0.01, refused=0.01, late=0.01, wrongly_empty=0.02)  # noqa: RUF009
+    weather: Weather = FAIR
 
 
-ALONE = (("drain",), ("process",))
-ROUGH = Weather(jitter=0.05, cut=0.02, refused=0.02, late=0.02, wrongly_empty=0.05)
 MIXES = {
     "worst": Mix(
         share=5,
@@ -54,15 +55,18 @@ MIXES = {
         restarts=1.0,
         weather=ROUGH,
     ),
-    "mild": Mix(),
-    "alone": Mix(readers=ALONE, frozen=0.0, killed=0.5),
-    "other-stores": Mix(promises=("lost", "queued"), one_store=False),
+    "mild": Mix(weather=replace(FAIR, late=0.01)),
+    "alone": Mix(readers=(("drain",), ("process",)), frozen=0.0, killed=0.5, weather=ROUGH),
+    # What no lease covers. A delete that is late on its way is beyond all help there.
+    "other-stores": Mix(promises=("lost", "left", "queued"), one_store=False),
     "foreign": Mix(readers=(("drain", "foreign"), ("process", "foreign")), restarts=1.0),
     "compare-and-delete": Mix(readers=(("load", "drain"), ("load", "load")), promises=("lost", "queued")),
     "notification-trigger": Mix(
         readers=(("watch", "drain"), ("watch", "watch")), promises=("lost", "queued")
     ),
-    "stalled": Mix(share=0, promises=("queued",), weather=replace(ROUGH, stalled=0.02)),
+    "beyond-help": Mix(
+        share=0, promises=("queued",), one_store=False, restarts=1.0, weather=replace(ROUGH, stalled=0.02)
+    ),
 }
 
 

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from types import TracebackType
 from typing import Any, Self
 
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.notification import Notification
+from airflow_green_notify.stores.ledger import BatchRecord, BatchState, BatchTaken
 from tests.simulation.loop import current_process
+
+QUEUE = "gateway/1101000001"
+
+
+def task_name(batch_id: str) -> str:
+    """Return the task of a batch: ``drain-1`` of ``drain-1.3``."""
+    return batch_id.partition(".")[0]
 
 
 class Shelf:
@@ -22,14 +31,70 @@ class Shelf:
         """The batch of each key."""
         self.returned: dict[str, bool] = {}
         """The batches whose description a task returned."""
+        self.batches: dict[str, BatchRecord] = {}
+        self.leases: dict[str, tuple[str, float]] = {}
+        """Who has the lease on each queue, or had it, and until when."""
         self.attempts: dict[str, int] = {}
         self.finished: dict[str, bool] = {}
 
-    def put(self, key: str, batch_id: str) -> bool:
-        """Add a row unless the key is there."""
+    def put(self, key: str, batch_id: str, owner: str) -> bool | None:
+        """Add a row unless the key is there; ``None`` if the batch is another try's."""
+        record = self.batches.get(batch_id)
+        if record is None or (record.state, record.owner) != ("open", owner):
+            return None
         is_new = key not in self.rows
         self.rows.setdefault(key, batch_id)
         return is_new
+
+    def open(self, batch_id: str, owner: str) -> None:
+        """Make a try the one that puts into a batch."""
+        record = self.batches.get(batch_id) or BatchRecord(batch_id, "open", owner, QUEUE)
+        self.batches[batch_id] = replace(record, state="open", owner=owner)
+
+    def close(self, batch_id: str, owner: str) -> int:
+        """Close the batch, if it is still this try's, and return how many rows it has."""
+        self.change(BatchRecord(batch_id, "open", owner, QUEUE), "closed")
+        return self.count(batch_id)
+
+    def not_handed_on(self, batch_id: str) -> list[BatchRecord]:
+        """Return the other batches of a task that may hold forgotten rows."""
+        states = ("open", "closed", "released")
+        return [
+            record
+            for name, record in self.batches.items()
+            if name != batch_id
+            and task_name(name) == task_name(batch_id)
+            and (record.state in states or (record.state == "adopted" and self.count(name)))
+        ]
+
+    def change(self, seen: BatchRecord, state: str, by: str = "") -> bool:
+        """Go on from what was seen of a batch, unless it changed since."""
+        record = self.batches.get(seen.batch_id)
+        if record is None or (record.state, record.owner) != (seen.state, seen.owner):
+            return False
+        self.batches[seen.batch_id] = replace(record, state=state, adopted_by=by or record.adopted_by)
+        return True
+
+    def move(self, source: str, target: str) -> int:
+        """Move all rows of a batch into another."""
+        moved = [key for key, batch_id in self.rows.items() if batch_id == source]
+        self.rows.update(dict.fromkeys(moved, target))
+        return len(moved)
+
+    def take_lease(self, queue: str, owner: str, span: float, now: float) -> tuple[str, str]:
+        """Take a lease unless somebody else has it, by the clock of the store."""
+        holder, until = self.leases.get(queue, ("", 0.0))
+        if holder not in ("", owner) and until > now:
+            return holder, holder
+        self.leases[queue] = owner, now + span
+        return owner, holder
+
+    def prolong_lease(self, queue: str, owner: str, until: float) -> bool:
+        """Let a lease end at another time, if it is still this owner's."""
+        if self.leases.get(queue, ("", 0.0))[0] != owner:
+            return False
+        self.leases[queue] = owner, until
+        return True
 
     def begin_attempt(self, key: str) -> int:
         """Count an attempt; 0 if the key is finished."""
@@ -77,22 +142,67 @@ class ModelStore:
         self.shelf = shelf
         self.pace = pace
         self.batch_id = ""
+        self.owner = ""
+        self.is_open = False
 
     def open(self, batch_id: str) -> Self:
         opened = copy.copy(self)
         opened.batch_id = batch_id
+        opened.owner = f"{batch_id} {self.pace.chance.getrandbits(32):08x}"
+        opened.is_open = False
         return opened
 
     def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
-        name = notification.id_message
-        return bool(
-            self._ask(
-                lambda: self.shelf.put(notification.key, self.batch_id), f"{name} into {self.shelf.name}"
-            )
-        )
+        self._open()
+        story = f"{notification.id_message} into {self.shelf.name}"
+        is_new = self._ask(lambda: self.shelf.put(notification.key, self.batch_id, self.owner), story)
+        if is_new is None:
+            self.is_open = False
+            raise BatchTaken
+        return bool(is_new)
 
     def close(self) -> dict[str, Any]:
-        return {"batch_id": self.batch_id, "count": self._ask(lambda: self.shelf.count(self.batch_id))}
+        if self.batch_id in self.shelf.batches:
+            self._open()
+        return {
+            "batch_id": self.batch_id,
+            "count": self._ask(lambda: self.shelf.close(self.batch_id, self.owner)),
+        }
+
+    def _open(self) -> None:
+        if not self.is_open:
+            self._ask(lambda: self.shelf.open(self.batch_id, self.owner))
+            self.is_open = True
+
+    def not_handed_on(self) -> list[BatchRecord]:
+        return list(self._ask(lambda: self.shelf.not_handed_on(self.batch_id)))
+
+    def adopt(self, record: BatchRecord) -> int | None:
+        self._open()
+        if not self._ask(lambda: self.shelf.change(record, "adopted", self.batch_id)):
+            return None
+        return int(
+            self._ask(lambda: self.shelf.move(record.batch_id, self.batch_id), f"from {record.batch_id}")
+        )
+
+    def settle(self, record: BatchRecord, state: BatchState) -> None:
+        self._ask(lambda: self.shelf.change(record, state))
+
+    @property
+    def leases(self) -> Self:
+        return self
+
+    def take_lease(self, queue: str, owner: str, span: float) -> tuple[str, str]:
+        world = current_process().world
+        holder, before = self._ask_quickly(lambda: self.shelf.take_lease(queue, owner, span, world.now))
+        return holder, before
+
+    def renew_lease(self, queue: str, owner: str, span: float) -> bool:
+        world = current_process().world
+        return bool(self._ask_quickly(lambda: self.shelf.prolong_lease(queue, owner, world.now + span)))
+
+    def release_lease(self, queue: str, owner: str) -> None:
+        self._ask_quickly(lambda: self.shelf.prolong_lease(queue, owner, 0.0))
 
     def begin_attempt(self, key: str) -> int:
         return int(self._ask(lambda: self.shelf.begin_attempt(key)))
@@ -111,10 +221,18 @@ class ModelStore:
     ) -> None:
         """Leave the batch to the retry; who ends well has closed it."""
 
-    def _ask(self, work: Callable[[], Any], story: str = "") -> Any:
+    def _ask_quickly(self, work: Callable[[], Any]) -> Any:
+        """Ask for a lease: what holds up a put is a table that is locked, and leases lie in another.
+
+        A store that answers nobody for longer than a lease lasts takes the lease from a handler at work,
+        which nothing can stop.
+        """
+        return self._ask(work, seconds=self.pace.chance.uniform(0.001, 0.03))
+
+    def _ask(self, work: Callable[[], Any], story: str = "", seconds: float | None = None) -> Any:
         """Send work to the store and wait; it is done there also if the process freezes or dies meanwhile."""
         process = current_process()
-        seconds = self.pace.seconds()
+        seconds = self.pace.seconds() if seconds is None else seconds
         fails = self.pace.fails()
         has_effect = not fails or self.pace.chance.random() < 0.5
         results: list[Any] = []

@@ -33,11 +33,11 @@ def once_failed() -> Iterator[tuple[str, int]]:
 
 
 @pytest.fixture(scope="module")
-def new_histories() -> dict[str, Totals]:
+def new_histories(request: pytest.FixtureRequest) -> dict[str, Totals]:
     """Of seeds that are others each day."""
-    print(f"First seed: {SEED_BASE}")
     totals = run_many(shares(HISTORIES), SEED_BASE)
-    print(*totals.values(), sep="\n")
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print(f"\nSeeds from {SEED_BASE} on:", *totals.values(), sep="\n")
     return totals
 
 
