@@ -104,6 +104,8 @@ class Process(asyncio.AbstractEventLoop):
         self.frozen = False
         self.lag = 0.0
         """Seconds that its monotonic clock missed while the machine was suspended."""
+        self.longest_freeze = 0.0
+        """Seconds."""
         self.fates: dict[int, Callable[[Process], object]] = {}
         """What befalls it, by the number of the event before which it does."""
         self._steps = 0
@@ -138,6 +140,7 @@ class Process(asyncio.AbstractEventLoop):
         """
         if self.alive and not self.frozen:
             self.frozen = True
+            self.longest_freeze = max(self.longest_freeze, seconds)
             self.world.tell(self.name, f"froze for {seconds:.1f} s")
             self.world.after(seconds, partial(self._thaw, seconds if suspended else 0.0))
 

@@ -12,8 +12,8 @@ class Outcome:
     :param lost: Deleted at the gateway, and neither stored nor handled.
     :param twice: Stored in two stores.
     :param left: Stored in a batch that no task returned.
-    :param at_once: In the hands of two handlers at the same time, both in processes that were awake.
-    :param beside_frozen: Handled while the process that had begun to handle it was frozen.
+    :param at_once: In the hands of two handlers at the same time.
+    :param beside_frozen: The same, where the first one's process stood still for about as long as a lease lasts.
     :param queued: Still in the queue.
     """
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome
 
 from airflow_green_notify.deletion import acompare_and_delete
-from airflow_green_notify.drain import StopCondition, adrain
+from airflow_green_notify.drain import StopCondition, adrain, lease
 from airflow_green_notify.drain.lease import ReaderLease, renewed
 from airflow_green_notify.drain.ownership import adopt_forgotten
 from airflow_green_notify.errors import GreenApiError, NotificationStoreError
@@ -27,36 +27,39 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 3
 
+STOOD_STILL = lease.SPAN - lease.RENEW_EVERY
+"""Seconds of a freeze in which a lease may run out; nothing can stop a handler that is at work by then."""
+
 
 async def drain(history: History, store: ModelStore) -> None:
     """As the drain operator does: the store at work holds the event loop."""
-    with _reading(history, store) as lease:
-        if lease is not None:
+    with _reading(history, store) as held:
+        if held is not None:
             async with GreenApiHook() as hook:
                 stop = StopCondition(until="start")
-                await adrain(hook, store, stop=stop, store_in_thread=False, lease=lease)
+                await adrain(hook, store, stop=stop, store_in_thread=False, lease=held)
         await _return(history, store)
 
 
 async def process(history: History, store: ModelStore) -> None:
     """As the process operator does, the store being that of its dead letters."""
-    with _reading(history, store) as lease:
-        if lease is not None:
-            handling: Any = NotificationHandler(history.handle, MAX_ATTEMPTS, store, lease)  # type: ignore[arg-type]
+    with _reading(history, store) as held:
+        if held is not None:
+            handling: Any = NotificationHandler(history.handle, MAX_ATTEMPTS, store, held)  # type: ignore[arg-type]
             async with GreenApiHook() as hook:
-                await adrain(hook, handling, stop=StopCondition(until="start"), lease=lease)
+                await adrain(hook, handling, stop=StopCondition(until="start"), lease=held)
         await _return(history, store)
 
 
 @contextmanager
 def _reading(history: History, store: ModelStore) -> Iterator[ReaderLease | None]:
     """Be the queue's reader, as the draining operators are; ``None`` if somebody else is."""
-    lease = ReaderLease(store.leases, QUEUE, store.batch_id)
-    if lease.wait(60.0):
-        with renewed(lease):
+    own = ReaderLease(store.leases, QUEUE, store.batch_id)
+    if own.wait(60.0):
+        with renewed(own):
             adopt_forgotten(store, history.outcome_of)  # type: ignore[arg-type]
-            yield lease
-    elif lease.holder.startswith(f"{store.batch_id} "):
+            yield own
+    elif own.holder.startswith(f"{store.batch_id} "):
         raise NotificationStoreError("An earlier try of this task still reads the queue.")
     else:
         yield None
@@ -148,7 +151,7 @@ class Handlers:
         name = str(notification.id_message)
         others = [each for each in self._at_work.get(name, ()) if each.alive and each is not process]
         if others:
-            awake = any(not each.frozen for each in others)
+            awake = any(each.longest_freeze < STOOD_STILL for each in others)
             (history.outcome.at_once if awake else history.outcome.beside_frozen).append(int(name[1:]))
         history.world.tell(process.name, f"handles {name}" + (", as does another one" if others else ""))
         self._at_work.setdefault(name, []).append(process)
