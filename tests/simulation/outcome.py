@@ -13,7 +13,7 @@ class Outcome:
     :param twice: Stored in two stores.
     :param left: Stored in a batch that no task returned.
     :param at_once: In the hands of two handlers at the same time.
-    :param beside_frozen: The same, where the first one's process stood still for about as long as a lease lasts.
+    :param beside_frozen: The same, where the first one's process stood still for about a lease's span.
     :param queued: Still in the queue.
     """
 
