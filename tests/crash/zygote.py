@@ -1,8 +1,8 @@
 """A warmed-up process that forks drains, so that a drain to be killed costs a tenth of a second.
 
 Reads one JSON object per line, ``{"environment", "store", "batch_id", "options", "flaky"}``, or the job of
-``task_run.py``; answers with the child's pid at once, with ``opened`` when its store is (or at its end), and after an empty
-line with how it ended.
+``task_run.py``; answers with the child's pid at once, with ``opened`` when its store is (or at its end), and
+after an empty line with how it ended.
 """
 
 from __future__ import annotations
