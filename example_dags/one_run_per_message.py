@@ -2,8 +2,9 @@
 
 The first Dag drains the queue into files, and starts the second once per message. A run's id is made from the
 notification's key, so whatever is repeated (a retry, a message that the gateway brings twice) meets a run
-that exists already, and is skipped. Pause on_new_notifications meanwhile: two Dags that drain one queue share
-what comes.
+that exists already, and is skipped. The run is handed the key of its message and reads the message from the
+batch: expand_kwargs would render as a template what somebody wrote. Pause on_new_notifications meanwhile: two
+Dags that drain one queue share what comes.
 """
 
 from __future__ import annotations

@@ -67,6 +67,24 @@ def test_alert_on_failure_tells_of_the_retry_and_of_the_failure(
     assert failed.startswith("Task failed: alert_on_failure.load\n")
 
 
+def test_answer_messages_answers_each_text_once_and_as_it_is(
+    green_api_connection: GreenApiEmulator, run_example: Callable[..., Any], warehouse: str
+) -> None:
+    """Each in its own chat, quoting; what looks like a template stays text; nothing but texts is answered."""
+    written = "{{ conn.green_api_default.password }} {{ 7 * 7 }}"
+    message = {"typeMessage": "textMessage", "textMessageData": {"textMessage": written}}
+    sender = NOISE["senderData"]
+    private = {"messageData": message, "senderData": sender | {"chatId": CHAT}, "idMessage": "3EB0A"}
+    group = {"messageData": message, "senderData": sender | {"chatId": "1@g.us"}, "idMessage": "3EB0B"}
+    for _ in range(2):
+        green_api_connection.push(NOISE | private, NOISE | group, {"typeWebhook": "incomingCall"})
+        run = run_example("answer_messages")
+        assert states(run)["drain"] in ("success", "skipped")
+    (answer,) = green_api_connection.sent()
+    assert written in answer["message"]
+    assert (answer["chatId"], answer["quotedMessageId"]) == (CHAT, "3EB0A")
+
+
 def test_archive_media_keeps_every_file_beside_its_notification(
     green_api_connection: GreenApiEmulator, run_example: Callable[..., Any], tmp_path: Path
 ) -> None:
