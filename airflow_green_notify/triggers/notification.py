@@ -38,8 +38,8 @@ class GreenApiNotificationTrigger(BaseEventTrigger):
     ``ring_again_after`` after the last notification, or after the trigger's start, and each further one after
     twice the time of the one before. So an event lies for at most ``ring_again_after``; where Airflow could
     create no run for longer than that, for about as long again. The price is Dag runs that find no
-    notification: 5 in the first quiet hour, 10 in the first day. One run may carry many events, and two runs
-    the same notification.
+    notification: 5 in the first quiet hour, 10 in the first day. To Airflow a quiet event is an update of the
+    asset like any other. One run may carry many events, and two runs the same notification.
 
     .. code-block:: python
 
