@@ -254,6 +254,29 @@ async def test_other_head_after_the_confirmation_is_not_deleted_for_it(
     assert green_api_connection.queue() == [body("two")]
 
 
+async def test_triggerer_that_wakes_after_another_has_taken_over_deletes_nothing_but_what_is_stored(
+    triggerer: Triggerer, green_api_connection: GreenApiEmulator
+) -> None:
+    """Both offered the same head: its event comes twice, and the next head is in an event before it goes."""
+    green_api_connection.push(body("one"), body("two"))
+    triggerer.start(1, watcher())
+    frozen = await triggerer.events()
+    successor = Triggerer()
+    successor.start(1, watcher())
+    successor.confirm(*await successor.events())
+    await queue_is(green_api_connection, 1)
+    await successor.stop()
+    green_api_connection.restart_receipts()
+    triggerer.confirm(*frozen)
+    second = await triggerer.events()
+    await asyncio.sleep(0.5)
+    assert green_api_connection.queue() == [body("two")]
+    triggerer.confirm(*second)
+    await queue_is(green_api_connection, 0)
+    assert successor.stored[0]["key"] == triggerer.stored[0]["key"] == KEY
+    assert triggerer.stored[1]["key"] == Notification(1, body("two")).key
+
+
 async def test_notification_too_large_for_an_event_stays_and_is_told_once(
     triggerer: Triggerer, green_api_connection: GreenApiEmulator, caplog: pytest.LogCaptureFixture
 ) -> None:
