@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_green_notify.json_text import to_text
 from airflow_green_notify.notification import Notification
+from airflow_green_notify.portable_json import from_members, to_members
 
 if TYPE_CHECKING:
     from airflow_green_notify.stores.files import Files
@@ -25,17 +27,18 @@ class Entry(NamedTuple):
 
 
 def to_json(entry: Entry) -> bytes:
-    """Return the line of an entry, in ASCII: NUL and lone surrogates are escapes in it."""
+    """Return the line of an entry: :meth:`Notification.as_dict`, its batch, and the note in the same form."""
     value = entry.notification.as_dict() | {"batch_id": entry.batch_id}
     if entry.note is not None:
-        value["note"] = entry.note
-    return json.dumps(value).encode() + b"\n"
+        value |= to_members("note", entry.note)
+    return to_text(value).encode() + b"\n"
 
 
 def from_json(line: bytes) -> Entry:
     """Return the entry that :func:`to_json` wrote."""
     value = json.loads(line)
-    return Entry(Notification.from_dict(value), value["batch_id"], value.get("note"))
+    note = from_members(value, "note") if "note" in value else None
+    return Entry(Notification.from_dict(value, trusted=True), value["batch_id"], note)
 
 
 def part_names(files: Files, folder: str) -> list[str]:

@@ -21,10 +21,10 @@ from sqlalchemy import (
     select,
 )
 
+from airflow_green_notify.portable_json import storable
 from airflow_green_notify.stores.database import Database
 from airflow_green_notify.stores.ledger import BatchRecord
 from airflow_green_notify.stores.names import task_of
-from airflow_green_notify.stores.row import storable
 from airflow_green_notify.stores.sql_table import StoreTables, column_id
 
 if TYPE_CHECKING:

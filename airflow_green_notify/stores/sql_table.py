@@ -24,8 +24,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.portable_json import storable
 from airflow_green_notify.stores.names import digest
-from airflow_green_notify.stores.row import ROW_COLUMNS, TIME_COLUMNS, storable
+from airflow_green_notify.stores.row import ROW_COLUMNS, TIME_COLUMNS
 
 _ID_LENGTH = 255
 _MYSQL = ("mysql", "mariadb")
