@@ -307,7 +307,7 @@ class Notification:
                 receipt_id=int(value["receipt_id"]),
                 body=portable_json.from_members(value, "body"),
                 received_at=datetime.fromisoformat(value["received_at"]),
-                key=value["key"],
+                key=value["key"] or "missing",
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(

@@ -57,6 +57,17 @@ def test_put_same_notification_again_is_stored_once(store: NotificationStore) ->
     assert [batch["count"] for batch in (*batches, three.close())] == [1, 1, 0]
 
 
+def test_put_of_a_made_up_key_is_refused_and_keeps_no_place(store: NotificationStore) -> None:
+    """Under the key of a real one, a drain would find that there already, and delete it."""
+    real, other = some(2)
+    forged = Notification.from_dict(other.as_dict() | {"key": real.key})
+    with store.open("forged") as opened:
+        with pytest.raises(ValueError, match="not that of its body"):
+            opened.put(forged)
+        assert opened.put(real) is True
+    assert [n.body for n in read_batch(opened.close())] == [real.body]
+
+
 def test_batch_gives_back_everything_in_queue_order(store: NotificationStore) -> None:
     """Whatever the bodies hold, they come back unharmed, with key and time, in the order received."""
     bodies = [example["body"] for example in example_notifications()] + ODD_BODIES
