@@ -256,7 +256,8 @@ class Notification:
         case with
 
         * NUL and lone surrogates (U+FFFD in ``body``),
-        * NaN, Infinity and integers beyond 64 bits (``None``: a text would change the column's type),
+        * NaN, Infinity and integers beyond 64 bits (``None``: a text would change the column's type; NaN and
+          Infinity that the gateway sends are text from the beginning),
         * floats that are written with an exponent, and ``-0.0`` (unchanged, but JSONB changes them),
         * ``__reserved__`` names, and more than thirty levels (``None`` in their place),
         * what is no object (``None``).

@@ -41,7 +41,7 @@ ODD: dict[str, Any] = {
     "reserved": {"__classname__": "builtins.eval", "__version__": 1, "__data__": "1"},
     "reserved inside": KIND | {"a": {"__type": "dict", "__var": {}}},
     "nested deeply": KIND | {"a": nested(200)},
-    "nested beyond the call stack": KIND | {"a": nested(2_000)},
-    "nested objects beyond the call stack": nested(3_000),
+    "nested beyond the call stack": KIND | {"a": nested(700)},
+    "nested objects beyond the call stack": nested(1_000),
 }
 """What has its exact text beside it."""
