@@ -31,6 +31,7 @@ _ADVICE = {
     errno.EFBIG: "The disk refuses a file of that size.",
     errno.EDQUOT: "The quota of the disk is used up.",
     errno.EROFS: "The file system is read-only.",
+    errno.ELOOP: "Remove it: below the store's folder no link is followed.",
 }
 _ADVICE_FOR_KIND: dict[type[Exception], str] = {
     PermissionError: "Give the worker the right to write there, on a file system with hard links.",

@@ -25,9 +25,10 @@ class SqlStore(Store):
     logging (WAL), which takes one write to the disk instead of four; it must not lie on a network drive.
 
     The table is created if it is missing, with the columns of
-    :meth:`~airflow_green_notify.notification.Notification.as_row`, ``batch_id`` and ``note``. ``body`` holds
-    the whole notification as ASCII JSON text, in which NUL and lone surrogates are the escapes ``\\u0000``
-    and ``\\ud800``, so nothing is lost; in the other columns they become U+FFFD. Times are in UTC. Where the
+    :meth:`~airflow_green_notify.notification.Notification.as_row`, ``batch_id``, ``note`` and ``sequence``,
+    which counts the puts of a batch: queue order, whatever the workers' clocks show. ``body`` holds the whole
+    notification as JSON text, in which NUL and lone surrogates alone are the escapes ``\\u0000`` and
+    ``\\ud800``, so nothing is lost; in the other columns they become U+FFFD. Times are in UTC. Where the
     database doesn't enforce primary keys (Redshift, Snowflake, BigQuery), notifications can double.
 
     :param conn_id: Airflow connection of the database; templated.

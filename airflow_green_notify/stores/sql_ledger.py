@@ -149,13 +149,14 @@ class SqlBatches:
         )
         return [_record(row) for row in self._database.rows(found)]
 
-    def adopt(self, record: BatchRecord) -> int | None:
-        """Move the rows of another batch into this one, which is open."""
+    def adopt(self, record: BatchRecord, last_sequence: int) -> int | None:
+        """Move the rows of another batch behind the last one of this batch, which is open."""
         claimed = self._unchanged(record).values(state="adopted", adopted_by=self._batch_id)
         if not self._database.execute(claimed):
             return None
         taken = self._rows.update().where(self._rows.c.batch_id == column_id(record.batch_id))
-        count = self._database.execute(taken.values(batch_id=column_id(self._batch_id)))
+        moved = {"batch_id": column_id(self._batch_id), "sequence": self._rows.c.sequence + last_sequence}
+        count = self._database.execute(taken.values(moved))
         adopted = self._table.update().where(self._table.c.batch_id == column_id(record.batch_id))
         self._database.execute(adopted.values(adopted=self._table.c.adopted + count))
         return count

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -59,7 +60,9 @@ class StoreTables:
         schema, _, name = table.rpartition(".")
         metadata = MetaData(schema=schema or None)
         self.name = table
-        self.notifications = Table(name, metadata, *map(_column, ROW_COLUMNS), **_ON_MYSQL)
+        self.notifications = Table(
+            name, metadata, *map(_column, ROW_COLUMNS), Column("sequence", BigInteger), **_ON_MYSQL
+        )
         self.attempts = Table(
             f"{name}_attempts",
             metadata,
@@ -101,7 +104,7 @@ class StoreTables:
         table = self.notifications
         inspector = inspect(engine)
         found = {column["name"] for column in inspector.get_columns(table.name, schema=table.schema)}
-        missing = [column for column in ROW_COLUMNS if column not in found]
+        missing = [column.name for column in table.columns if column.name not in found]
         unique = inspector.get_pk_constraint(table.name, schema=table.schema)["constrained_columns"] == [
             "key"
         ]
@@ -109,7 +112,7 @@ class StoreTables:
             raise NotificationStoreError(
                 f"The table {self.name} is there, but it is not a store of notifications: "
                 + (f"it lacks {', '.join(missing)}. " if missing else "its primary key is not key. ")
-                + "Name another table, or drop this one."
+                + "Name another table, or alter or drop this one."
             )
 
 

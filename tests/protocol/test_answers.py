@@ -152,7 +152,7 @@ def test_receiving_numbers_gives_numbers(number: str) -> None:
 
 @pytest.mark.parametrize("levels", [500, 950, 1_000, 20_000])
 def test_receiving_a_deeply_nested_body_has_the_same_key_however_deep_the_call_stack(levels: int) -> None:
-    """What nests deeper than Python's reader goes is read all the same, and is one notification everywhere."""
+    """What nests deeper than Python reads is read all the same, and is one notification everywhere."""
     raw = b'{"receiptId":7,"body":{"b":%b,"a":1}}' % (b"[" * levels + b"]" * levels)
 
     def received(frames: int) -> Notification:
