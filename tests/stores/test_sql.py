@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 import resource
 import traceback
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from sqlalchemy import Engine, inspect, text
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import SqlStore, read_batch
+from airflow_green_notify.stores.database_errors import without_values
 from tests.stores.conftest import body, some
 from tests.stores.cutting_proxy import CuttingProxy
 
@@ -161,6 +163,72 @@ def test_error_shows_no_text_of_a_notification(sql_store: SqlStore) -> None:
     opened.release()
     assert sql_store.table in str(raised.value)
     assert "word word word" not in "".join(traceback.format_exception(raised.value))
+
+
+ALTERED = {
+    "unique": {
+        "sqlite": "CREATE UNIQUE INDEX one_{0} ON {0} (text)",
+        "postgres": "CREATE UNIQUE INDEX one_{0} ON {0} (text)",
+        "mysql": "CREATE UNIQUE INDEX one_{0} ON {0} (text(200))",
+    },
+    "type": {
+        "postgres": "ALTER TABLE {0} ALTER COLUMN text TYPE integer USING 0",
+        "mysql": "ALTER TABLE {0} MODIFY text INTEGER",
+    },
+    "cast": {
+        "postgres": "CREATE INDEX number_{0} ON {0} (CAST(text AS integer))",
+    },
+    "check": {
+        "postgres": "ALTER TABLE {0} ADD CHECK (text NOT LIKE '%secret%')",
+        "mysql": "ALTER TABLE {0} ADD CHECK (text NOT LIKE '%secret%')",
+    },
+}
+"""What a person may have done to the table, where that database refuses a row for it."""
+
+
+@pytest.mark.parametrize("altered", ALTERED.values(), ids=ALTERED)
+def test_error_of_a_table_that_was_altered_shows_no_text_of_a_notification(
+    altered: dict[str, str], sql_store: SqlStore
+) -> None:
+    """Databases quote the row, or the value, that they refuse: in the error, behind it, and in its cause."""
+    statement = altered.get(BaseHook.get_connection("store").conn_type)
+    if statement is None:
+        pytest.skip("this database refuses nothing for it")
+    text = {"textMessage": "it's a private 'secret' \"secret\""}
+    given = [Notification(n, body(n, messageData={"textMessageData": text})) for n in range(2)]
+    opened = sql_store.open("batch")
+    run(statement.format(sql_store.table))
+    with pytest.raises(NotificationStoreError) as raised:
+        list(map(opened.put, given))
+    opened.release()
+    shown = "".join(traceback.format_exception(raised.value))
+    assert "secret" not in shown
+    assert "private" not in shown
+    assert re.search(r": \w+Error( \(\w+\))?: \w+", str(raised.value))
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ('invalid input syntax for type integer: "it\'s "mine""', "invalid input syntax for type integer: …"),
+        ('value "mine" is out of range for type integer', "value …"),
+        ('null value in column "x" of relation "y"', 'null value in column "x" of relation "y"'),
+        ('key value violates unique constraint "x"', 'key value violates unique constraint "x"'),
+        ("Duplicate entry 'it's 'mine'' for key 'one_text'", "Duplicate entry … for key 'one_text'"),
+        ("Duplicate entry 'mine' for key 'it's' for key 'x'", "Duplicate entry … for key 'x'"),
+        ("Duplicate entry 'a' for column mine' for key 'x'", "Duplicate entry … for key 'x'"),
+        ("Bad value: 'mine' for column `b` at row 1", "Bad value: … for column `b` at row 1"),
+        ("Incorrect string value: '\\xD0\\x9F' for column `b`", "Incorrect string value: … for column `b`"),
+        ("Truncated incorrect DOUBLE value: 'mine'", "Truncated incorrect DOUBLE value: …"),
+        ("An error in your SQL syntax near 'mine' at line 1", "An error in your SQL syntax near …"),
+        ("Data too long for column 'text' at row 1", "Data too long for column 'text' at row 1"),
+        ("UNIQUE constraint failed: t.text", "UNIQUE constraint failed: t.text"),
+        ('connection to "x" failed: refused.', 'connection to "x" failed: refused'),
+    ],
+)  # fmt: skip
+def test_values_are_left_out_of_what_databases_say(words: str, shown: str) -> None:
+    """Names of columns, keys and constraints stay: they say what to mend."""
+    assert without_values(f"{words}\nDETAIL:  Key (text)=(mine) already exists.") == shown
 
 
 @pytest.mark.parametrize("kind", ["postgres", "mariadb"])
