@@ -34,7 +34,7 @@ def to_text(value: Any) -> str:
     return text if text.isascii() else _LONE_SURROGATE.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
 
-def from_text(text: str | bytes, **hooks: Any) -> Any:
+def from_text(text: str | bytes | bytearray, **hooks: Any) -> Any:
     """Return the value that a JSON text stands for.
 
     :param hooks: ``parse_constant``, ``parse_float`` and ``parse_int``, as :func:`json.loads` has them.
@@ -43,7 +43,7 @@ def from_text(text: str | bytes, **hooks: Any) -> Any:
     try:
         return json.loads(text, **hooks)
     except RecursionError:
-        if isinstance(text, bytes):
+        if not isinstance(text, str):
             text = text.decode(json.detect_encoding(text), "surrogatepass")
         return _read_deep(text, json.JSONDecoder(object_pairs_hook=list, **hooks))
 

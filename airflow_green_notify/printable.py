@@ -5,11 +5,14 @@ from __future__ import annotations
 NAME = 100
 """Characters that a name or an id may take, such as a kind of notification."""
 
-LINE = 500
-"""Characters that a reason may take."""
+REASON = 500
+"""Characters that somebody's reason may take."""
+
+TEXT = 2_000
+"""Characters that an error may take, our own words included."""
 
 
-def printable(words: object, limit: int = LINE) -> str:
+def printable(words: object, limit: int = REASON) -> str:
     """Return foreign words on one line, cut where they are longer than ``limit`` characters.
 
     What isn't printable is escaped, as in ``\\n``, ``\\x1b`` or ``\\u202e``: line ends forge log lines,

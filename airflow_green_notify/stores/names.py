@@ -1,4 +1,4 @@
-"""From ids to names of files and folders."""
+"""From ids to names of files, folders and tables."""
 
 from __future__ import annotations
 
@@ -37,6 +37,19 @@ def parts_below(name: str) -> list[str]:
     if "\\" in name or "\0" in name or any(part in ("", ".", "..") for part in parts):
         raise ValueError(f"'{printable(name, NAME)}' is no name of a file in a store: it may lead elsewhere.")
     return parts
+
+
+def checked_table(name: object) -> str:
+    """Return the name of a table, with its schema in front of it or not.
+
+    :raises ValueError: It is none, or one that some database or driver can't take.
+    """
+    parts = name.split(".") if isinstance(name, str) else [""]
+    if "%" in parts[-1] or not all(part.strip() and part.isprintable() for part in parts):
+        raise ValueError(
+            f"table is '{printable(name, NAME)}'; it must be the name of a table, or schema.table, without %."
+        )
+    return str(name)
 
 
 def folder_of(batch_id: str) -> str:

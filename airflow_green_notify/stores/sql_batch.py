@@ -32,8 +32,8 @@ class SqlBatch:
 
     def __init__(self, conn_id: str, table: str, batch_id: str, queue: str, errors_told: ErrorsTold) -> None:
         self._batch_id = column_id(batch_id)
-        self._database = Database(conn_id)
         tables = StoreTables(table)
+        self._database = Database(conn_id)
         self._database.create(tables)
         self._rows = tables.notifications
         self._attempts = tables.attempts

@@ -186,8 +186,8 @@ class SqlLedgerView:
     """The batches of a SQL store for a person who looks after them; it creates nothing."""
 
     def __init__(self, conn_id: str, table: str) -> None:
-        self._database = Database(conn_id)
         self._table = StoreTables(table).batches
+        self._database = Database(conn_id)
 
     def unconfirmed(self) -> list[BatchRecord]:
         """Return the batches of which it isn't known that they were handed on."""

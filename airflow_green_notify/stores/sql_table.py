@@ -24,9 +24,9 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreError
 from airflow_green_notify.portable_json import storable
-from airflow_green_notify.stores.names import digest
+from airflow_green_notify.stores.names import checked_table, digest
 from airflow_green_notify.stores.row import ROW_COLUMNS, TIME_COLUMNS
 
 _ID_LENGTH = 255
@@ -54,10 +54,14 @@ class StoreTables:
     """The table of notifications and, beside it, the ledgers of attempts, leases and batches.
 
     :param table: Name, with the schema in front if it is not the default one: ``schema.table``.
+    :raises GreenApiConfigError: It is none.
     """
 
     def __init__(self, table: str) -> None:
-        schema, _, name = table.rpartition(".")
+        try:
+            schema, _, name = checked_table(table).rpartition(".")
+        except ValueError as error:
+            raise GreenApiConfigError(str(error)) from None
         metadata = MetaData(schema=schema or None)
         self.name = table
         self.notifications = Table(

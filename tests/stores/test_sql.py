@@ -18,7 +18,7 @@ import pytest
 from airflow.sdk import BaseHook
 from sqlalchemy import Engine, inspect, text
 
-from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreError
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import SqlStore, read_batch
 from airflow_green_notify.stores.database_errors import without_values
@@ -126,6 +126,35 @@ def test_table_without_its_primary_key_is_refused(sql_store: SqlStore) -> None:
 
 def is_mysql() -> bool:
     return BaseHook.get_connection("store").conn_type == "mysql"
+
+
+WRONG_TABLES = ["", " ", "x.", ".x", "a..b", "%(a)s", "a%b", "a\0b", "a\nb", "\ud800", None, 5]
+
+
+@pytest.mark.parametrize("table", WRONG_TABLES, ids=ascii)
+def test_table_name_that_is_none_is_refused_where_the_dag_is_parsed(table: Any) -> None:
+    """The text names the argument, what it was and what is allowed."""
+    with pytest.raises(ValueError, match=r"table is '.*'; it must be the name of a table, or schema.table"):
+        SqlStore("store", table=table)
+
+
+@pytest.mark.parametrize("table", WRONG_TABLES, ids=ascii)
+def test_table_name_that_a_template_hid_fails_without_a_retry(table: Any) -> None:
+    """What was rendered is judged before any connection is made, and no retry mends it."""
+    store = SqlStore("absent", table="{{ params.table }}")
+    store.table = table
+    for use in (lambda: store.open("batch"), store.unconfirmed_batches):
+        with pytest.raises(GreenApiConfigError, match="it must be the name of a table"):
+            use()
+
+
+@pytest.mark.parametrize("table", ["Robert'); DROP TABLE x;--", 'a"b', "a`b", "a:b", ":a", "é ж", "x" * 40])
+def test_table_name_of_any_other_text_is_a_table(sql_store: SqlStore, table: str) -> None:
+    """Names are quoted, whatever they look like."""
+    store = SqlStore("store", table=f"{table}{sql_store.table[:8]}")
+    with store.open("batch") as opened:
+        assert opened.put(some(1)[0])
+    assert len(read_batch(opened.close())) == 1
 
 
 @pytest.mark.parametrize(
