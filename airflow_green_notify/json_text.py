@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 _SORTING_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _PIECE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]|[^"\[\]{}]+|".*', re.DOTALL)
@@ -67,11 +67,12 @@ def _pieces(value: Any, encoder: json.JSONEncoder) -> Iterator[str]:
 
 def _members(value: Any, encoder: json.JSONEncoder) -> Iterator[tuple[str, Any]]:
     """Yield the members of an object or array, each with what stands before it."""
+    between = encoder.item_separator
     if not isinstance(value, dict):
-        return (("," if number else "", item) for number, item in enumerate(value))
+        return ((between if number else "", item) for number, item in enumerate(value))
     members = sorted(value.items()) if encoder.sort_keys else value.items()
     return (
-        (("," if number else "") + encoder.encode(name) + ":", item)
+        ((between if number else "") + encoder.encode(name) + encoder.key_separator, item)
         for number, (name, item) in enumerate(members)
     )
 
