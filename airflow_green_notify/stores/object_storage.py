@@ -51,8 +51,8 @@ class ObjectStorageStore(Store):
 
     A line is :meth:`Notification.as_dict <airflow_green_notify.notification.Notification.as_dict>` with
     ``batch_id``, and ``note`` where there is one. ``body`` is always an object or ``null``, so that query
-    engines (DuckDB, Spark, jq) read the file whatever it holds: what they have no place for is ``null`` there,
-    and ``body_text`` beside it has the exact body.
+    engines (DuckDB, Spark, jq) read the file whatever it holds: what they have no place for is ``null``
+    there, and ``body_text`` beside it has the exact body.
 
     Durable means: on a local disk, file and folder were handed to the disk (fsync); in a bucket, the service
     confirmed the write. Names are taken by exclusive creation (hard links locally, conditional writes on S3,
