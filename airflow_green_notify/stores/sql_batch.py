@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import false, select, true
+from sqlalchemy import false, func, select, true
 from sqlalchemy.exc import IntegrityError
 
 from airflow_green_notify.stores.batch_file import Entry
@@ -32,8 +32,8 @@ class SqlBatch:
 
     def __init__(self, conn_id: str, table: str, batch_id: str, queue: str, errors_told: ErrorsTold) -> None:
         self._batch_id = column_id(batch_id)
-        self._database = Database(conn_id)
         tables = StoreTables(table)
+        self._database = Database(conn_id)
         self._database.create(tables)
         self._rows = tables.notifications
         self._attempts = tables.attempts
@@ -43,12 +43,14 @@ class SqlBatch:
         self._guarded_insert = self._batches.guarded_insert()
         self._is_open = False
         self._was_there = False
+        self._sequence = 0
         self.taken: BatchRecord | None = None
 
     def put(self, notification: Notification, note: dict[str, Any] | None) -> bool:
         """Insert the row of a notification unless its key is there."""
         self._open()
-        row = to_row(Entry(notification, self._batch_id, note))
+        self._sequence += 1
+        row = to_row(Entry(notification, self._batch_id, note)) | {"sequence": self._sequence}
         try:
             if self._database.execute(self._guarded_insert, row):
                 return True
@@ -64,9 +66,11 @@ class SqlBatch:
         return self._batches.not_handed_on()
 
     def adopt(self, record: BatchRecord) -> int | None:
-        """Move the rows of another batch into this one."""
+        """Move the rows of another batch behind those of this one."""
         self._open()
-        return self._batches.adopt(record)
+        count = self._batches.adopt(record, self._sequence)
+        self._sequence = self._last_sequence()
+        return count
 
     def settle(self, record: BatchRecord, state: BatchState) -> None:
         """Note what became of a closed batch."""
@@ -85,7 +89,14 @@ class SqlBatch:
     def _open(self) -> None:
         if not self._is_open:
             self._was_there = not self._batches.open()
+            self._sequence = self._last_sequence()
             self._is_open = True
+
+    def _last_sequence(self) -> int:
+        """Return the highest number of the batch's rows, which count its puts whatever a clock shows."""
+        rows = self._rows.c
+        last = select(func.max(rows.sequence)).where(rows.batch_id == self._batch_id)
+        return self._database.rows(last)[0][0] or 0
 
     def begin_attempt(self, key: str) -> int:
         """Count an attempt; 0 if the key is finished."""
@@ -147,7 +158,8 @@ class SqlBatchReader:
         with self._database() as database:
             warn_of(adopters(database, StoreTables(self._table), self._batch_id))
             ordered = select(table.c.key).where(table.c.batch_id == self._batch_id)
-            keys = [row.key for row in database.rows(ordered.order_by(table.c.received_at, table.c.key))]
+            ordered = ordered.order_by(table.c.sequence, table.c.received_at, table.c.key)
+            keys = [row.key for row in database.rows(ordered)]
             for start in range(0, len(keys), _PAGE):
                 page = keys[start : start + _PAGE]
                 rows = {row.key: row for row in database.rows(select(table).where(table.c.key.in_(page)))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications
-from tests.example_dags.conftest import load_dag, states
+from tests.example_dags.conftest import EXAMPLES, load_dag, states
 
 CHAT = "12025550101@c.us"
 NOISE = example_notifications()[0]["body"]
@@ -118,3 +119,9 @@ def test_backfill_after_outage_brings_what_retention_took(
             "SELECT note, count(*) FROM green_api_notifications GROUP BY note ORDER BY note"
         ).fetchall()
     assert rows == [(None, 3), ('{"source": "journal"}', 4)]
+
+
+def test_no_example_keeps_anything_in_a_folder_that_others_may_write_to() -> None:
+    """In a folder for all, somebody else may have made the one that the Dag writes to."""
+    for path in EXAMPLES.glob("*.py"):
+        assert not re.search(r"[/]tmp|tempfile", path.read_text()), path.name
