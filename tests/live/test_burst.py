@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from airflow_green_notify.emulator import traffic
-from tests.live.conftest import Live
+from tests.live.conftest import Live, on_each
 from tests.live.live_airflow import until
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, on_each]
 
 RING_AGAIN_AFTER = 10.0  # of the doorbell in dags/killed_waiters.py
 SCHEDULER_SECONDS = 20.0
@@ -38,5 +39,6 @@ def test_burst_is_stored_whole_and_leaves_no_event_lying(live: Live) -> None:
     assert max(lay) <= RING_AGAIN_AFTER + SCHEDULER_SECONDS
 
 
-def seconds_between(first: str, last: str) -> float:
-    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
+def seconds_between(first: Any, last: Any) -> float:
+    """PostgreSQL gives moments, SQLite their text."""
+    return (datetime.fromisoformat(str(last)) - datetime.fromisoformat(str(first))).total_seconds()
