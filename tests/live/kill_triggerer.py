@@ -188,7 +188,8 @@ def _settle(airflow: LiveAirflow, waiters: Waiters) -> None:
 
 def _count(airflow: LiveAirflow, waiters: Waiters, runs: list[str]) -> Tally:
     stored = Counter(waiters.stored_keys())
-    carried = Counter(payload["key"] for payload in airflow.event_payloads("carried"))
+    keys = (payload["key"] for payload in airflow.event_payloads("carried"))
+    carried = Counter(key for key in keys if key)  # there are quiet events too
     rung_keys, carried_keys = _pushed(waiters.rung), _pushed(waiters.carried)
     return Tally(
         lost_by_doorbell=len(rung_keys - stored.keys()),
