@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.live.database import Database, in_files, on_server
 from tests.live.kill_triggerer import DAGS, TRIGGERERS, Waiters
 from tests.live.live_airflow import LiveAirflow
 
-WAITS = 8
+WAITS = 6
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
 
 on_sqlite = pytest.mark.parametrize("live", ["sqlite"], indirect=True)
@@ -39,11 +40,11 @@ class Live:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let all tests on one database come one after the other, so that each Airflow is started once."""
 
-    def kind(item: pytest.Item) -> str:
-        return str(item.callspec.params.get("live", "")) if hasattr(item, "callspec") else ""
+    def order(item: pytest.Item) -> tuple[Any, ...]:
+        database = item.callspec.params.get("live") if hasattr(item, "callspec") else None
+        return (list(TRIGGERERS).index(database), *item.location[:2]) if database else (-1,)
 
-    ranks = {name: rank for rank, name in enumerate(TRIGGERERS)}
-    items.sort(key=lambda item: ranks.get(kind(item), -1))
+    items.sort(key=order)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Databases that Airflow and its tasks write to, SQLite or PostgreSQL; the tests only read them."""
+"""Databases that Airflow and its tasks write to, SQLite or PostgreSQL, for the tests to read."""
 
 from __future__ import annotations
 

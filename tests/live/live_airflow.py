@@ -21,6 +21,7 @@ import psutil
 import requests
 from cryptography.fernet import Fernet
 
+import airflow_green_notify
 from tests.live.database import Database
 from tests.servers import free_port
 
@@ -258,6 +259,7 @@ def _environment(home: Path) -> dict[str, str]:
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": str(HEALTH_CHECK),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "PYTHONPATH": str(Path(airflow_green_notify.__file__).parents[1]),  # the provider that is tested here
         "TMPDIR": str(home / "tmp"),
     }
     (home / "tmp").mkdir(parents=True, exist_ok=True)
