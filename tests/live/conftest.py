@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 
 from airflow_green_notify.emulator import GreenApiEmulator
+from airflow_green_notify.emulator.gateway_instance import GatewayInstance
 from tests.live.database import Database, in_files, on_server
 from tests.live.kill_triggerer import DAGS, TRIGGERERS, Waiters
 from tests.live.live_airflow import LiveAirflow
 
 WAITS = 6
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
+WATCHERS = [f"watcher_{number}" for number in range(4)]
 
 on_sqlite = pytest.mark.parametrize("live", ["sqlite"], indirect=True)
 on_postgres = pytest.mark.parametrize("live", ["postgres"], indirect=True)
@@ -33,6 +35,7 @@ class Live:
     airflow: LiveAirflow
     gateway: GreenApiEmulator
     waiters: Waiters
+    shared: GatewayInstance
     warehouse: Database
 
 
@@ -54,15 +57,18 @@ def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     dags = shutil.copytree(DAGS, home / "dags")
     for name in ("wait_for_reply", "on_new_notifications", "one_run_per_message"):
         shutil.copy(EXAMPLES / f"{name}.py", dags)
+    for name in WATCHERS:
+        shutil.copy(Path(__file__).with_name("watcher.py"), dags / f"{name}.py")
     is_on_server = request.param == "postgres"
     database = on_server(request.getfixturevalue("postgres_connection")) if is_on_server else in_files(home)
     with GreenApiEmulator() as gateway:
         waiters = Waiters(gateway, database("store"), WAITS)
-        warehouse = database("warehouse")
+        shared, warehouse = gateway.add_instance(), database("warehouse")
         connections = waiters.connections | {
             "green_api_default": gateway.connection,
+            "green_api_shared": shared.connection,
             "green_api_warehouse": warehouse.connection,
         }
         triggerers = TRIGGERERS[request.param]
         with LiveAirflow(home, dags, connections, database("airflow"), triggerers) as airflow:
-            yield Live(airflow, gateway, waiters, warehouse)
+            yield Live(airflow, gateway, waiters, shared, warehouse)

@@ -230,6 +230,18 @@ class LiveAirflow:
         )
         return [json.loads(extra)["payload"] for (extra,) in self.query(sql, asset=asset)]
 
+    def lying_events(self, asset: str, seconds: float = 0.0) -> int:
+        """How many events of an asset that tell of a notification are in no Dag run after this time."""
+        sql = (
+            "SELECT count(*) FROM asset_event e JOIN asset a ON a.id = e.asset_id "
+            "LEFT JOIN dagrun_asset_event d ON d.event_id = e.id WHERE d.event_id IS NULL "
+            """AND a.name = :asset AND CAST(e.extra AS TEXT) NOT LIKE '%"key": null%'"""
+        )
+        count = lambda: int(self.query(sql, asset=asset)[0][0])  # noqa: E731
+        with suppress(TimeoutError):
+            until(lambda: count() == 0, seconds, "run for each event")
+        return count()
+
     def query(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Read from the metadata database of an Airflow whose parts all run."""
         self._check_parts()

@@ -16,7 +16,7 @@ ENCRYPTED = re.compile(r"gAAAA[\w-]+=*")
 
 def test_tokens_are_in_no_row_and_no_log_of_airflow(live: Live) -> None:
     """No row and no file that Airflow wrote in these tests holds a token, and no doorbell's event a text."""
-    instances = (live.gateway, live.waiters.rung, live.waiters.carried, *live.waiters.awaited)
+    instances = (live.gateway, live.shared, live.waiters.rung, live.waiters.carried, *live.waiters.awaited)
     tokens = [instance.api_token for instance in instances]
     with live.waiters.working(live.airflow):  # a trigger has a row only as long as it is watched
         written = rows(live) | files(live)
