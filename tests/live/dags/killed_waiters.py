@@ -26,7 +26,14 @@ RUNG = Asset(
 )
 CARRIED = Asset(
     "carried",
-    watchers=[AssetWatcher(name="carrier", trigger=GreenApiNotificationTrigger("green_api_carried", 5.0))],
+    watchers=[
+        AssetWatcher(
+            name="carrier",
+            trigger=GreenApiNotificationTrigger(
+                "green_api_carried", ring_again_after=10.0, receive_timeout=5.0
+            ),
+        )
+    ],
 )
 AGAIN = {"retries": 20, "retry_delay": timedelta(seconds=1)}
 
