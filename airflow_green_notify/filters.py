@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -109,7 +110,11 @@ def judge(matching: Matching, notification: Notification) -> Verdict:
     if isinstance(matching, NotificationFilter):
         return matching.verdict(notification)
     try:
-        return Verdict.MATCH if matching(notification) else Verdict.MISS
+        answer = matching(notification)
+        if inspect.iscoroutine(answer):
+            answer.close()
+            raise TypeError("Its answer would have to be awaited.")
+        return Verdict.MATCH if answer else Verdict.MISS
     except Exception as error:
         name = getattr(matching, "__qualname__", type(matching).__name__)
         log.warning("%s failed on %r: %s.", name, notification, type(error).__name__)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseNotifier
 
 from airflow_green_notify.alert_text import alert_text
+from airflow_green_notify.arguments import connection_of, recipient_of, unless_template
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.protocol.limits import SAFE_MESSAGE
 
@@ -49,6 +50,8 @@ class GreenApiNotifier(BaseNotifier):
         green_api_conn_id: str = GreenApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        unless_template(recipient_of)("chat_id", chat_id)
+        unless_template(connection_of)("green_api_conn_id", green_api_conn_id)
         super().__init__(**kwargs)
         self.chat_id = chat_id
         self.message = message
@@ -68,7 +71,7 @@ class GreenApiNotifier(BaseNotifier):
         """Send the alert from a callback."""
         try:
             with GreenApiHook(self.green_api_conn_id) as hook:
-                _log_sent(hook.send_message(str(self.chat_id), self._text(context)))
+                _log_sent(hook.send_message(self._recipient(), self._text(context)))
         except Exception as error:
             _log_failure(error)
 
@@ -76,9 +79,12 @@ class GreenApiNotifier(BaseNotifier):
         """Send the alert from the triggerer, as for a missed deadline."""
         try:
             async with GreenApiHook(self.green_api_conn_id) as hook:
-                _log_sent(await hook.asend_message(str(self.chat_id), self._text(context)))
+                _log_sent(await hook.asend_message(self._recipient(), self._text(context)))
         except Exception as error:
             _log_failure(error)
+
+    def _recipient(self) -> str:
+        return recipient_of("chat_id", self.chat_id)
 
     def _text(self, context: Context) -> str:
         text = str(self.message or alert_text(context))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import BaseOperator
-
+from airflow_green_notify.arguments import Judge, boolean_of, path_of, recipient_of, seconds_of
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.protocol.limits import SAFE_MESSAGE, checked_caption, checked_message
 from airflow_green_notify.send_once import JOURNAL_LAG, Outgoing, send_once
+from airflow_green_notify.task import GreenApiTask
 from airflow_green_notify.templating import templatable
 
 if TYPE_CHECKING:
@@ -19,9 +19,15 @@ if TYPE_CHECKING:
     from airflow_green_notify.hooks.files import File
 
 
-class _SendOperator(BaseOperator):
+class _SendOperator(GreenApiTask):
     """What sending a message and sending a file share."""
 
+    judges: ClassVar[Mapping[str, Judge]] = {
+        **GreenApiTask.judges,
+        "chat_id": recipient_of,
+        "deduplicate": boolean_of,
+        "journal_lag": seconds_of,
+    }
     ui_color = "#d5e8f6"
 
     def __init__(
@@ -42,10 +48,11 @@ class _SendOperator(BaseOperator):
         self.green_api_conn_id = green_api_conn_id
 
     def _send(self, context: Context, hook: GreenApiHook, outgoing: Outgoing, send: Callable[[], str]) -> str:
-        if not self.deduplicate:
+        given = self.judged_arguments()
+        if not given.deduplicate:
             return send()
         notes = context.get("task_state_store")
-        id_message = send_once(hook, outgoing, send, notes, journal_lag=float(self.journal_lag))
+        id_message = send_once(hook, outgoing, send, notes, journal_lag=given.journal_lag)
         self.log.info("In the send queue as %s.", id_message)
         return id_message
 
@@ -78,16 +85,25 @@ class GreenApiSendMessageOperator(_SendOperator):
     .. seealso:: https://green-api.com/en/docs/api/sending/SendMessage/
     """
 
-    template_fields: Sequence[str] = ("chat_id", "message", "quoted_message_id", "green_api_conn_id")
+    template_fields: Sequence[str] = (
+        "chat_id",
+        "message",
+        "quoted_message_id",
+        "deduplicate",
+        "journal_lag",
+        "green_api_conn_id",
+    )
 
     def __init__(self, *, message: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.message = message
+        self.check_arguments()
 
     def execute(self, context: Context) -> str:
-        with fail_fast(), GreenApiHook(self.green_api_conn_id) as hook:
+        given = self.judged_arguments()
+        with fail_fast(), self.hook as hook:
             message = checked_message(str(self.message), self._type_instance(hook))
-            outgoing = Outgoing(str(self.chat_id), message, self.quoted_message_id)
+            outgoing = Outgoing(given.chat_id, message, self.quoted_message_id)
 
             def send() -> str:
                 return hook.send_message(outgoing.chat_id, message, self.quoted_message_id)
@@ -133,8 +149,11 @@ class GreenApiSendFileOperator(_SendOperator):
         "file_name",
         "caption",
         "quoted_message_id",
+        "deduplicate",
+        "journal_lag",
         "green_api_conn_id",
     )
+    judges: ClassVar[Mapping[str, Judge]] = {**_SendOperator.judges, "file": path_of}
 
     def __init__(
         self, *, file: File, file_name: str | None = None, caption: str | None = None, **kwargs: Any
@@ -143,17 +162,19 @@ class GreenApiSendFileOperator(_SendOperator):
         self.file = templatable(file)
         self.file_name = file_name
         self.caption = caption
+        self.check_arguments()
 
     def execute(self, context: Context) -> str:
         from airflow_green_notify.hooks.files import checked_size, is_url, shown_name
 
-        with fail_fast(), GreenApiHook(self.green_api_conn_id) as hook:
+        given = self.judged_arguments()
+        with fail_fast(), self.hook as hook:
             caption = checked_caption(self.caption)
             if not is_url(self.file):
                 checked_size(self.file)
             name = shown_name(self.file, self.file_name)
             outgoing = Outgoing(
-                str(self.chat_id), caption or "", self.quoted_message_id, name, source=str(self.file)
+                given.chat_id, caption or "", self.quoted_message_id, name, source=str(self.file)
             )
 
             def send() -> str:

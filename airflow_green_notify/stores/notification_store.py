@@ -97,6 +97,10 @@ class NotificationStore(Protocol):
         """Let go of connections and leave the batch unfinished, for the retry of the task."""
         ...
 
+    def __repr__(self) -> str:
+        """Return the same in each process, since it becomes part of the serialized Dag."""
+        return f"{type(self).__qualname__}()"
+
     def __enter__(self) -> Self:
         return self
 

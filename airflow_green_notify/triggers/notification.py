@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from airflow_green_notify.arguments import connection_of, of_trigger, receive_timeout_of
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.triggers.watch import RECEIVE_TIMEOUT
 
@@ -52,8 +53,8 @@ class GreenApiNotificationTrigger(BaseEventTrigger):
                 "GreenApiNotificationTrigger needs Airflow 3.3 or newer, whose shared streams tell when an "
                 "event is stored. Use GreenApiDoorbellTrigger and let the Dag drain the queue."
             )
-        self.green_api_conn_id = green_api_conn_id
-        self.receive_timeout = receive_timeout
+        self.green_api_conn_id = of_trigger(connection_of)("green_api_conn_id", green_api_conn_id)
+        self.receive_timeout = of_trigger(receive_timeout_of)("receive_timeout", receive_timeout)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments; credentials stay in the connection."""

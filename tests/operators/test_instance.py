@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.errors import GreenApiUnavailableError
@@ -102,9 +102,9 @@ def test_configure_of_an_unauthorized_instance_fails_at_once(
 def test_configure_with_wrong_names_asks_nothing(
     green_api_connection: GreenApiEmulator, switches: dict[str, Any]
 ) -> None:
-    """An unknown name, or one in both lists, fails at once and names the known ones."""
-    with pytest.raises(AirflowFailException, match="incomingCallWebhook"):
-        configure(**switches).execute({})
+    """An unknown name, or one in both lists, is refused and named."""
+    with pytest.raises(ValueError, match="incoming"):
+        configure(**switches)
     assert green_api_connection.requests() == []
 
 
