@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_green_notify.arguments import Judge, boolean_of, path_of, recipient_of, seconds_of
@@ -33,11 +34,11 @@ class _SendOperator(GreenApiTask):
     def __init__(
         self,
         *,
-        chat_id: str,
-        quoted_message_id: str | None = None,
-        deduplicate: bool = True,
-        journal_lag: float = JOURNAL_LAG,
-        green_api_conn_id: str = GreenApiHook.default_conn_name,
+        chat_id: str | int,
+        quoted_message_id: str | None,
+        deduplicate: bool | str,
+        journal_lag: float | timedelta | str,
+        green_api_conn_id: str,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -94,8 +95,25 @@ class GreenApiSendMessageOperator(_SendOperator):
         "green_api_conn_id",
     )
 
-    def __init__(self, *, message: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        *,
+        chat_id: str | int,
+        message: str,
+        quoted_message_id: str | None = None,
+        deduplicate: bool | str = True,
+        journal_lag: float | timedelta | str = JOURNAL_LAG,
+        green_api_conn_id: str = GreenApiHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            chat_id=chat_id,
+            quoted_message_id=quoted_message_id,
+            deduplicate=deduplicate,
+            journal_lag=journal_lag,
+            green_api_conn_id=green_api_conn_id,
+            **kwargs,
+        )
         self.message = message
         self.check_arguments()
 
@@ -156,9 +174,26 @@ class GreenApiSendFileOperator(_SendOperator):
     judges: ClassVar[Mapping[str, Judge]] = {**_SendOperator.judges, "file": path_of}
 
     def __init__(
-        self, *, file: File, file_name: str | None = None, caption: str | None = None, **kwargs: Any
+        self,
+        *,
+        chat_id: str | int,
+        file: File,
+        file_name: str | None = None,
+        caption: str | None = None,
+        quoted_message_id: str | None = None,
+        deduplicate: bool | str = True,
+        journal_lag: float | timedelta | str = JOURNAL_LAG,
+        green_api_conn_id: str = GreenApiHook.default_conn_name,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            chat_id=chat_id,
+            quoted_message_id=quoted_message_id,
+            deduplicate=deduplicate,
+            journal_lag=journal_lag,
+            green_api_conn_id=green_api_conn_id,
+            **kwargs,
+        )
         self.file = templatable(file)
         self.file_name = file_name
         self.caption = caption

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, TaskDeferred
 
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.errors import GreenApiUnavailableError
@@ -85,6 +87,20 @@ def test_configure_that_never_holds_says_what_is_missing(green_api_connection: G
     green_api_connection.switch(settings_delay=600)
     with pytest.raises(GreenApiUnavailableError, match="the instance is starting"):
         configure(max_wait=0.5).execute({})
+
+
+def test_configure_defers_no_longer_than_execution_timeout(green_api_connection: GreenApiEmulator) -> None:
+    """As a task would end that doesn't defer."""
+    green_api_connection.settings(incomingWebhook="no")
+    limit = timedelta(seconds=30)
+    operator = configure(deferrable=True, max_wait=timedelta(minutes=5), execution_timeout=limit)
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute({})
+    assert deferred.value.timeout is not None
+    assert timedelta(seconds=25) < deferred.value.timeout <= limit
+    began = datetime.now(UTC) - timedelta(minutes=1)
+    with pytest.raises(AirflowTaskTimeout, match="execution_timeout=0:00:30 passed while deferred"):
+        operator.resume_execution("__fail__", {}, {"ti": SimpleNamespace(start_date=began)})
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["in the worker", "deferred"])

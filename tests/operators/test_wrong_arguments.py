@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from inspect import signature
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG, BaseOperator
 
 from airflow_green_notify.assets import create_asset
+from airflow_green_notify.drain import adrain, drain
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.filters import NotificationFilter
 from airflow_green_notify.messaging import GreenApiMessageQueueProvider
@@ -295,6 +297,21 @@ def test_optional_number_rendered_to_nothing_is_no_limit(
             receive_timeout=0.2,
         )
     assert run_dag(dag).get_task_instance("drain").xcom_pull(task_ids="drain")["count"] == 2
+
+
+@pytest.mark.parametrize("operator", NEEDED)
+def test_constructor_names_every_argument(operator: type[BaseOperator]) -> None:
+    """Editors and type checkers know them; behind ``**kwargs`` are those that every Airflow task has."""
+    named = {*signature(operator.__init__).parameters}
+    assert named >= {*operator.template_fields, *operator.judges}  # type: ignore[attr-defined]
+    assert named - {"self", "kwargs"} >= {*NEEDED[operator]}
+
+
+def test_drain_names_every_argument_of_its_async_twin() -> None:
+    """They differ in one default only."""
+    sync, twin = signature(drain).parameters, signature(adrain).parameters
+    assert [*sync] == [*twin]
+    assert {name for name in sync if sync[name] != twin[name]} == {"store_in_thread"}
 
 
 # --- what is no operator ---
