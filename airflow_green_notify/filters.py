@@ -110,15 +110,23 @@ def judge(matching: Matching, notification: Notification) -> Verdict:
     if isinstance(matching, NotificationFilter):
         return matching.verdict(notification)
     try:
-        answer = matching(notification)
-        if inspect.iscoroutine(answer):
-            answer.close()
-            raise TypeError("Its answer would have to be awaited.")
-        return Verdict.MATCH if answer else Verdict.MISS
+        return Verdict.MATCH if answer_of(matching, notification) else Verdict.MISS
     except Exception as error:
         name = getattr(matching, "__qualname__", type(matching).__name__)
         log.warning("%s failed on %r: %s.", name, notification, type(error).__name__)
         return Verdict.ERROR
+
+
+def answer_of(function: Callable[[Notification], object], notification: Notification) -> object:
+    """Call a function of the user's own and return its answer.
+
+    :raises TypeError: Its answer would have to be awaited, so that nothing was done yet.
+    """
+    answer = function(notification)
+    if inspect.iscoroutine(answer):
+        answer.close()
+        raise TypeError("The function is async, so nothing was done: it must be a plain function.")
+    return answer
 
 
 def _as_tuple(name: str, value: Any) -> tuple[str, ...] | None:

@@ -281,7 +281,7 @@ class Notification:
         return value
 
     def serialize(self) -> NoReturn:
-        """Refuse to become an XCom: Airflow would write it down, and not read it in the next task.
+        """Refuse to become an XCom, which Airflow would write, and the next task could not read.
 
         :raises TypeError: Always.
         """

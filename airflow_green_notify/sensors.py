@@ -17,16 +17,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_green_notify import head_look
-from airflow_green_notify.arguments import (
-    Judge,
-    count_of,
-    filter_argument,
-    matching_of,
-    plain_boolean_of,
-    receive_timeout_of,
-    store_or,
-)
+from airflow_green_notify import arguments, head_look
 from airflow_green_notify.errors import (
     GreenApiError,
     GreenApiTransportError,
@@ -116,13 +107,13 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
         "max_xcom_bytes",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"matching": "json", "unmatched": "py"}
-    judges: ClassVar[Mapping[str, Judge]] = {
+    judges: ClassVar[Mapping[str, arguments.Judge]] = {
         **GreenApiTask.judges,
-        "matching": matching_of,
-        "unmatched": store_or("keep"),
-        "receive_timeout": receive_timeout_of,
-        "max_xcom_bytes": count_of,
-        "deferrable": plain_boolean_of,
+        "matching": arguments.matching_of,
+        "unmatched": arguments.store_or("keep"),
+        "receive_timeout": arguments.receive_timeout_of,
+        "max_xcom_bytes": arguments.count_of,
+        "deferrable": arguments.plain_boolean_of,
     }
     ui_color = "#cdeed3"
 
@@ -138,7 +129,7 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.matching = filter_argument("matching", {} if matching is None else matching)
+        self.matching = arguments.filter_argument("matching", {} if matching is None else matching)
         self.unmatched = unmatched
         self.green_api_conn_id = green_api_conn_id
         self.receive_timeout = receive_timeout
@@ -232,7 +223,7 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
                 self.log.exception("The look failed. The wait goes on.")
                 return Seen(more=True)
             if self.never_fail:
-                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+                raise AirflowSkipException("The look failed, and never_fail is set.") from error
             raise
 
     def _past(

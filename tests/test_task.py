@@ -224,6 +224,30 @@ def test_output_of_a_task_inside_a_store_is_waited_for_and_used(
     assert [result(run, name)["table"] for name in ("drain", "backfill")] == ["chosen", "chosen"]
 
 
+@pytest.mark.airflow
+def test_output_of_a_task_inside_the_store_of_mapped_tasks_is_used(
+    green_api_connection: GreenApiEmulator, run_dag: Callable[..., Any], tmp_path: Path
+) -> None:
+    """What ``.partial()`` gets Airflow doesn't look into, so the Dag sets that dependency."""
+    green_api_connection.push(*traffic(seed=1, n=2))
+
+    @task
+    def choose() -> str:
+        return str(tmp_path / "chosen")
+
+    with DAG("dag_of_mapped_choice", schedule=None) as dag:
+        chosen = choose()
+        chosen >> GreenApiDrainNotificationsOperator.partial(
+            task_id="drain",
+            store=ObjectStorageStore(chosen),  # type: ignore[arg-type]
+            receive_timeout=0.2,
+            max_active_tis_per_dagrun=1,
+        ).expand(max_notifications=[1, 1])
+    run = run_dag(dag)
+    assert [result(run, "drain", index)["count"] for index in (0, 1)] == [1, 1]
+    assert {path.name for path in tmp_path.iterdir()} == {"chosen"}
+
+
 # --- hook ---
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.arguments.chats import chat_of
 from airflow_green_notify.arguments.judging import has_template, refusal
-from airflow_green_notify.filters import NotificationFilter
+from airflow_green_notify.filters import NotificationFilter, answer_of
 
 if TYPE_CHECKING:
     from airflow_green_notify.filters import Matching
@@ -66,7 +67,7 @@ def handler_of(name: str, value: Any) -> Callable[..., object]:
     """Judge what is called for each notification."""
     if not callable(value):
         raise refusal(name, value, "a function that gets the notification")
-    return _plain_function(name, value)
+    return partial(answer_of, _plain_function(name, value))
 
 
 _HIDDEN = object()

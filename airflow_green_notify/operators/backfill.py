@@ -49,6 +49,9 @@ class GreenApiBackfillMessagesOperator(GreenApiTask):
     otherwise shaped as the queue would have brought it. The journals hold messages only: no calls, states or
     statuses, and only kinds of messages whose notifications are switched on.
 
+    With ``outlets``, each asset event carries ``{"batch": …}``, the batch description, in its ``extra``; when
+    nothing was stored there is no event.
+
     :param store: The store that the drain uses.
     :param minutes: How far to look back; 1440 is a day. Two more are added, since journals lag.
     :param journals: ``"incoming"``, ``"outgoing"`` or both.
@@ -57,6 +60,7 @@ class GreenApiBackfillMessagesOperator(GreenApiTask):
     :return: The batch description for :func:`~airflow_green_notify.stores.read_batch`, with ``"report"``:
         how many entries the journals had; how many were stored, held before, or wait in the queue; how many
         were ``adopted`` from runs of this task that failed for good.
+    :raises ValueError: An argument is wrong, as far as no template hides it.
 
     .. seealso:: https://green-api.com/en/docs/api/journals/LastIncomingMessages/
         and https://green-api.com/en/docs/api/journals/LastOutgoingMessages/

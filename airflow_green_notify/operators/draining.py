@@ -5,37 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
-
-from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_green_notify.arguments import (
     Judge,
-    boolean_of,
     check_apart,
     choice_of,
     count_of,
     filter_argument,
     handler_of,
     matching_of,
-    moment_of,
     optional,
-    positive_seconds_of,
-    receive_timeout_of,
-    seconds_of,
     store_of,
 )
-from airflow_green_notify.drain import DrainReport, StopCondition, drain
-from airflow_green_notify.drain.lease import ReaderLease, renewed
-from airflow_green_notify.drain.ownership import adopt_forgotten
-from airflow_green_notify.drain.task_outcome import TaskOutcomes
-from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.handling import NotificationHandler
 from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.stores import batch_id_of, open_batch
-from airflow_green_notify.task import GreenApiTask
+from airflow_green_notify.operators.reader import ReaderOperator
+from airflow_green_notify.stores import open_batch
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -45,133 +32,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.stores import NotificationStore
 
 
-class _DrainingOperator(GreenApiTask):
-    """When to stop, and how to receive: what draining operators have in common."""
-
-    template_fields: Sequence[str] = (
-        "green_api_conn_id",
-        "max_notifications",
-        "max_seconds",
-        "empty_answers",
-        "until",
-        "receive_timeout",
-        "wait_for_reader",
-        "overlap",
-        "skip_if_empty",
-    )
-    judges: ClassVar[Mapping[str, Judge]] = {
-        **GreenApiTask.judges,
-        "max_notifications": optional(count_of),
-        "max_seconds": optional(positive_seconds_of),
-        "empty_answers": count_of,
-        "until": optional(moment_of),
-        "receive_timeout": receive_timeout_of,
-        "wait_for_reader": seconds_of,
-        "overlap": boolean_of,
-        "skip_if_empty": boolean_of,
-    }
-    ui_color = "#cde3ee"
-
-    def __init__(
-        self,
-        *,
-        green_api_conn_id: str,
-        max_notifications: int | str | None,
-        max_seconds: float | timedelta | str | None,
-        empty_answers: int | str,
-        until: datetime | str | None,
-        receive_timeout: float | timedelta | str,
-        wait_for_reader: float | timedelta | str,
-        overlap: bool | str,
-        skip_if_empty: bool | str,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.green_api_conn_id = green_api_conn_id
-        self.max_notifications = max_notifications
-        self.max_seconds = max_seconds
-        self.empty_answers = empty_answers
-        self.until = until
-        self.receive_timeout = receive_timeout
-        self.wait_for_reader = wait_for_reader
-        self.overlap = overlap
-        self.skip_if_empty = skip_if_empty
-
-    def _lease(
-        self, store: NotificationStore | None, hook: GreenApiHook, context: Context
-    ) -> ReaderLease | None:
-        if store is None:
-            return None
-        reader = f"{batch_id_of(context)} (try {context['ti'].try_number})"
-        return ReaderLease(store.leases, hook.config.queue, reader)
-
-    def _drain(
-        self,
-        target: Any,
-        given: SimpleNamespace,
-        lease: ReaderLease | None,
-        stack: ExitStack,
-        stores: Sequence[NotificationStore],
-        context: Context,
-        *,
-        accept: Matching | None = None,
-        unmatched: NotificationStore | None = None,
-        store_in_thread: bool = False,
-    ) -> DrainReport:
-        """Become the queue's reader until the stack is left, take over what was forgotten, and drain."""
-        adopted = 0
-        if lease is not None:
-            if not lease.wait(given.wait_for_reader):
-                return self._give_way(lease, context)
-            stack.enter_context(renewed(lease))
-            if other := lease.other_task():
-                self.log.warning(
-                    "The task %s reads this queue into the same store, too: each takes what the other waits "
-                    "for.",
-                    other,
-                )
-            outcomes = TaskOutcomes(context)
-            adopted = sum(adopt_forgotten(store, outcomes) for store in stores)
-        report = drain(
-            self.hook,
-            target,
-            stop=StopCondition(given.max_notifications, given.max_seconds, given.empty_answers, given.until),
-            receive_timeout=given.receive_timeout,
-            accept=accept,
-            unmatched=unmatched,
-            overlap=given.overlap,
-            store_in_thread=store_in_thread,
-            lease=lease,
-        )
-        report.adopted = adopted
-        self.log.info("Drained: %s", report.as_dict())
-        return report
-
-    def _give_way(self, lease: ReaderLease, context: Context) -> DrainReport:
-        """End without reading, since somebody else does; an earlier try of this task puts into its batch."""
-        if lease.holder.startswith(f"{batch_id_of(context)} (try "):
-            raise NotificationStoreError(
-                f"An earlier try of this task still reads the queue, and fills the same batch: "
-                f"{lease.holder}. A retry goes on when it has ended."
-            )
-        self.log.warning(
-            "The queue is being read by %s, which stores what comes. Nothing to do here; to wait longer, set "
-            "wait_for_reader.",
-            lease.holder,
-        )
-        return DrainReport(stopped_by="another_reader")
-
-    def _end(self, context: Context, report: DrainReport, skip: bool, told: Mapping[str, Any] | None) -> None:
-        """Tell the outlets what came; if nothing did, tell them nothing, or skip."""
-        if not told and skip:
-            somebody_else = report.stopped_by == "another_reader"
-            raise AirflowSkipException(
-                "Somebody else reads the queue." if somebody_else else "The queue was empty."
-            )
-        self.tell_outlets(context, told)
-
-
-class GreenApiDrainNotificationsOperator(_DrainingOperator):
+class GreenApiDrainNotificationsOperator(ReaderOperator):
     """Drains the queue into a store: receives, stores durably, and only then deletes, one by one.
 
     A crash at any point loses nothing and doubles nothing: what was not stored is still in the queue; what
@@ -184,11 +45,15 @@ class GreenApiDrainNotificationsOperator(_DrainingOperator):
     drains of a queue into different stores don't see each other's lease; what is left to them stands in
     :class:`~airflow_green_notify.hooks.receipt.Receipt`.
 
+    With ``outlets``, each asset event carries ``{"batch": …}``, the batch description, in its ``extra``; when
+    nothing came there is no event.
+
     :param store: Where notifications become durable, such as
         ``SqlStore("warehouse")`` or ``ObjectStorageStore("s3://bucket/green-api")``.
-    :param accept: What goes into ``store``, a :class:`~airflow_green_notify.filters.NotificationFilter` or a
-        callable; everything else goes into ``unmatched``. What it fails on goes into ``store``.
-    :param unmatched: The store for everything else; required with ``accept``.
+    :param accept: What goes into ``store``: a :class:`~airflow_green_notify.filters.NotificationFilter`, its
+        arguments as a dict, or a callable that gets the notification and returns whether it is meant.
+        Everything else goes into ``unmatched``; what it fails on goes into ``store``.
+    :param unmatched: The store for everything else, another than ``store``; required with ``accept``.
     :param green_api_conn_id: The connection, of type ``green_api``.
     :param max_notifications: Hard limit of notifications.
     :param max_seconds: No receive begins later than this after the start.
@@ -203,13 +68,14 @@ class GreenApiDrainNotificationsOperator(_DrainingOperator):
     :param skip_if_empty: Skip this task, and what is behind it, if the batch is empty.
     :return: The batch description for :func:`~airflow_green_notify.stores.read_batch`, with ``"report"``
         (and ``"unmatched"``, the description of the other store's batch).
-    :raises ValueError: ``do_xcom_push=False``: what is stored is handed on by what this task returns.
+    :raises ValueError: An argument is wrong, as far as no template hides it; what a template hides fails the
+        task at once. So is ``do_xcom_push=False``: what is stored is handed on by what this task returns.
     """
 
-    template_fields: Sequence[str] = (*_DrainingOperator.template_fields, "store", "accept", "unmatched")
+    template_fields: Sequence[str] = (*ReaderOperator.template_fields, "store", "accept", "unmatched")
     template_fields_renderers: ClassVar[dict[str, str]] = {"store": "py", "accept": "json", "unmatched": "py"}
     judges: ClassVar[Mapping[str, Judge]] = {
-        **_DrainingOperator.judges,
+        **ReaderOperator.judges,
         "store": store_of,
         "accept": optional(matching_of),
         "unmatched": optional(store_of),
@@ -275,13 +141,16 @@ class GreenApiDrainNotificationsOperator(_DrainingOperator):
         return {**batch, "report": report.as_dict()}
 
 
-class GreenApiProcessNotificationsOperator(_DrainingOperator):
+class GreenApiProcessNotificationsOperator(ReaderOperator):
     """Calls a handler for each notification of the queue, and deletes each one after its handler returned.
 
     A crash while the handler runs leaves the notification in the queue, and the handler is called again with
     it: make it idempotent, for instance by ``notification.key``. A crash after it returned is recognised, and
     the notification is deleted without another call. One that fails ``max_attempts`` times, over all tries
     and runs, goes to the dead-letter store with the error, and the queue moves on.
+
+    With ``outlets``, each asset event carries ``{"handled", "dead_letters", "dead_letter_batch"}`` in its
+    ``extra``; when nothing came there is no event.
 
     :param handler: Called with each :class:`~airflow_green_notify.notification.Notification`, in a thread of
         its own, one at a time.
@@ -294,17 +163,18 @@ class GreenApiProcessNotificationsOperator(_DrainingOperator):
     :param green_api_conn_id: The connection, of type ``green_api``.
     :param max_notifications: As in :class:`GreenApiDrainNotificationsOperator`, like all that follow.
     :return: ``{"handled", "dead_letters", "dead_letter_batch", "report"}``.
+    :raises ValueError: An argument is wrong, such as a handler that is async, whose body would never run.
     """
 
     template_fields: Sequence[str] = (
-        *_DrainingOperator.template_fields,
+        *ReaderOperator.template_fields,
         "dead_letter",
         "max_attempts",
         "on_error",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"dead_letter": "py"}
     judges: ClassVar[Mapping[str, Judge]] = {
-        **_DrainingOperator.judges,
+        **ReaderOperator.judges,
         "handler": handler_of,
         "dead_letter": optional(store_of),
         "max_attempts": count_of,

@@ -49,6 +49,7 @@ class GreenApiConfigureInstanceOperator(GreenApiTask):
     :param deferrable: Whether to wait in the triggerer.
     :param green_api_conn_id: The connection, of type ``green_api``.
     :return: The settings that were asked for and now hold, by the gateway's names.
+    :raises ValueError: A name is unknown, or in both lists.
 
     .. seealso:: https://green-api.com/en/docs/api/account/SetSettings/
     """

@@ -43,7 +43,8 @@ class GreenApiReceiveNotificationOperator(GreenApiTask):
     :param max_xcom_bytes: Hard limit of the result's size; a larger notification fails the task at once and
         stays in the queue, for
         :class:`~airflow_green_notify.operators.draining.GreenApiDrainNotificationsOperator` to store.
-    :return: ``{"key", "receipt_id", "received_at", "body"}``, or ``None``.
+    :return: ``{"key", "receipt_id", "received_at", "body"}``, or ``None``, which makes no event of an outlet.
+    :raises ValueError: An argument is wrong, as far as no template hides it.
 
     .. seealso:: https://green-api.com/en/docs/api/receiving/technology-http-api/ReceiveNotification/
     """
@@ -106,6 +107,7 @@ class GreenApiDeleteNotificationOperator(GreenApiTask):
     :param green_api_conn_id: The connection, of type ``green_api``.
     :param receive_timeout: Seconds the gateway may hold a receive open, 5 to 60.
     :return: Whether it was deleted by this task.
+    :raises ValueError: An argument is wrong, as far as no template hides it.
 
     .. seealso:: https://green-api.com/en/docs/api/receiving/technology-http-api/DeleteNotification/
     """

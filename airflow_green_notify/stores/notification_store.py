@@ -19,6 +19,9 @@ class NotificationStore(Protocol):
     A store as written in a Dag is a mere description: no connection is looked up before :meth:`open`.
     ``put`` may be called from another thread than ``open``, by one thread at a time.
 
+    What it names in ``template_fields`` Airflow renders, on a copy for each task. A ``__repr__`` of one's own
+    is what Airflow shows of it.
+
     Used as ``with store.open(batch_id) as opened:``, it is closed at the end. An exception leaves the batch
     unfinished, as a crash would, and the retry of the task goes on with it.
     """

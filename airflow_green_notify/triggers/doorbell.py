@@ -44,6 +44,7 @@ class GreenApiDoorbellTrigger(BaseEventTrigger):
     :param receive_timeout: Seconds the gateway may hold an idle look open, 5 to 60. Watchers with the same
         connection and ``receive_timeout`` share one look in a triggerer (Airflow 3.3+). Across triggerers
         they don't: prefer one watcher per instance, and several Dags on its asset.
+    :raises TypeError: An argument is wrong.
 
     .. seealso:: https://green-api.com/en/docs/api/receiving/technology-http-api/ReceiveNotification/
     """

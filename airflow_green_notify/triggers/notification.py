@@ -36,7 +36,7 @@ class GreenApiNotificationTrigger(BaseEventTrigger):
     :param green_api_conn_id: The connection, of type ``green_api``.
     :param receive_timeout: Seconds the gateway may hold an idle look open, 5 to 60. All watchers of one
         connection should have the same: they share one look in a triggerer, and decide together.
-    :raises TypeError: This Airflow has no shared streams.
+    :raises TypeError: This Airflow has no shared streams, or an argument is wrong.
 
     .. seealso:: https://green-api.com/en/docs/api/receiving/technology-http-api/
     """

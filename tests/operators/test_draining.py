@@ -259,6 +259,20 @@ def test_process_delete_in_doubt_does_not_call_the_handler_again(
     assert not green_api_connection.queue()
 
 
+def test_process_handler_that_is_async_behind_a_plain_function_handles_nothing(
+    green_api_connection: GreenApiEmulator,
+) -> None:
+    """Its body never ran, so nothing is deleted."""
+    green_api_connection.push(*traffic(seed=1, n=1))
+
+    async def load(notification: Notification) -> None:
+        raise AssertionError("never awaited")
+
+    with pytest.raises(TypeError, match="must be a plain function"):
+        process(lambda notification: load(notification), on_error="stop", max_attempts=1)
+    assert len(green_api_connection.queue()) == 1
+
+
 def test_process_stop_leaves_the_notification_at_the_head(green_api_connection: GreenApiEmulator) -> None:
     """With on_error="stop" the handler's own error fails the task, and nothing of it is deleted."""
     green_api_connection.push(*traffic(seed=1, n=2))
