@@ -29,7 +29,8 @@ class NotificationFilter:
     """Matches a notification that fits every argument given.
 
     Each argument is a value or a list of values; one of a list is enough. What the notification lacks, or
-    carries in an unexpected form, does not fit.
+    carries in an unexpected form, does not fit. In an operator or sensor a value may be a template, or what
+    another task returns.
 
     :param type_webhook: Kind of notification, such as ``incomingMessageReceived``.
     :param type_message: Kind of message, such as ``textMessage``.
@@ -53,6 +54,8 @@ class NotificationFilter:
         for field in fields(self):
             object.__setattr__(self, field.name, _as_tuple(field.name, getattr(self, field.name)))
         for pattern in self.text or ():
+            if _is_output(pattern):
+                continue
             try:
                 re.compile(pattern)
             except re.error as error:
@@ -136,6 +139,11 @@ def _as_tuple(name: str, value: Any) -> tuple[str, ...] | None:
     if not values:
         raise ValueError(f"{name} is an empty list, which nothing fits; leave it out to accept any.")
     for item in values:
-        if not isinstance(item, str | int) or isinstance(item, bool):
+        if not _is_output(item) and (not isinstance(item, str | int) or isinstance(item, bool)):
             raise ValueError(f"{name} must be text or a list of texts, not {item!r}.")
-    return tuple(str(item) for item in values)
+    return tuple(item if _is_output(item) else str(item) for item in values)
+
+
+def _is_output(value: Any) -> bool:
+    """Tell whether Airflow puts what a task returned in the place of a value before the filter is used."""
+    return callable(getattr(value, "resolve", None))

@@ -626,21 +626,26 @@ def test_filter_is_rendered_and_takes_what_another_task_returned(
         return "QUESTION"
 
     with DAG("dag_of_templates", schedule=None, params={"chat": CHAT}) as dag:
-        wait = GreenApiNotificationSensor(
-            task_id="wait",
-            matching={"chat_id": "{{ params.chat }}", "quoted_id": ask()},
-            **defaults(),
-        )
+        asked = ask()
+        waits = [
+            GreenApiNotificationSensor(task_id=f"wait_{number}", matching=matching, **defaults())
+            for number, matching in enumerate(
+                (
+                    {"chat_id": "{{ params.chat }}", "quoted_id": asked},
+                    NotificationFilter(chat_id="{{ params.chat }}", quoted_id=asked),  # type: ignore[arg-type]
+                )
+            )
+        ]
         GreenApiNotificationSensor(
             task_id="wait_too",
             matching=NotificationFilter(chat_id="{{ params.chat }}", text="(?i)^YES"),
             **defaults(),
         )
-    assert wait.upstream_task_ids == {"ask"}
+    assert [wait.upstream_task_ids for wait in waits] == [{"ask"}] * 2
     quoted = {"typeMessage": "quotedMessage", "quotedMessage": {"stanzaId": "QUESTION"}}
     green_api_connection.push(body("yes", **quoted))
     run = run_dag(dag)
-    assert [ti.state for ti in run.get_task_instances()] == ["success"] * 3
+    assert [ti.state for ti in run.get_task_instances()] == ["success"] * 4
 
 
 WRONG_ARGUMENTS = [

@@ -15,7 +15,7 @@ def has_template(value: Any) -> bool:
         return "{{" in value or "{%" in value
     if isinstance(value, Mapping):
         return any(map(has_template, value.values()))
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | set):
         return any(map(has_template, value))
     return not isinstance(value, PurePath) and callable(getattr(value, "resolve", None))
 
