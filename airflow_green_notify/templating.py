@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import XComArg
+from airflow.sdk import BaseOperator, XComArg
 
 if TYPE_CHECKING:
     import jinja2
-    from airflow.sdk import BaseOperator, Context
+    from airflow.sdk import Context
 
 
 def templatable(path: Any) -> Any:
@@ -70,7 +70,7 @@ def resolved(value: Any, context: Mapping[str, Any]) -> Any:
     return value
 
 
-class RendersDagFileOnly:
+class RendersDagFileOnly(BaseOperator):
     """An operator that renders what its Dag's file says, and never what another task returned.
 
     Airflow keeps to that in every way of handing something over but one: what ``expand_kwargs`` gets from a
@@ -89,7 +89,7 @@ class RendersDagFileOnly:
         fields = list(template_fields)
         if parent is self:
             seen_oids.update(map(id, _expanded_from_task(self, fields, context)))
-        super()._do_render_template_fields(parent, fields, context, jinja_env, seen_oids)  # type: ignore[misc]
+        super()._do_render_template_fields(parent, fields, context, jinja_env, seen_oids)
 
 
 def _expanded_from_task(operator: BaseOperator, fields: Collection[str], context: Context) -> list[Any]:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import BaseOperator
-
+from airflow_green_notify.arguments import Judge, count_of, names_of, receive_timeout_of, store_of
 from airflow_green_notify.deletion import EMPTY_ANSWERS
 from airflow_green_notify.drain.ownership import adopt_forgotten
 from airflow_green_notify.drain.task_outcome import TaskOutcomes
-from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.journal import journal_notification
 from airflow_green_notify.stores import open_batch
 from airflow_green_notify.stores.held import message_of
+from airflow_green_notify.task import GreenApiTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -37,7 +36,7 @@ STATUS_LAG = timedelta(hours=24)
 """An outgoing message's timestamp in the journal is that of its last status, which may be a day after it."""
 
 
-class GreenApiBackfillMessagesOperator(BaseOperator):
+class GreenApiBackfillMessagesOperator(GreenApiTask):
     """Stores the messages of a span that the store lacks, from the journals: for an outage of over 24 hours.
 
     A crash at any point leaves what was stored, and a retry adds the rest; repeated backfills, also at once,
@@ -50,6 +49,9 @@ class GreenApiBackfillMessagesOperator(BaseOperator):
     otherwise shaped as the queue would have brought it. The journals hold messages only: no calls, states or
     statuses, and only kinds of messages whose notifications are switched on.
 
+    With ``outlets``, each asset event carries ``{"batch": …}``, the batch description, in its ``extra``; when
+    nothing was stored there is no event.
+
     :param store: The store that the drain uses.
     :param minutes: How far to look back; 1440 is a day. Two more are added, since journals lag.
     :param journals: ``"incoming"``, ``"outgoing"`` or both.
@@ -58,12 +60,21 @@ class GreenApiBackfillMessagesOperator(BaseOperator):
     :return: The batch description for :func:`~airflow_green_notify.stores.read_batch`, with ``"report"``:
         how many entries the journals had; how many were stored, held before, or wait in the queue; how many
         were ``adopted`` from runs of this task that failed for good.
+    :raises ValueError: An argument is wrong, as far as no template hides it.
 
     .. seealso:: https://green-api.com/en/docs/api/journals/LastIncomingMessages/
         and https://green-api.com/en/docs/api/journals/LastOutgoingMessages/
     """
 
     template_fields: Sequence[str] = ("store", "minutes", "journals", "receive_timeout", "green_api_conn_id")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"store": "py"}
+    judges: ClassVar[Mapping[str, Judge]] = {
+        **GreenApiTask.judges,
+        "store": store_of,
+        "minutes": count_of,
+        "journals": names_of(*JOURNALS, at_least=1),
+        "receive_timeout": receive_timeout_of,
+    }
     ui_color = "#cde3ee"
 
     def __init__(
@@ -72,7 +83,7 @@ class GreenApiBackfillMessagesOperator(BaseOperator):
         store: NotificationStore,
         minutes: int | str = 1440,
         journals: Sequence[str] = JOURNALS,
-        receive_timeout: float | str = 5,
+        receive_timeout: float | timedelta | str = 5,
         green_api_conn_id: str = GreenApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -82,42 +93,44 @@ class GreenApiBackfillMessagesOperator(BaseOperator):
         self.journals = journals
         self.receive_timeout = receive_timeout
         self.green_api_conn_id = green_api_conn_id
+        self.check_arguments()
+        self.check_handed_on()
 
     def execute(self, context: Context) -> dict[str, Any]:
-        with fail_fast(), GreenApiHook(self.green_api_conn_id) as hook:
-            waiting_since = self._waiting_since(hook)
-            messages = self._messages(hook)
-            with open_batch(self.store, context, hook.config.queue) as store:
+        given = self.judged_arguments()
+        with fail_fast(), self.hook as hook:
+            waiting_since = _waiting_since(hook, given.receive_timeout)
+            messages = _messages(hook, given.minutes, given.journals)
+            with open_batch(given.store, context, hook.config.queue) as store:
                 adopted = adopt_forgotten(store, TaskOutcomes(context), is_reader=False)
                 report = _store(messages, store, waiting_since) | {"adopted": adopted}
             batch = store.close()
         self.log.info("From the journals: %s", report)
+        self.tell_outlets(context, {"batch": batch} if batch["count"] else None)
         return {**batch, "report": report}
 
-    def _waiting_since(self, hook: GreenApiHook) -> datetime:
-        """Return from when on messages may still wait in the queue; one empty answer is not proof."""
-        now = datetime.now(UTC)
-        timeout = float(self.receive_timeout)
-        for _ in range(EMPTY_ANSWERS):
-            if head := hook.receive_notification(timeout):
-                return (head.timestamp or now - RETENTION) - OVERLAP
-            time.sleep(min(1.0, timeout))
-        return now - OVERLAP
 
-    def _messages(self, hook: GreenApiHook) -> list[Notification]:
-        """Return what the journals hold, oldest first."""
-        unknown = {*self.journals} - {*JOURNALS}
-        if unknown:
-            raise GreenApiConfigError(f"journals must be of {JOURNALS}, not {', '.join(sorted(unknown))}.")
-        minutes = int(self.minutes) + OVERLAP // timedelta(minutes=1)
-        entries: list[Mapping[str, Any]] = []
-        if "incoming" in self.journals:
-            entries += hook.last_incoming_messages(minutes)
-        if "outgoing" in self.journals:
-            entries += hook.last_outgoing_messages(minutes)
-        entries.sort(key=_timestamp)
-        instance_data = _instance_data(hook)
-        return [journal_notification(entry, instance_data) for entry in entries]
+def _waiting_since(hook: GreenApiHook, receive_timeout: float) -> datetime:
+    """Return from when on messages may still wait in the queue; one empty answer is not proof."""
+    now = datetime.now(UTC)
+    for _ in range(EMPTY_ANSWERS):
+        if head := hook.receive_notification(receive_timeout):
+            return (head.timestamp or now - RETENTION) - OVERLAP
+        time.sleep(min(1.0, receive_timeout))
+    return now - OVERLAP
+
+
+def _messages(hook: GreenApiHook, minutes: int, journals: Sequence[str]) -> list[Notification]:
+    """Return what the journals hold, oldest first."""
+    minutes += OVERLAP // timedelta(minutes=1)
+    entries: list[Mapping[str, Any]] = []
+    if "incoming" in journals:
+        entries += hook.last_incoming_messages(minutes)
+    if "outgoing" in journals:
+        entries += hook.last_outgoing_messages(minutes)
+    entries.sort(key=_timestamp)
+    instance_data = _instance_data(hook)
+    return [journal_notification(entry, instance_data) for entry in entries]
 
 
 def _timestamp(entry: Mapping[str, Any]) -> float:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.sdk import BaseOperator
-
+from airflow_green_notify.arguments import Judge, choice_of, notifications_of, path_of
 from airflow_green_notify.errors import GreenApiTransportError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.media import MediaReport, download_media, notifications_in
+from airflow_green_notify.task import GreenApiTask
 from airflow_green_notify.templating import templatable
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
 
 
-class GreenApiDownloadMediaOperator(BaseOperator):
+class GreenApiDownloadMediaOperator(GreenApiTask):
     """Downloads the files of a batch, or of some notifications, into a folder or bucket.
 
     A crash at any point leaves whole files only, and a retry goes on with those that are missing. A file that
@@ -48,6 +48,13 @@ class GreenApiDownloadMediaOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("notifications", "path", "conn_id", "on_failed", "green_api_conn_id")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"notifications": "json"}
+    judges: ClassVar[Mapping[str, Judge]] = {
+        **GreenApiTask.judges,
+        "notifications": notifications_of,
+        "path": path_of,
+        "on_failed": choice_of("list", "fail"),
+    }
     ui_color = "#fbe8d0"
 
     def __init__(
@@ -66,18 +73,18 @@ class GreenApiDownloadMediaOperator(BaseOperator):
         self.conn_id = conn_id
         self.on_failed = on_failed
         self.green_api_conn_id = green_api_conn_id
+        self.check_arguments()
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_green_notify.stores.files import files_at
 
-        if self.on_failed not in ("list", "fail"):
-            raise ValueError(f"on_failed is {self.on_failed!r}; it must be 'list' or 'fail'.")
+        given = self.judged_arguments()
         report = MediaReport()
         files = files_at(str(self.path), self.conn_id or getattr(self.path, "conn_id", None))
-        with fail_fast(), GreenApiHook(self.green_api_conn_id) as hook:
-            download_media(hook, notifications_in(self.notifications), files, report)
+        with fail_fast(), self.hook as hook:
+            download_media(hook, notifications_in(given.notifications), files, report)
         self.log.info("Files: %s", report.as_dict())
-        if report.failed and self.on_failed == "fail":
+        if report.failed and given.on_failed == "fail":
             raise GreenApiTransportError(
                 f"{len(report.failed)} files could not be had; a retry tries them again. The first: "
                 f"{report.failed[0]['error']}"
