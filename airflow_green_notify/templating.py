@@ -100,10 +100,17 @@ def _expanded_from_task(operator: BaseOperator, fields: Collection[str], context
         source = source[context["ti"].map_index or 0]
     if not is_output(source):
         return []
-    partial = {name: templatable(value) for name, value in mapped.partial_kwargs.items()}
+    of_file = {name: templatable(value) for name, value in _given_by_dag_file(operator, mapped).items()}
     values = {name: getattr(operator, name) for name in fields}
     return [
         value
         for name, value in values.items()
-        if not isinstance(value, AsIs) and (name not in partial or value != partial[name])
+        if not isinstance(value, AsIs) and (name not in of_file or value != of_file[name])
     ]
+
+
+def _given_by_dag_file(operator: BaseOperator, mapped: Any) -> dict[str, Any]:
+    """Return what the Dag's file gives a mapped task: ``default_args``, and what stands in ``partial``."""
+    group, own = operator.task_group, mapped.partial_kwargs
+    sources = (operator.dag.default_args, group.default_args if group else None, own.get("default_args"), own)
+    return {name: value for source in sources for name, value in (source or {}).items()}

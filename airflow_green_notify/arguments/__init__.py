@@ -15,7 +15,7 @@ from airflow_green_notify.arguments.judging import (
     refusal,
     unless_template,
 )
-from airflow_green_notify.arguments.notifications import notification_of, notifications_of
+from airflow_green_notify.arguments.notifications import as_dicts, notification_of, notifications_of
 from airflow_green_notify.arguments.numbers import (
     count_of,
     integer_of,
@@ -36,6 +36,7 @@ from airflow_green_notify.arguments.words import (
 
 __all__ = [
     "Judge",
+    "as_dicts",
     "boolean_of",
     "chat_of",
     "check_apart",

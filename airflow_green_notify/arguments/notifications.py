@@ -36,3 +36,13 @@ def notifications_of(name: str, value: Any) -> Any:
             "such",
         )
     return value
+
+
+def as_dicts(value: Any) -> Any:
+    """Return what a Dag file gives as notifications in the form in which tasks hand them on.
+
+    Airflow shows rendered arguments, for which it takes no :class:`Notification`.
+    """
+    if isinstance(value, Notification):
+        return value.as_dict()
+    return [*map(as_dicts, value)] if isinstance(value, list | tuple) else value

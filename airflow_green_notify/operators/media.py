@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_green_notify.arguments import Judge, choice_of, notifications_of, path_of
+from airflow_green_notify.arguments import Judge, as_dicts, choice_of, notifications_of, path_of
 from airflow_green_notify.errors import GreenApiTransportError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
@@ -68,7 +68,7 @@ class GreenApiDownloadMediaOperator(GreenApiTask):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.notifications = notifications
+        self.notifications = as_dicts(notifications)
         self.path = templatable(path)
         self.conn_id = conn_id
         self.on_failed = on_failed

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_green_notify.arguments import Judge, boolean_of, choice_of, optional, recipient_of, seconds_of
+from airflow_green_notify.arguments import (
+    Judge,
+    as_dicts,
+    boolean_of,
+    choice_of,
+    optional,
+    recipient_of,
+    seconds_of,
+)
 from airflow_green_notify.errors import GreenApiConfigError, GreenApiError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
@@ -180,7 +188,7 @@ class GreenApiSendMessageOperator(SendOperator):
         self._check(chat_id, message, messages, notifications)
         self.message = message
         self.messages = as_is(messages)
-        self.notifications = as_is(notifications)
+        self.notifications = as_is(as_dicts(notifications))
         self.on_refused = on_refused
         self.check_arguments()
 
@@ -190,8 +198,10 @@ class GreenApiSendMessageOperator(SendOperator):
             raise ValueError("Give either message= or messages=.")
         if messages is not None:
             check_messages(messages, notifications)
-        elif chat_id is None or notifications is not None:
-            raise ValueError("message= needs chat_id=, and no notifications=.")
+        elif chat_id is None:
+            raise ValueError("chat_id is None; message= needs the chat that it is sent to.")
+        elif notifications is not None:
+            raise ValueError("message= goes without notifications=; answer them with messages=.")
 
     def execute(self, context: Context) -> str | dict[str, Any]:
         with fail_fast(), self.hook as hook:

@@ -89,17 +89,12 @@ class GreenApiSendFileOperator(SendOperator):
 
         with fail_fast(), self.hook as hook:
             self._refuse_leaks(hook, "chat_id", "file", "file_name", "caption", "quoted_message_id")
+            chat_id = self.judged_arguments().chat_id
             caption = checked_caption(self.caption)
             if not is_url(self.file):
                 checked_size(self.file)
             name = shown_name(self.file, self.file_name)
-            outgoing = Outgoing(
-                self.judged_arguments().chat_id,
-                caption or "",
-                self.quoted_message_id,
-                name,
-                source=str(self.file),
-            )
+            outgoing = Outgoing(chat_id, caption or "", self.quoted_message_id, name, source=str(self.file))
 
             def send() -> str:
                 return hook.send_file(outgoing.chat_id, self.file, name, caption, self.quoted_message_id)
