@@ -276,7 +276,7 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
         text = f"No matching notification came within {self.timeout} s."
         if seen.more:
             text += " What waits behind the head was not looked at yet."
-        if self.soft_fail or self.never_fail:
+        if self.soft_fail:
             raise AirflowSkipException(text)
         raise AirflowSensorTimeout(text)
 
@@ -295,4 +295,6 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
                 self._close_unmatched(context)
             if self._outage is not None:
                 raise AirflowFailException(f"{end} The last look failed: {self._outage}") from self._outage
+            if self.never_fail:
+                raise AirflowSkipException(str(end)) from end
             raise
