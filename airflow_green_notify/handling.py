@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.deletion import doubt_wait
+from airflow_green_notify.stoppable import check
 
 if TYPE_CHECKING:
     from airflow_green_notify.drain.lease import ReaderLease
@@ -60,11 +61,13 @@ class NotificationHandler:
         attempt = 0
         error: Exception | None = None
         while True:
+            check()
             attempt = self._begin_attempt(notification.key, attempt)
             if attempt == 0:
                 return False
             if self._lease is not None:
                 self._lease.check()  # behind the note, which may have taken long: nothing lies between now
+            check()
             if attempt > self._max_attempts:
                 self._set_aside(notification, attempt - 1, error)
                 return True

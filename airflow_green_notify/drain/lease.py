@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.stoppable import check
 from airflow_green_notify.stopwatch import Stopwatch
 from airflow_green_notify.stores.names import task_of
 
@@ -75,6 +76,7 @@ class ReaderLease:
                 told = self.holder
                 log.info("The queue is being read by %s; waiting up to %.0f s for it to end.", told, seconds)
             time.sleep(ASK_EVERY * random.uniform(0.5, 1.0))
+            check()
         return True
 
     def other_task(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
@@ -18,6 +19,7 @@ from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.handling import NotificationHandler
 from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.stoppable import StopsWhenTold
 from airflow_green_notify.stores import batch_id_of, open_batch
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.stores import NotificationStore
 
 
-class _DrainingOperator(BaseOperator):
+class _DrainingOperator(StopsWhenTold, BaseOperator):
     """When to stop, and how to receive: what draining operators have in common."""
 
     template_fields: Sequence[str] = (
@@ -64,6 +66,12 @@ class _DrainingOperator(BaseOperator):
         self.wait_for_reader = wait_for_reader
         self.overlap = overlap
         self.skip_if_empty = skip_if_empty
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        return self._stoppably(partial(self._execute, context))
+
+    def _execute(self, context: Context) -> dict[str, Any]:
+        raise NotImplementedError
 
     def _lease(
         self, store: NotificationStore | None, hook: GreenApiHook, context: Context
@@ -198,7 +206,7 @@ class GreenApiDrainNotificationsOperator(_DrainingOperator):
         self.accept = accept
         self.unmatched = unmatched
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def _execute(self, context: Context) -> dict[str, Any]:
         hook = GreenApiHook(self.green_api_conn_id)
         with fail_fast(), ExitStack() as stack:
             queue = hook.config.queue
@@ -265,7 +273,7 @@ class GreenApiProcessNotificationsOperator(_DrainingOperator):
         self.max_attempts = max_attempts
         self.on_error = on_error
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def _execute(self, context: Context) -> dict[str, Any]:
         hook = GreenApiHook(self.green_api_conn_id)
         with fail_fast(), ExitStack() as stack:
             ledger = self.dead_letter and stack.enter_context(
