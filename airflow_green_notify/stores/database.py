@@ -43,6 +43,8 @@ class Database:
         self._owns_engine = engine is None
         self._conn_id = conn_id
         self._connection: Connection | None = None
+        self.repeats = 0
+        """How many statements were repeated so far."""
         self._in_use = threading.Lock()
         self._is_closing = False
 
@@ -62,15 +64,10 @@ class Database:
         """
         return self._repeated(lambda connection: connection.execute(statement, values).rowcount)
 
-    def execute_once(self, statement: Executable) -> int | None:
-        """Execute a statement that must not be repeated; ``None`` if its effect is in doubt."""
-        try:
-            with self._connected() as connection:
-                return connection.execute(statement).rowcount
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-            return None
+    def execute_once(self, statement: Executable) -> int:
+        """Execute a statement that must not be repeated."""
+        with self._connected() as connection:
+            return connection.execute(statement).rowcount
 
     def rows(self, statement: Executable) -> list[Row]:
         """Return all rows of a query."""
@@ -119,6 +116,7 @@ class Database:
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
+        self.repeats += 1
         with self._connected() as connection:
             return work(connection)
 
@@ -128,6 +126,8 @@ class Database:
             with self._in_use:
                 if self._connection is None:
                     self._connection = self._engine.connect()
+                    # Without it SQLAlchemy says -1 for an INSERT that inserted nothing, as for one that did.
+                    self._connection.execution_options(preserve_rowcount=True)
                     _prepare_sqlite(self._connection)
                 try:
                     yield self._connection

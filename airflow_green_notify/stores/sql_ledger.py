@@ -157,7 +157,7 @@ class SqlBatches:
         taken = self._rows.update().where(self._rows.c.batch_id == column_id(record.batch_id))
         count = self._database.execute(taken.values(batch_id=column_id(self._batch_id)))
         adopted = self._table.update().where(self._table.c.batch_id == column_id(record.batch_id))
-        self._database.execute(adopted.values(adopted=self._table.c.adopted + count))
+        self._database.execute(adopted.values(adopted=record.adopted + count))
         return count
 
     def settle(self, record: BatchRecord, state: BatchState) -> None:
