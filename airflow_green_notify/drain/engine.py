@@ -36,7 +36,7 @@ from airflow_green_notify.stores.ledger import BatchTaken
 
 if TYPE_CHECKING:
     from airflow_green_notify.drain.lease import ReaderLease
-    from airflow_green_notify.drain.routing import Matching
+    from airflow_green_notify.filters import Matching
     from airflow_green_notify.hooks import GreenApiHook
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores import NotificationStore
@@ -90,7 +90,7 @@ async def adrain(
     :param stop: When to stop; by default when the queue is empty.
     :param receive_timeout: Seconds the gateway may hold a receive open, 5 to 60.
     :param accept: What goes into ``store``; everything else goes into ``unmatched``. What it can't judge
-        (an error) goes into ``store``: an error is never a miss.
+        (an error) goes into ``store``: an error is never a miss. One whose verdict changes may lie in both.
     :param unmatched: Opened; required with ``accept``.
     :param keep: Stop at the first notification for which this is true, and leave it in the queue.
     :param overlap: Whether to send a receive right behind a delete. It turns itself off where a gateway

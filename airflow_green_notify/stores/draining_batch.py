@@ -186,6 +186,10 @@ class DrainingBatch:
         """Let no attempt begin any more."""
         self._attempts.finish(key)
 
+    def forget_attempts(self, key: str) -> None:
+        """Count attempts from 1 again."""
+        self._attempts.forget(key)
+
     def held_messages(self, since: datetime) -> set[Message]:
         """Return the messages in all batches; one that is finished just now is read twice, never missed."""
         return messages_among((entry.notification for entry in self._entries_since(since)), since)

@@ -63,6 +63,10 @@ class NotificationStore(Protocol):
         """Note durably that a notification is handled: no attempt at it begins any more."""
         ...
 
+    def forget_attempts(self, key: str) -> None:
+        """Let attempts at a notification be counted from 1 again."""
+        ...
+
     def held_messages(self, since: datetime) -> set[Message]:
         """Return the messages that this store holds, in whichever batch, with a timestamp from ``since`` on.
 

@@ -119,6 +119,10 @@ class SqlBatch:
         if not self._database.execute(finished):
             self._database.insert(self._attempts, {"key": key, "attempts": 0, "finished": True})
 
+    def forget_attempts(self, key: str) -> None:
+        """Count attempts from 1 again."""
+        self._database.execute(self._attempts.delete().where(self._attempts.c.key == key))
+
     def held_messages(self, since: datetime) -> set[Message]:
         """Return the messages in the whole table."""
         rows, message = self._rows.c, (self._rows.c[name] for name in Message._fields)
