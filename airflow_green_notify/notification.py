@@ -15,7 +15,8 @@ from airflow_green_notify.errors import GreenApiPayloadError
 MAX_XCOM_BYTES = 256 * 1024
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNDECRYPTED = ("{{SWE001}}", "{{SWE003}}")
+UNDECRYPTED = ("{{SWE001}}", "{{SWE003}}")
+"""Texts in the place of one that could not be decrypted."""
 
 _MAX_NESTING = 100  # levels; Airflow's serializer spends several stack frames on each
 # What XCom back ends refuse inside a JSON value: NUL and lone surrogates (PostgreSQL, msgpack), keys that
@@ -213,7 +214,7 @@ class Notification:
     @property
     def is_undecrypted(self) -> bool:
         """Whether the text is only a marker; a second notification with the same message id may follow."""
-        return self.text in _UNDECRYPTED
+        return self.text in UNDECRYPTED
 
     def as_row(self) -> dict[str, Any]:
         """Return the flat row of a table: one value per column, the whole body as ASCII JSON text.

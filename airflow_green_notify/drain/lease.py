@@ -32,6 +32,10 @@ ASK_EVERY = 1.0
 """Seconds between two questions of a reader that waits for its turn, and after a renewal that failed."""
 
 
+BACKFILL = "a backfill, "
+"""Begins the name of a holder that reads nothing, and only wants nobody else to store meanwhile."""
+
+
 class LeaseLost(Exception):
     """Somebody else may be reading the queue by now."""
 
@@ -81,8 +85,8 @@ class ReaderLease:
 
     def other_task(self) -> str:
         """Return the task that had it last, or has it, if that is another than this reader's."""
-        task = task_of(self.holder if self.holder != self.owner else self.previous)
-        return task if task != task_of(self.owner) else ""
+        other = self.holder if self.holder != self.owner else self.previous
+        return "" if other.startswith(BACKFILL) or task_of(other) == task_of(self.owner) else task_of(other)
 
     def renew(self) -> None:
         """Let it expire later, if it is still this reader's."""

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow.sdk import BaseOperator
 
 from airflow_green_notify.drain import DrainReport, StopCondition, drain
-from airflow_green_notify.drain.lease import ReaderLease, renewed
+from airflow_green_notify.drain.lease import BACKFILL, ReaderLease, renewed
 from airflow_green_notify.drain.ownership import adopt_forgotten
 from airflow_green_notify.drain.task_outcome import TaskOutcomes
 from airflow_green_notify.errors import NotificationStoreError
@@ -125,6 +125,11 @@ class _DrainingOperator(StopsWhenTold, BaseOperator):
             raise NotificationStoreError(
                 f"An earlier try of this task still reads the queue, and fills the same batch: "
                 f"{lease.holder}. A retry goes on when it has ended."
+            )
+        if lease.holder.startswith(BACKFILL):
+            raise NotificationStoreError(
+                f"The queue is kept by {lease.holder}, and nobody drains it meanwhile. A retry goes on when "
+                "that has ended; to wait longer, set wait_for_reader."
             )
         self.log.warning(
             "The queue is being read by %s, which stores what comes. Nothing to do here; to wait longer, set "

@@ -41,7 +41,7 @@ from airflow_green_notify.stores.batch_file import (
 from airflow_green_notify.stores.closed_keys import ClosedKeys
 from airflow_green_notify.stores.file_batches import FileBatches
 from airflow_green_notify.stores.file_leases import FileLeases
-from airflow_green_notify.stores.held import messages_among
+from airflow_green_notify.stores.held import journal_key, message_of, messages_among
 from airflow_green_notify.stores.ledger import BatchTaken
 from airflow_green_notify.stores.names import folder_of, safe_name
 
@@ -77,6 +77,8 @@ class DrainingBatch:
         self._attempts = Attempts(files)
         self._batches = FileBatches(files, batch_id, queue)
         self._mine: dict[str, None] = {}
+        self._looked_at = -1
+        self._draining: set[str] = set()
         self._was_open = False
         self.leases = FileLeases(files, errors_told)
 
@@ -91,7 +93,7 @@ class DrainingBatch:
         if name in self._closed:
             return False
         self._open()
-        if name in self._mine:
+        if name in self._mine or (note is None and self._came_from_journal(notification)):
             return False
         line = to_json(Entry(notification, self._batches.tag, note))
         while not self._files.create(_object(name), [line]):
@@ -102,6 +104,21 @@ class DrainingBatch:
                 return False  # another batch's, and durable there
         self._mine[name] = None
         return True
+
+    def _came_from_journal(self, notification: Notification) -> bool:
+        """Tell whether a backfill stored the message. Nobody backfills while this reader has the lease."""
+        if self._looked_at != self.leases.times_taken:
+            self._looked_at = self.leases.times_taken
+            self._closed.refresh()
+            self._draining = {*self._files.names("draining")}
+        message = message_of(notification)
+        name = journal_key(message) if message else ""
+        return name in self._closed or (f"{name}.json" in self._draining and self._is_held(name))
+
+    def _is_held(self, name: str) -> bool:
+        """Tell whether an object is there, and somebody hands it on."""
+        owner = self._tag_of(name)
+        return owner is not None and (owner in self._batches.owned or not self._is_stray(owner, name))
 
     def not_handed_on(self) -> list[BatchRecord]:
         """Return the other batches of this task and queue that may hold forgotten notifications."""

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import case, or_, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from airflow_green_notify.notification import UNDECRYPTED
 from airflow_green_notify.stores.batch_file import Entry
 from airflow_green_notify.stores.database import Database, errors_told
-from airflow_green_notify.stores.held import MESSAGE_TYPES, Message
+from airflow_green_notify.stores.held import (
+    MESSAGE_TYPES,
+    QUEUED_FOR,
+    Message,
+    identity,
+    journal_key,
+    message_of,
+)
 from airflow_green_notify.stores.ledger import BatchTaken, warn_of
 from airflow_green_notify.stores.row import from_row, to_row
 from airflow_green_notify.stores.sql_ledger import SqlBatches, SqlLeases, adopters
 from airflow_green_notify.stores.sql_table import StoreTables, column_id
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState
     from airflow_green_notify.stores.sql_ledger import ErrorsTold
@@ -43,11 +50,15 @@ class SqlBatch:
         self._guarded_insert = self._batches.guarded_insert()
         self._is_open = False
         self._was_there = False
+        self._looked_at = -1
+        self._from_journal: set[str] = set()
         self.taken: BatchRecord | None = None
 
     def put(self, notification: Notification, note: dict[str, Any] | None) -> bool:
-        """Insert the row of a notification unless its key is there."""
+        """Insert the row of a notification unless its key is there, or the message came from a journal."""
         self._open()
+        if note is None and self._came_from_journal(notification):
+            return False
         row = to_row(Entry(notification, self._batch_id, note))
         repeats = self._database.repeats
         try:
@@ -61,6 +72,14 @@ class SqlBatch:
             return self._database.repeats > repeats and held == (self._batch_id, notification.received_at)
         self._is_open = False
         raise BatchTaken
+
+    def _came_from_journal(self, notification: Notification) -> bool:
+        """Tell whether a backfill stored the message. Nobody backfills while this reader has the lease."""
+        if self._looked_at != self.leases.times_taken:
+            self._looked_at = self.leases.times_taken
+            self._from_journal = self._batches.keys_from_journal(datetime.now(UTC) - QUEUED_FOR)
+        message = message_of(notification) if self._from_journal else None
+        return message is not None and journal_key(message) in self._from_journal
 
     def _place_of(self, key: str) -> tuple[str, datetime] | None:
         rows = self._rows.c
@@ -125,9 +144,18 @@ class SqlBatch:
 
     def held_messages(self, since: datetime) -> set[Message]:
         """Return the messages in the whole table."""
-        rows, message = self._rows.c, (self._rows.c[name] for name in Message._fields)
-        brought = select(*message).where(rows.type_webhook.in_(MESSAGE_TYPES), rows.notified_at >= since)
-        return {Message(*row) for row in self._database.rows(brought)}
+        rows = self._rows.c
+        text = case((or_(rows.type_message == "editedMessage", rows.text.in_(UNDECRYPTED)), rows.text))
+        columns = (
+            rows.instance_id,
+            rows.chat_id,
+            rows.id_message,
+            rows.type_webhook,
+            rows.type_message,
+            text,
+        )
+        brought = select(*columns).where(rows.type_webhook.in_(MESSAGE_TYPES), rows.received_at >= since)
+        return {message for row in self._database.rows(brought) if (message := identity(*row))}
 
     def release(self) -> None:
         """Let go of the connections."""

@@ -27,6 +27,7 @@ from airflow_green_notify.emulator import GreenApiEmulator, traffic
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.operators import (
+    GreenApiBackfillMessagesOperator,
     GreenApiConfigureInstanceOperator,
     GreenApiDeleteNotificationOperator,
     GreenApiDrainNotificationsOperator,
@@ -258,7 +259,11 @@ def a_delete(store: SqlStore) -> Any:
     )
 
 
-@pytest.mark.parametrize("make", [a_drain, a_process, a_sensor, a_delete])
+def a_backfill(store: SqlStore) -> Any:
+    return GreenApiBackfillMessagesOperator(task_id="drain", store=store, receive_timeout=20)
+
+
+@pytest.mark.parametrize("make", [a_drain, a_process, a_sensor, a_delete, a_backfill])
 def test_sigterm_ends_a_task_in_the_middle_of_a_long_poll(
     make: Callable[[SqlStore], Any], green_api_connection: GreenApiEmulator, sqlite: SqlStore
 ) -> None:
