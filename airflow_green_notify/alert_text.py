@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
 from airflow_green_notify.stores.batch import iteration_of
 
+_LONGEST_CHAIN = 10
+_LONGEST_LINE = 300  # characters
+_ADDRESS = re.compile(r"(?<=://)\S+|(?<=\?)\S+|(?<=url: )\S+")
+"""What of an address may hold credentials: all behind the scheme, and queries by themselves."""
+
 _TASK_WORDS = {"failed": "failed", "success": "succeeded", "up_for_retry": "failed and will be retried"}
 
 
-def alert_text(context: Mapping[str, Any]) -> str:
+def alert_text(context: Mapping[str, Any], hide: Callable[[str], str] = str) -> str:
     """Return the text for the context of a callback: of a task, of a Dag, or of a missed deadline.
 
-    The text of an exception stays out: it may hold what is not meant for a chat.
+    Of an exception it tells what it was raised from, and of that no more than the first line: further lines
+    hold data, and addresses credentials.
+
+    :param hide: Takes the secrets out of what an exception says.
     """
     if "deadline" in context:
         lines = _deadline_lines(context)
     elif "reason" in context or not context.get("ti"):
         lines = _dag_lines(context)
     else:
-        lines = _task_lines(context)
+        lines = _task_lines(context, hide)
     return "\n".join(lines)
 
 
-def _task_lines(context: Mapping[str, Any]) -> Iterator[str]:
+def _task_lines(context: Mapping[str, Any], hide: Callable[[str], str]) -> Iterator[str]:
     ti = context["ti"]
     index = getattr(ti, "map_index", -1)
     mapped = f" [{index}]" if index is not None and index >= 0 else ""
@@ -36,8 +45,34 @@ def _task_lines(context: Mapping[str, Any]) -> Iterator[str]:
     yield f"Run: {ti.run_id}"
     yield f"Try: {ti.try_number} of {(getattr(ti, 'max_tries', 0) or 0) + 1}"
     if error := context.get("exception"):
-        yield f"Error: {error if isinstance(error, str) else type(error).__name__}"
+        yield from _error_lines(error, hide)
     yield f"Log: {ti.log_url}"
+
+
+def _error_lines(error: BaseException | str, hide: Callable[[str], str]) -> Iterator[str]:
+    """Name the exception; below it what it was raised from, which is what to mend."""
+    if isinstance(error, str):
+        yield f"Error: {_first_line(hide(error))}"
+        return
+    cause, label = error, "Error"
+    if error.__cause__:
+        yield f"Error: {type(error).__name__}"
+        cause, label = _cause_of(error), "Cause"
+    words = _first_line(hide(str(cause)))
+    yield f"{label}: {type(cause).__name__}" + (f": {words}" if words else "")
+
+
+def _cause_of(error: BaseException) -> BaseException:
+    """Follow a chain of ``raise … from …`` to its end, if it has one."""
+    for _ in range(_LONGEST_CHAIN):
+        error = error.__cause__ or error
+    return error
+
+
+def _first_line(text: str) -> str:
+    line = text.strip().partition("\n")[0]
+    line = _ADDRESS.sub("…", "".join(char if char.isprintable() else " " for char in line)).strip()
+    return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
 
 
 def _dag_lines(context: Mapping[str, Any]) -> Iterator[str]:

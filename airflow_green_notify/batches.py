@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from airflow_green_notify.cli import BATCHES_ARGUMENTS, BATCHES_HELP, parsed
 from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.printable import NAME, TEXT, printable
 from airflow_green_notify.stores import ObjectStorageStore, SqlStore
 
 if TYPE_CHECKING:
@@ -66,9 +67,11 @@ def _text(records: Sequence[BatchRecord]) -> str:
 
 
 def _line(record: BatchRecord) -> str:
-    by = f", {record.adopted} notifications by {record.adopted_by}" if record.adopted_by else ""
-    queue = f" of queue {record.queue}" if record.queue else ""
-    return f"{record.state:<9} {record.batch_id}{queue}: {_STATES.get(record.state, '')}{by}"
+    names = (record.batch_id, record.queue, record.adopted_by)  # whole: they are typed behind --hand-on
+    batch_id, queue, adopter = (printable(name, TEXT) for name in names)
+    by = f", {record.adopted} notifications by {adopter}" if adopter else ""
+    of_queue = f" of queue {queue}" if queue else ""
+    return f"{printable(record.state, NAME):<9} {batch_id}{of_queue}: {_STATES.get(record.state, '')}{by}"
 
 
 def main(argv: Sequence[str] | None = None) -> None:

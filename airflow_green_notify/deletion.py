@@ -13,13 +13,16 @@ from airflow_green_notify.stoppable import run_async
 
 if TYPE_CHECKING:
     from airflow_green_notify.hooks import GreenApiHook
+    from airflow_green_notify.notification import Notification
 
 MAX_DOUBTS = 5
 EMPTY_ANSWERS = 2
 
 
-async def acompare_and_delete(hook: GreenApiHook, key: str, *, receive_timeout: float = 5.0) -> bool:
-    """Receive the head and delete it if its key is ``key``.
+async def acompare_and_delete(
+    hook: GreenApiHook, wanted: Notification | str, *, receive_timeout: float = 5.0
+) -> bool:
+    """Receive the head and delete it if it is what is wanted.
 
     A receipt id is used once, a moment after it was handed out, or the head is received again: see
     :class:`~airflow_green_notify.hooks.receipt.Receipt`. A delete with a doubtful end (no answer, 5xx,
@@ -27,13 +30,15 @@ async def acompare_and_delete(hook: GreenApiHook, key: str, *, receive_timeout: 
     new receipt id; another key, or an empty queue, means it is gone. A crash at any point leaves the
     notification either in the queue or deleted, and never touches another one.
 
+    :param wanted: A notification, or the key of one. Where a notification's key could not be checked, since
+        it came without its thumbnail, the bodies are compared too: a key alone may be made up.
     :param receive_timeout: Seconds the gateway may hold a receive open.
     :return: ``True`` if this call deleted it, ``False`` if it was not at the head.
     :raises GreenApiError: It is still there, and the deletes kept failing.
     """
     doubt: GreenApiError | None = None
     for attempt in range(MAX_DOUBTS):
-        receipt_id = await _receipt_id_of_head(hook, key, receive_timeout)
+        receipt_id = await _receipt_id_of_head(hook, wanted, receive_timeout)
         if receipt_id is None:
             return doubt is not None
         try:
@@ -45,13 +50,15 @@ async def acompare_and_delete(hook: GreenApiHook, key: str, *, receive_timeout: 
             doubt = error
         await asyncio.sleep(doubt_wait(attempt, doubt))
     raise doubt or GreenApiError(
-        f"Notification {key} is still at the head, though deleting it was refused {MAX_DOUBTS} times: does "
-        "another consumer use this instance?"
+        f"Notification {_key_of(wanted)} is still at the head, though deleting it was refused {MAX_DOUBTS} "
+        "times: does another consumer use this instance?"
     )
 
 
-async def _receipt_id_of_head(hook: GreenApiHook, key: str, receive_timeout: float) -> int | None:
-    """Return the fresh receipt id if ``key`` is at the head. One empty answer is not proof of emptiness."""
+async def _receipt_id_of_head(
+    hook: GreenApiHook, wanted: Notification | str, receive_timeout: float
+) -> int | None:
+    """Return the fresh receipt id if what is wanted is at the head. One empty answer proves no emptiness."""
     empty_answers, receipt = 0, Receipt()
     while empty_answers < EMPTY_ANSWERS:
         asked_at = time.monotonic()
@@ -61,11 +68,19 @@ async def _receipt_id_of_head(hook: GreenApiHook, key: str, receive_timeout: flo
         if head is None:
             empty_answers += 1
             await asyncio.sleep(max(0.0, min(1.0, receive_timeout) - (time.monotonic() - asked_at)))
-        elif head.key != key:
+        elif not _is(head, wanted):
             return None
         elif receipt.is_fresh():
             return head.receipt_id
     return None
+
+
+def _is(head: Notification, wanted: Notification | str) -> bool:
+    return head.key == wanted if isinstance(wanted, str) else head.is_meant_by(wanted)
+
+
+def _key_of(wanted: Notification | str) -> str:
+    return wanted if isinstance(wanted, str) else wanted.key
 
 
 def doubt_wait(attempt: int, doubt: GreenApiError | None) -> float:
@@ -74,6 +89,8 @@ def doubt_wait(attempt: int, doubt: GreenApiError | None) -> float:
     return max(min(0.1 * 2.5**attempt, 5.0), min(asked, 60.0))
 
 
-def compare_and_delete(hook: GreenApiHook, key: str, *, receive_timeout: float = 5.0) -> bool:
+def compare_and_delete(
+    hook: GreenApiHook, wanted: Notification | str, *, receive_timeout: float = 5.0
+) -> bool:
     """Do the same as :func:`acompare_and_delete` from sync code."""
-    return run_async(hook, partial(acompare_and_delete, hook, key, receive_timeout=receive_timeout))
+    return run_async(hook, partial(acompare_and_delete, hook, wanted, receive_timeout=receive_timeout))

@@ -29,6 +29,7 @@ from airflow_green_notify.errors import (
 )
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES, settings_fault, state_fault
+from airflow_green_notify.printable import NAME, printable
 from airflow_green_notify.protocol.calls import ACCOUNT_RATE, QUEUE_RATE, SENDING_RATE
 
 COUNT_FAULTS = "it is counted every 10 s, and wrong zeros are known: only the oldest notification is proof"
@@ -158,10 +159,11 @@ def _judge_count(check: str, count: int) -> Finding:
 def _judge_oldest(check: str, head: Any) -> Finding:
     if head is None:
         return Finding(check, True, "nothing waits")
+    kind = printable(head.type_webhook, NAME)
     if head.timestamp is None:
-        return Finding(check, None, f"a notification without a timestamp waits ({head.type_webhook})")
+        return Finding(check, None, f"a notification without a timestamp waits ({kind})")
     age = (datetime.now(UTC) - head.timestamp).total_seconds()
-    found = f"{head.type_webhook} has waited for {age / 3600:.1f} h"
+    found = f"{kind} has waited for {age / 3600:.1f} h"
     if age <= RETENTION_WARNING:
         return Finding(check, True, found)
     return Finding(

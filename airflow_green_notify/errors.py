@@ -17,12 +17,21 @@
 
 from __future__ import annotations
 
+from airflow_green_notify.printable import TEXT, printable
+
 
 class GreenApiError(Exception):
-    """Base of everything this provider raises on purpose."""
+    """Base of everything this provider raises on purpose.
+
+    :param message: What happened, and what to do about it. It may quote the gateway, a database or a chat:
+        the error's text is one printable line all the same.
+    """
 
     retryable = False
     """Whether the same call may succeed later without anybody mending anything."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(printable(message, TEXT))
 
 
 class GreenApiConfigError(GreenApiError):
@@ -53,7 +62,7 @@ class GreenApiResponseError(GreenApiError):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.reason = reason
+        self.reason = printable(reason)
         self.retry_after = retry_after
 
 

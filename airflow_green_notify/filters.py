@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SEARCHED = 4_096
+"""Characters of a text that a regular expression is searched in."""
+
 
 class Verdict(Enum):
     """What a filter says about a notification. An error is never a miss."""
@@ -34,7 +37,9 @@ class NotificationFilter:
     :param type_message: Kind of message, such as ``textMessage``.
     :param chat_id: The conversation.
     :param sender: The author.
-    :param text: Regular expression, searched anywhere in the text; ``(?i)`` in front ignores case.
+    :param text: Regular expression, searched in the first 4,096 characters of the text; ``(?i)`` in front
+        ignores case. Others write what is searched: one whose repetitions are nested, such as ``(a+)+$``, may
+        take for ever on it all the same.
     :param status: Delivery status of a sent message, phase of a call, or state of the instance.
     :param quoted_id: Id of the message that this one answers, edits, deletes or votes on.
     :raises ValueError: ``text`` is no regular expression, or a list is empty.
@@ -72,7 +77,7 @@ class NotificationFilter:
         if value is None:
             return False
         if name == "text":
-            return any(re.search(pattern, value) for pattern in wanted)
+            return any(re.search(pattern, value[:SEARCHED]) for pattern in wanted)
         return value in wanted
 
     def as_dict(self) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ from airflow_green_notify.errors import (
 )
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import read_batch
+from airflow_green_notify.stores.names import safe_name
 
 if TYPE_CHECKING:
     from airflow_green_notify.hooks import GreenApiHook
@@ -40,12 +41,17 @@ _OF_THE_WHOLE_INSTANCE = (GreenApiConfigError, GreenApiInstanceError, GreenApiUn
 
 
 def media_name(notification: Notification) -> str:
-    """Return the name of a notification's file: its key, and a suffix that tells the kind of file."""
+    """Return the name of a notification's file: its key, and a suffix that tells the kind of file.
+
+    A key that could not be checked names no file, or somebody could put another file in the real one's place:
+    the key of what came, without its thumbnail, does then.
+    """
+    key = notification.key if notification.key_is_checked else notification.content_key
     suffix = PurePosixPath(notification.file_name or "").suffix.lower()
     if not re.fullmatch(r"\.[a-z0-9]{1,8}", suffix):
         mime_type = (notification.mime_type or "").partition(";")[0].strip()
         suffix = mimetypes.guess_extension(mime_type) or ""
-    return notification.key + suffix
+    return safe_name(key + suffix)
 
 
 def has_file(notification: Notification) -> bool:

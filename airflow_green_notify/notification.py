@@ -6,11 +6,15 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from airflow_green_notify import portable_json
 from airflow_green_notify.errors import GreenApiPayloadError
+from airflow_green_notify.json_text import canonical_json as canonical_json
+from airflow_green_notify.json_text import to_text
+from airflow_green_notify.printable import NAME, printable
 
 MAX_XCOM_BYTES = 256 * 1024
 
@@ -18,12 +22,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNDECRYPTED = ("{{SWE001}}", "{{SWE003}}")
 """Texts in the place of one that could not be decrypted."""
 
-_MAX_NESTING = 100  # levels; Airflow's serializer spends several stack frames on each
-# What XCom back ends refuse inside a JSON value: NUL and lone surrogates (PostgreSQL, msgpack), keys that
-# Airflow's serializer keeps for itself, and integers beyond 64 bits.
-_UNSAFE_IN_XCOM = re.compile(r'\\u0000|[\ud800-\udfff]|"__\w+":|[\[:,]-?\d{19}')
-
-_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+_KEY = re.compile("[0-9a-f]{32}")
 
 _TEXT_FIELDS = (
     ("textMessageData", "textMessage"),
@@ -54,30 +53,12 @@ _QUOTING_PAYLOADS = (
 )
 
 
-def canonical_json(value: Any) -> str:
-    """Return ``value`` as JSON with sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def _key_of(body: Any) -> str:
-    return hashlib.sha256(canonical_json(body).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def _is_nested_deeply(value: Any) -> bool:
-    level, depth = [value], 0
-    while level and depth < _MAX_NESTING:
-        collections = [item for item in level if isinstance(item, dict | list)]
-        members = (item.values() if isinstance(item, dict) else item for item in collections)
-        level = [inner for values in members for inner in values]
-        depth += 1
-    return bool(level)
-
-
-def _without_thumbnails(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_thumbnails(item) for name, item in value.items() if name != "jpegThumbnail"}
-    if isinstance(value, list):
-        return [_without_thumbnails(item) for item in value]
+def _without_thumbnails(value: Any, levels: int) -> Any:
+    if isinstance(value, dict) and levels:
+        members = ((name, item) for name, item in value.items() if name != "jpegThumbnail")
+        return {name: _without_thumbnails(item, levels - 1) for name, item in members}
+    if isinstance(value, list) and levels:
+        return [_without_thumbnails(item, levels - 1) for item in value]
     return value
 
 
@@ -94,23 +75,29 @@ class Notification:
     :param received_at: When it was received (aware, UTC).
     :param key: Identity from the content: the first 32 hex digits of the SHA-256 of the body's canonical
         JSON. Computed when left out.
+    :param key_is_checked: ``False`` for a notification from outside whose key is not that of its body, be it
+        that a thumbnail was left out on the way, be it that somebody made it up. No store takes it.
     """
 
     receipt_id: int
     body: Any
     received_at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
     key: str = ""
+    key_is_checked: bool = field(default=True, compare=False)
 
     def __post_init__(self) -> None:
         if not self.key:
-            object.__setattr__(self, "key", _key_of(self.body))
+            object.__setattr__(self, "key", self.content_key)
+        elif not _KEY.fullmatch(self.key):
+            raise ValueError(f"key is '{printable(self.key, NAME)}'; it must be 32 hex digits, 0-9 and a-f.")
 
     def __hash__(self) -> int:
         return hash(self.key)
 
     def __repr__(self) -> str:
         kind = self.type_webhook
-        return f"Notification(key={self.key!r}, receipt_id={self.receipt_id}, type_webhook={kind!r})"
+        shown = None if kind is None else f"'{printable(kind, NAME)}'"
+        return f"Notification(key={self.key!r}, receipt_id={self.receipt_id}, type_webhook={shown})"
 
     def _text(self, *path: str) -> str | None:
         value = self._at(*path)
@@ -121,6 +108,20 @@ class Notification:
         for name in path:
             value = value.get(name) if isinstance(value, dict) else None
         return value
+
+    @property
+    def content_key(self) -> str:
+        """The key of the body as it is here."""
+        return hashlib.sha256(canonical_json(self.body).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+    def is_meant_by(self, other: Notification) -> bool:
+        """Tell whether another one is this notification, whole or as it came through XCom.
+
+        A key that could not be checked does not suffice: but for thumbnails, the bodies must be equal too.
+        """
+        if other.key != self.key:
+            return False
+        return other.key_is_checked or self._without_thumbnails().content_key == other.content_key
 
     @property
     def type_webhook(self) -> str | None:
@@ -217,11 +218,11 @@ class Notification:
         return self.text in UNDECRYPTED
 
     def as_row(self) -> dict[str, Any]:
-        """Return the flat row of a table: one value per column, the whole body as ASCII JSON text.
+        """Return the flat row of a table: one value per column, the whole body as JSON text.
 
         ``status`` holds the state for notifications about the instance itself. NUL and lone surrogates, which
-        databases refuse in text, become U+FFFD in the columns; in ``body`` they are JSON escapes, so nothing
-        is lost.
+        databases refuse in text, become U+FFFD in the columns; in ``body`` they alone are JSON escapes, so
+        nothing is lost, whatever it holds and however deeply it is nested.
         """
         row = {
             "key": self.key,
@@ -240,31 +241,43 @@ class Notification:
             "file_name": self.file_name,
             "mime_type": self.mime_type,
             "quoted_id": self.quoted_id,
-            "body": json.dumps(self.body),
         }
-        return {
-            name: _NO_TEXT.sub("\ufffd", value) if isinstance(value, str) else value
+        portable = {
+            name: portable_json.storable(value) if isinstance(value, str) else value
             for name, value in row.items()
         }
+        return portable | {"body": to_text(self.body)}
 
     def as_dict(self, *, thumbnails: bool = True) -> dict[str, Any]:
-        """Return the one JSON form: ``{"key", "receipt_id", "received_at", "body"}``.
+        """Return the one JSON form, of XCom and of files: ``{"key", "receipt_id", "received_at", "body"}``.
 
-        ``body`` is the gateway's object. Only where it holds what JSON columns and Airflow's serializer
-        refuse (NUL, lone surrogates, ``__reserved__`` names, integers beyond 64 bits, more than a hundred
-        levels, or no object at all) it is that object as JSON text; :meth:`from_dict` reads both.
+        ``body`` is always the gateway's object, or ``None``, so that a column of it has one type for JSON
+        columns and query engines (DuckDB, Spark, jq). Where it holds what some of them refuse or change, it
+        is the nearest that all take, and ``body_text`` beside it is the exact body as JSON text. That is the
+        case with
+
+        * NUL and lone surrogates (U+FFFD in ``body``),
+        * NaN, Infinity and integers beyond 64 bits (``None``: a text would change the column's type; NaN and
+          Infinity that the gateway sends are text from the beginning),
+        * floats that are written with an exponent, and ``-0.0`` (unchanged, but JSONB changes them),
+        * ``__reserved__`` names, and more than thirty levels (``None`` in their place),
+        * what is no object (``None``).
+
+        :meth:`from_dict` reads both.
 
         :param thumbnails: Whether ``jpegThumbnail`` stays in; the key is that of the whole either way.
         """
-        deep = _is_nested_deeply(self.body)
-        body = self.body if thumbnails or deep else _without_thumbnails(self.body)
-        plain = isinstance(body, dict) and not deep and not _UNSAFE_IN_XCOM.search(canonical_json(body))
+        body = self.body if thumbnails else self._without_thumbnails().body
         return {
             "key": self.key,
             "receipt_id": self.receipt_id,
             "received_at": self.received_at.isoformat(),
-            "body": body if plain else json.dumps(body),
+            **portable_json.to_members("body", body),
         }
+
+    def _without_thumbnails(self) -> Notification:
+        """Return it without thumbnails; they are looked for where messages have them, not at any depth."""
+        return replace(self, body=_without_thumbnails(self.body, portable_json.MAX_NESTING))
 
     def as_xcom(self, max_bytes: int = MAX_XCOM_BYTES) -> dict[str, Any]:
         """Return :meth:`as_dict` without thumbnails, for XCom and events.
@@ -282,21 +295,26 @@ class Notification:
         return value
 
     @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Notification:
+    def from_dict(cls, value: Mapping[str, Any], *, trusted: bool = False) -> Notification:
         """Return the notification that :meth:`as_dict` wrote.
 
+        Whoever may write an XCom, an asset event or a run's conf may write this, so the key is computed
+        anew. Where it is another, as without a thumbnail, ``key_is_checked`` is ``False``.
+
+        :param trusted: Whether it comes from a store of ours, whose keys were checked before.
         :raises ValueError: ``value`` is not of that form.
         """
         try:
-            body = value["body"]
-            return cls(
+            found = cls(
                 receipt_id=int(value["receipt_id"]),
-                body=json.loads(body) if isinstance(body, str) else body,
+                body=portable_json.from_members(value, "body"),
                 received_at=datetime.fromisoformat(value["received_at"]),
-                key=str(value["key"]),
+                key=value["key"] or "missing",
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 'Not a notification: expected {"key", "receipt_id", "received_at", "body"}, '
-                f"the result of GreenApiReceiveNotificationOperator or Notification.as_dict() ({error!r})."
+                "the result of GreenApiReceiveNotificationOperator or Notification.as_dict() "
+                f"({printable(repr(error))})."
             ) from None
+        return found if trusted else replace(found, key_is_checked=found.key == found.content_key)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier
 
 from airflow_green_notify.alert_text import alert_text
+from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.leaks import leak_in, without_secrets
 from airflow_green_notify.protocol.limits import SAFE_MESSAGE
 
 if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context
+
+    from airflow_green_notify.hooks.connection import InstanceConfig
 
 log = logging.getLogger(__name__)
 
@@ -23,17 +28,21 @@ log = logging.getLogger(__name__)
 class GreenApiNotifier(BaseNotifier):
     """Sends an alert into a chat when a Dag or a task changes its state, or misses a deadline.
 
-    An alert is sent at most once. It never raises: for a gateway that is down, or a connection that is wrong,
-    the log says why there was no alert, and the state of the task stays what it was. A crash before the
-    gateway answered may lose it.
+    An alert is sent at most once: what fails is not tried again, and a crash before the gateway answered may
+    lose it. With a gateway that is down, or a connection that is wrong, it raises. Airflow keeps that apart:
+    the log says why there was no alert, the state of the task stays what it was, and a deadline's callback
+    counts as failed.
+
+    The connection's token, and whatever Airflow masks in logs, is starred out of the text.
 
     .. code-block:: python
 
         on_failure_callback = GreenApiNotifier(chat_id="120363000000000000@g.us")
 
     :param chat_id: Such as ``12025550101@c.us``, a group's ``…@g.us``, or digits (Telegram, MAX).
-    :param message: The text. By default it tells Dag, task, run, try and where the log is. What is longer
-        than 4000 characters, which every product takes, is cut.
+    :param message: The text. By default it tells Dag, task, run, try, where the log is, and of the exception
+        that caused it all the class and the first line. What is longer than 4000 characters, which every
+        product takes, is cut.
     :param green_api_conn_id: The connection, of type ``green_api``.
 
     .. seealso:: https://green-api.com/en/docs/api/sending/SendMessage/
@@ -65,32 +74,38 @@ class GreenApiNotifier(BaseNotifier):
         super().render_template_fields(context, jinja_env)
 
     def notify(self, context: Context) -> None:
-        """Send the alert from a callback."""
-        try:
-            with GreenApiHook(self.green_api_conn_id) as hook:
-                _log_sent(hook.send_message(str(self.chat_id), self._text(context)))
-        except Exception as error:
-            _log_failure(error)
+        """Send the alert from a callback.
+
+        :raises GreenApiError: It was not sent, or nobody knows.
+        """
+        with GreenApiHook(self.green_api_conn_id) as hook:
+            alert = self._alert(context, hook.config)
+            if isinstance(alert, GreenApiConfigError):
+                raise alert
+            _log_sent(hook.send_message(*alert))
 
     async def async_notify(self, context: Context) -> None:
-        """Send the alert from the triggerer, as for a missed deadline."""
-        try:
-            async with GreenApiHook(self.green_api_conn_id) as hook:
-                _log_sent(await hook.asend_message(str(self.chat_id), self._text(context)))
-        except Exception as error:
-            _log_failure(error)
+        """Send the alert from the triggerer, as for a missed deadline.
 
-    def _text(self, context: Context) -> str:
-        text = str(self.message or alert_text(context))
-        return text if len(text) <= SAFE_MESSAGE else text[: SAFE_MESSAGE - 1] + "…"
+        :raises GreenApiError: It was not sent, or nobody knows.
+        """
+        async with GreenApiHook(self.green_api_conn_id) as hook:
+            alert = self._alert(context, await hook.aconfig())
+            if isinstance(alert, GreenApiConfigError):
+                raise alert
+            _log_sent(await hook.asend_message(*alert))
+
+    def _alert(self, context: Context, config: InstanceConfig) -> tuple[str, str] | GreenApiConfigError:
+        """Return chat and text, or the error: it is raised where the text is not in reach."""
+        hide = partial(without_secrets, config)
+        text = hide(str(self.message or alert_text(context, hide)))
+        if leak := leak_in(config, chat_id=self.chat_id, message=text):
+            return GreenApiConfigError(leak)
+        return str(self.chat_id), text if len(text) <= SAFE_MESSAGE else text[: SAFE_MESSAGE - 1] + "…"
 
 
 def _log_sent(id_message: str) -> None:
     log.info("The alert is in the send queue as %s.", id_message)
-
-
-def _log_failure(error: Exception) -> None:
-    log.error("No alert was sent: %s: %s", type(error).__name__, error)
 
 
 send_green_api_notification = GreenApiNotifier

@@ -11,12 +11,13 @@ import logging
 import math
 import mimetypes
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_green_notify.errors import GreenApiConfigError, GreenApiError, GreenApiResponseError
 from airflow_green_notify.notification import canonical_json
+from airflow_green_notify.stores.batch import iteration_of
 
 if TYPE_CHECKING:
     from airflow_green_notify.hooks import GreenApiHook
@@ -31,6 +32,9 @@ JOURNAL_LAG = 150.0
 
 CLOCK_TOLERANCE = 10.0
 """Seconds by which the gateway's clock may be behind ours. What was sent earlier is another message."""
+
+UNKNOWN = "unknown"
+"""Stands for the id of a message that the gateway shows without one."""
 
 
 class Notes(Protocol):
@@ -90,66 +94,106 @@ def _text_of(entry: Mapping[str, Any]) -> Any:
     return extended.get("text") if isinstance(extended, dict) else None
 
 
-def send_once(
-    hook: GreenApiHook,
-    outgoing: Outgoing,
-    send: Callable[[], str],
-    notes: Notes | None,
-    *,
-    journal_lag: float = JOURNAL_LAG,
-) -> str:
-    """Send, unless an earlier try of the same task did.
+class SendOnce:
+    """Sends the messages of a task, each of them once, also over the task's retries.
 
     Before it sends, it notes what it is about to send. A crash before the note: nothing was sent. After the
     note: the next try finds it, and looks before it sends. After the answer was noted: the next try returns
     that answer. A message with another content is another message.
 
-    :param send: Sends and returns the message's id.
-    :param notes: Without any, a crash between sending and returning may make a retry send again.
-    :param journal_lag: Seconds for which to look for a message that an earlier try may have sent.
-    :return: The message's id.
+    Airflow below 3.3 keeps no notes over a retry. There a retry looks for each message before it sends it,
+    as far back as the Dag run's start.
+
+    :param journal_lag: Seconds for which to look for what an earlier try may have sent.
     """
-    note = None if notes is None else notes.get(NOTE)
-    if isinstance(note, dict) and note.get("digest") == outgoing.digest:
-        id_message = note.get("id_message") or _find_patiently(hook, outgoing, note["at"], journal_lag)
+
+    def __init__(
+        self, hook: GreenApiHook, context: Mapping[str, Any], *, journal_lag: float = JOURNAL_LAG
+    ) -> None:
+        self._hook = hook
+        self._notes: Notes | None = context.get("task_state_store")
+        self._name = note_name(context)
+        self._journal_lag = journal_lag
+        self._given: set[str] = set()
+        since = None if self._notes is not None else _start_of_earlier_tries(context)
+        self._earlier = None if since is None else self._looking(since)
+
+    def send(
+        self, outgoing: Outgoing, send: Callable[[], str], *, name: str = "", identity: str | None = None
+    ) -> str:
+        """Send, unless an earlier try of the same task did.
+
+        :param send: Sends and returns the message's id.
+        :param name: Tells the message from the others of its task, the same in each try.
+        :param identity: What makes it the same message; its content, unless this says otherwise.
+        :return: The message's id.
+        """
+        key = f"{self._name}/{name}" if name else self._name
+        note = {"digest": identity or outgoing.digest, "at": time.time(), "id_message": ""}
+        id_message = self._sent_before(outgoing, key, note)
         if id_message:
             log.info("An earlier try sent it already as %s.", id_message)
-            return _noted(notes, outgoing, str(id_message))
-    _noted(notes, outgoing, "")
-    return _noted(notes, outgoing, _send_and_look(hook, outgoing, send, notes))
-
-
-def _noted(notes: Notes | None, outgoing: Outgoing, id_message: str) -> str:
-    if notes is not None:
-        notes.set(NOTE, {"digest": outgoing.digest, "at": time.time(), "id_message": id_message})
-    return id_message
-
-
-def _send_and_look(
-    hook: GreenApiHook, outgoing: Outgoing, send: Callable[[], str], notes: Notes | None
-) -> str:
-    """Send; after an answer that leaves it open whether it was sent, look."""
-    started = time.time()
-    try:
-        return send()
-    except GreenApiError as error:
-        if _surely_not_sent(error):
-            if notes is not None:
-                notes.delete(NOTE)
-            raise
-        id_message = _find_if_possible(hook, outgoing, started)
-        if not id_message:
-            raise
-        log.warning("%s It was sent all the same, as %s.", error, id_message)
+        else:
+            self._note(key, note)
+            id_message = self._send_and_look(outgoing, send, key)
+        self._note(key, note | {"id_message": id_message})
+        self._given.add(id_message)
         return id_message
 
+    def _sent_before(self, outgoing: Outgoing, key: str, now: Mapping[str, Any]) -> str | None:
+        """Return the id under which an earlier try sent it."""
+        if self._notes is None:
+            return self._earlier.find(outgoing, self._given) if self._earlier else None
+        note = self._notes.get(key)
+        if not isinstance(note, dict) or note.get("digest") != now["digest"]:
+            return None
+        return note.get("id_message") or self._looking(note["at"]).find(outgoing, self._given)
 
-def _find_if_possible(hook: GreenApiHook, outgoing: Outgoing, sent_after: float) -> str | None:
-    try:
-        return _find(hook, outgoing, sent_after)
-    except GreenApiError as error:
-        log.warning("Whether it was sent could not be looked up: %s", error)
-        return None
+    def _note(self, key: str, note: Mapping[str, Any]) -> None:
+        if self._notes is not None:
+            self._notes.set(key, dict(note))
+
+    def _looking(self, since: float) -> _Shown:
+        return _Shown(self._hook, since, self._journal_lag)
+
+    def _send_and_look(self, outgoing: Outgoing, send: Callable[[], str], key: str) -> str:
+        """Send; after an answer that leaves it open whether it was sent, look."""
+        started = time.time()
+        try:
+            return send()
+        except GreenApiError as error:
+            if _surely_not_sent(error):
+                if self._notes is not None:
+                    self._notes.delete(key)
+                raise
+            id_message = self._find_if_possible(outgoing, started)
+            if not id_message:
+                raise
+            log.warning("%s It was sent all the same, as %s.", error, id_message)
+            return id_message
+
+    def _find_if_possible(self, outgoing: Outgoing, sent_after: float) -> str | None:
+        try:
+            return _Shown(self._hook, sent_after, 0).find(outgoing, self._given)
+        except GreenApiError as error:
+            log.warning("Whether it was sent could not be looked up: %s", error)
+            return None
+
+
+def note_name(context: Mapping[str, Any]) -> str:
+    """Return under which name a task's notes are kept.
+
+    The iterations of a loop share them, so each has a name of its own.
+    """
+    iteration = iteration_of(context)
+    return NOTE if iteration is None else f"{NOTE}/iteration/{iteration}"
+
+
+def _start_of_earlier_tries(context: Mapping[str, Any]) -> float | None:
+    """Return the time since which an earlier try may have sent, or ``None`` if this is the first."""
+    started = getattr(context.get("dag_run"), "start_date", None)
+    retried = (getattr(context.get("ti"), "try_number", None) or 1) > 1
+    return started.timestamp() if started and retried else None
 
 
 def _surely_not_sent(error: GreenApiError) -> bool:
@@ -158,30 +202,55 @@ def _surely_not_sent(error: GreenApiError) -> bool:
     return isinstance(error, GreenApiConfigError)
 
 
-def _find_patiently(
-    hook: GreenApiHook, outgoing: Outgoing, sent_after: float, journal_lag: float
-) -> str | None:
-    """Look until the message would have to be seen.
+class _Shown:
+    """What the gateway shows of what was sent since a time.
 
     What is not in the send queue now, and not in the journal one lag later, was never taken in. The lag
     counts from now, since a message may have waited in the send queue until a moment ago.
+
+    :param lag: Seconds for which to look again, if it isn't shown.
     """
-    log.info("An earlier try may have sent it. Looking for it for up to %.0f s.", journal_lag)
-    until = time.monotonic() + journal_lag
-    while not (id_message := _find(hook, outgoing, sent_after)) and (left := until - time.monotonic()) > 0:
-        time.sleep(min(left, max(1.0, journal_lag / 15)))
-    return id_message
 
+    def __init__(self, hook: GreenApiHook, since: float, lag: float) -> None:
+        self._hook = hook
+        self._since = since - CLOCK_TOLERANCE
+        self._lag = lag
+        self._complete_at: float | None = None
+        self._complete = False
+        self._entries: list[tuple[str, Mapping[str, Any]]] = []
 
-def _find(hook: GreenApiHook, outgoing: Outgoing, sent_after: float) -> str | None:
-    """Look into the send queue, then into the journal: the way that a message takes."""
-    for item in hook.show_messages_queue():
-        body = item.get("body")
-        if outgoing.is_entry(body if isinstance(body, dict) else item):
-            return str(item.get("messageID") or "unknown")
-    earliest = sent_after - CLOCK_TOLERANCE
-    minutes = math.ceil((time.time() - earliest) / 60)
-    for entry in hook.last_outgoing_messages(minutes):
-        if outgoing.is_entry(entry) and entry.get("timestamp", earliest) >= earliest:
-            return str(entry.get("idMessage") or "unknown")
-    return None
+    def find(self, outgoing: Outgoing, taken: Collection[str]) -> str | None:
+        """Return the id of a message, or ``None`` once it would have to be seen.
+
+        :param taken: The ids of messages that it is not.
+        """
+        while True:
+            for id_message, entry in self._entries:
+                if (id_message not in taken or id_message == UNKNOWN) and outgoing.is_entry(entry):
+                    return id_message
+            if self._complete:
+                return None
+            self._look()
+
+    def _look(self) -> None:
+        """Look into the send queue, then into the journal: the way that a message takes."""
+        if self._complete_at is None:
+            self._complete_at = time.monotonic() + self._lag
+            if self._lag:
+                log.info("An earlier try may have sent it. Looking for it for up to %.0f s.", self._lag)
+        else:
+            left = self._complete_at - time.monotonic()
+            time.sleep(max(0.0, min(left, max(1.0, self._lag / 15))))
+        self._complete = time.monotonic() >= self._complete_at
+        self._entries = [*self._waiting(), *self._in_journal()]
+
+    def _waiting(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for item in self._hook.show_messages_queue():
+            body = item.get("body")
+            yield str(item.get("messageID") or UNKNOWN), body if isinstance(body, dict) else item
+
+    def _in_journal(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        minutes = math.ceil((time.time() - self._since) / 60)
+        for entry in self._hook.last_outgoing_messages(minutes):
+            if entry.get("timestamp", self._since) >= self._since:
+                yield str(entry.get("idMessage") or UNKNOWN), entry

@@ -1,7 +1,8 @@
 """Tell a chat when a task fails for good, and when it will be tried again.
 
-An alert never changes what it tells of: with a gateway that is down the task's state stays what it was, and
-its log says why there was no alert.
+The alert names the task, the try, what went wrong in a line, and where the log is. It never changes what it
+tells of: with a gateway that is down the task's state stays what it was, and its log says why there was no
+alert.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ them for good.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from airflow.sdk import Param, dag, task
@@ -15,6 +16,7 @@ from airflow_green_notify.media import has_file, media_name
 from airflow_green_notify.operators import GreenApiDownloadMediaOperator, GreenApiDrainNotificationsOperator
 from airflow_green_notify.stores import ObjectStorageStore, read_batch
 
+HOME = os.path.expanduser(os.environ.get("AIRFLOW_HOME", "~/airflow"))
 ARCHIVE = "{{ params.archive }}"
 
 
@@ -23,7 +25,7 @@ ARCHIVE = "{{ params.archive }}"
     catchup=False,
     tags=["green-api"],
     doc_md=__doc__,
-    params={"archive": Param("/tmp/green-api-archive", type="string")},  # noqa: S108
+    params={"archive": Param(os.path.join(HOME, "green-api-archive"), type="string")},
 )
 def archive_media() -> None:
     drained = GreenApiDrainNotificationsOperator(

@@ -2,14 +2,14 @@
 
 The first Dag drains the queue into files, and starts the second once per message. A run's id is made from the
 notification's key, so whatever is repeated (a retry, a message that the gateway brings twice) meets a run
-that exists already, and is skipped. Pause on_new_notifications meanwhile: two Dags that drain one queue share
-what comes.
+that exists already, and is skipped. The run is handed the key of its message and reads the message from the
+batch: expand_kwargs would render as a template what somebody wrote. Pause on_new_notifications meanwhile: two
+Dags that drain one queue share what comes.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
@@ -19,7 +19,8 @@ from airflow_green_notify.operators import GreenApiDrainNotificationsOperator
 from airflow_green_notify.stores import ObjectStorageStore, read_batch
 from airflow_green_notify.triggers import GreenApiDoorbellTrigger
 
-INBOX = os.path.join(tempfile.gettempdir(), "green-api-inbox")  # or a bucket: s3://…
+HOME = os.path.expanduser(os.environ.get("AIRFLOW_HOME", "~/airflow"))
+INBOX = os.path.join(HOME, "green-api-inbox")  # or a bucket: s3://…
 MOST_RUNS = 500  # Airflow maps a task over at most 1024 items; what is left makes the doorbell ring again
 
 MESSAGES = Asset(

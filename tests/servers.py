@@ -30,10 +30,17 @@ BUCKET = "green-api"
 @pytest.fixture(scope="session")
 def postgres_connection() -> Iterator[str]:
     """An empty PostgreSQL, in a time zone of its own."""
+    with postgres() as connection:
+        yield connection
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """Run an empty PostgreSQL, and give the Airflow connection that leads to it."""
     driver = _module("psycopg2", "psycopg2-binary")
     program = _program("postgres", "/usr/lib/postgresql/*/bin/postgres", "postgresql")
     with _folder("postgres") as folder:
-        user, data, port = _as_user("postgres"), f"{folder}/data", _free_port()
+        user, data, port = _as_user("postgres"), f"{folder}/data", free_port()
         initdb = str(Path(program).parent / "initdb")
         _run([*user, initdb, "-D", data, "-U", "store", "-A", "trust", "-E", "UTF8"])
         options = ["-D", data, "-p", str(port), "-k", str(folder), "-c", "listen_addresses=127.0.0.1"]
@@ -50,7 +57,7 @@ def mariadb_connection() -> Iterator[str]:
     driver = _module("MySQLdb", "mysqlclient")
     program = _program("mariadbd", "/usr/sbin/mariadbd", "mariadb-server")
     with _folder("mysql") as folder:
-        user, data, port = _as_user("mysql"), f"--datadir={folder}/data", _free_port()
+        user, data, port = _as_user("mysql"), f"--datadir={folder}/data", free_port()
         start = folder / "start.sql"
         start.write_text(
             "CREATE DATABASE store CHARACTER SET latin1;\n"
@@ -127,7 +134,7 @@ def _folder(user: str) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
@@ -145,7 +152,8 @@ def _running(
 ) -> Iterator[None]:
     log = folder / "log"
     with log.open("wb") as output:
-        server = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)
+        # In a session of its own, a Ctrl-C in the terminal doesn't end it before its clients.
+        server = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output, start_new_session=True)
     try:
         deadline = time.monotonic() + 60
         while not _works(connect):

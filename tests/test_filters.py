@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import time
 from typing import Any
 
 import pytest
@@ -47,6 +48,19 @@ TEXT = Notification(
 def test_filter_matches_what_fits_every_argument(arguments: dict[str, Any], verdict: Verdict) -> None:
     """Each argument must fit; of a list, one is enough."""
     assert NotificationFilter(**arguments).verdict(TEXT) is verdict
+
+
+def test_filter_searches_the_beginning_of_a_text_alone() -> None:
+    """Others write what is searched, and an expression takes the square of its length, or worse."""
+
+    def message(text: str) -> Notification:
+        return Notification(1, {"messageData": {"textMessageData": {"textMessage": text}}})
+
+    assert NotificationFilter(text="end").verdict(message("x" * 4_093 + "end")) is Verdict.MATCH
+    assert NotificationFilter(text="end").verdict(message("x" * 4_094 + "end")) is Verdict.MISS
+    began = time.monotonic()
+    assert NotificationFilter(text=r"a+a+b").verdict(message("a" * 65_536)) is Verdict.MISS
+    assert time.monotonic() - began < 10
 
 
 def test_filter_status_is_also_the_state_of_the_instance() -> None:

@@ -1,8 +1,7 @@
-"""Alerts: what they say, and that they never hurt what they tell of."""
+"""Alerts: what they say, what they keep to themselves, and that a failed one is told."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -10,12 +9,26 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, task
+from airflow.sdk.definitions.context import KNOWN_CONTEXT_KEYS
+from airflow.sdk.log import mask_secret
 
 from airflow_green_notify.alert_text import alert_text
 from airflow_green_notify.emulator import GreenApiEmulator
+from airflow_green_notify.errors import (
+    GreenApiConfigError,
+    GreenApiTransportError,
+    GreenApiUnauthorizedError,
+    GreenApiUnavailableError,
+)
+from airflow_green_notify.fail_fast import fail_fast
+from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notifiers import GreenApiNotifier, send_green_api_notification
+from tests.frames import locals_of
 
 CHAT = "12025550101@c.us"
+TELLS_EXCEPTION = "task_state_store" in KNOWN_CONTEXT_KEYS
+"""Whether ``dag.test()`` hands on the exception to callbacks, as workers of each version do."""
+
 DEADLINE = {
     "dag_run": {"dag_id": "slow", "dag_run_id": "manual__1"},
     "deadline": {"id": "1", "deadline_time": datetime(2026, 9, 26, 8, tzinfo=UTC)},
@@ -39,7 +52,8 @@ def dag_with_callbacks(dag_id: str, *, fails: bool, retries: int = 0, **dag_argu
         )
         def work() -> None:
             if fails:
-                raise RuntimeError("with a password in its text")
+                mask_secret("hidden by Airflow")
+                raise RuntimeError("The source is hidden by Airflow.\nA line of data") from None
 
         work()
     return dag
@@ -48,18 +62,18 @@ def dag_with_callbacks(dag_id: str, *, fails: bool, retries: int = 0, **dag_argu
 def test_alert_of_a_failing_task_tells_task_run_try_and_log(
     green_api_connection: GreenApiEmulator, run_dag: Callable[..., Any]
 ) -> None:
-    """The default text names what failed, which try, and where to look; not the exception's text."""
+    """The default text names what failed, which try, why in a line, and where to look."""
     run = run_dag(dag_with_callbacks("alert_failing", fails=True, retries=1))
     retried, failed = texts(green_api_connection)
     assert retried.startswith("Task failed and will be retried: alert_failing.work\n")
     assert "Try: 1 of 2" in retried
-    assert failed.splitlines()[:3] == [
+    assert failed.splitlines()[:-1] == [
         "Task failed: alert_failing.work",
         f"Run: {run.run_id}",
         "Try: 2 of 2",
+        *(["Error: RuntimeError: The source is ***."] if TELLS_EXCEPTION else []),
     ]
     assert "/dags/alert_failing/runs/" in failed.splitlines()[-1]
-    assert "password" not in failed
 
 
 def test_alert_of_a_task_in_a_loop_tells_map_index_and_iteration() -> None:
@@ -129,31 +143,157 @@ def test_alert_longer_than_every_product_takes_is_cut(green_api_connection: Gree
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("fault", "error", "words"),
     [
-        ({"kind": "502"}, "refused with 502"),
-        ({"kind": "cut_before"}, "got no answer"),
-        ({"kind": "status", "status": 401, "body": ""}, "the token is wrong"),
+        ({"kind": "502"}, GreenApiUnavailableError, "refused with 502"),
+        ({"kind": "cut_before"}, GreenApiTransportError, "got no answer"),
+        ({"kind": "status", "status": 401, "body": ""}, GreenApiUnauthorizedError, "the token is wrong"),
     ],
 )
-async def test_alert_with_a_gateway_in_trouble_is_logged_and_never_raises(
-    green_api_connection: GreenApiEmulator,
-    caplog: pytest.LogCaptureFixture,
-    fault: dict[str, Any],
-    words: str,
+async def test_alert_with_a_gateway_in_trouble_raises_and_is_not_sent_twice(
+    green_api_connection: GreenApiEmulator, fault: dict[str, Any], error: type[Exception], words: str
 ) -> None:
-    """Sync and async, a failing gateway is told in the log, and nothing is sent twice."""
+    """Sync and async, whoever called learns that there was no alert, and why."""
     green_api_connection.fault(**fault, times=None)
     alert = GreenApiNotifier(chat_id=CHAT, message="x", context={})
-    with caplog.at_level(logging.ERROR):
+    with pytest.raises(error, match=words):
         alert({})
+    with pytest.raises(error, match=words):
         await alert
-    assert caplog.text.count(words) == 2
     assert len(green_api_connection.requests()) == 2
 
 
-def test_alert_without_its_connection_never_raises(caplog: pytest.LogCaptureFixture) -> None:
-    """A connection that is missing is told in the log."""
-    with caplog.at_level(logging.ERROR):
+def test_alert_without_its_connection_raises() -> None:
+    """A connection that is missing is named."""
+    with pytest.raises(Exception, match="no_such_connection"):
         GreenApiNotifier(chat_id=CHAT, message="x", green_api_conn_id="no_such_connection")({})
-    assert "no_such_connection" in caplog.text
+
+
+def test_alert_that_fails_changes_no_state(
+    green_api_connection: GreenApiEmulator, run_dag: Callable[..., Any]
+) -> None:
+    """A task that succeeded stays so, and so does its run, though no callback could tell of it."""
+    green_api_connection.fault("502", method="sendMessage", times=None)
+    alert = GreenApiNotifier(chat_id=CHAT)
+    run = run_dag(dag_with_callbacks("alert_lost", fails=False, on_success_callback=alert))
+    assert (run.state, run.get_task_instance("work").state) == ("success", "success")
+    assert [item["method"] for item in green_api_connection.requests()] == ["sendMessage"] * 2
+
+
+async def test_alert_that_fails_is_a_failed_callback_of_its_deadline(
+    green_api_connection: GreenApiEmulator,
+) -> None:
+    """Airflow notes that a missed deadline was told to nobody."""
+    callbacks = pytest.importorskip("airflow.triggers.callback")
+    green_api_connection.fault("502", method="sendMessage", times=None)
+    arguments = {"chat_id": CHAT, "context": dict(DEADLINE)}
+    name = f"{GreenApiNotifier.__module__}.{GreenApiNotifier.__qualname__}"
+    events = [event.payload async for event in callbacks.CallbackTrigger(name, arguments).run()]
+    assert str(events[-1]["state"]) == "failed"
+    assert "refused with 502" in str(events[-1])
+
+
+# --- what an alert says of an exception ---
+
+
+def text_of(error: BaseException | str) -> list[str]:
+    """The lines about an exception."""
+    ti = SimpleNamespace(dag_id="d", task_id="t", state="failed", run_id="r", try_number=1, log_url="")
+    return alert_text({"ti": ti, "exception": error}).splitlines()[3:-1]
+
+
+def chained(outer: Exception, *causes: Exception) -> Exception:
+    """An exception that was raised from another, and that from the next."""
+    error = outer
+    for cause in causes:
+        error.__cause__ = cause
+        error = cause
+    return outer
+
+
+@pytest.mark.skipif(not TELLS_EXCEPTION, reason="dag.test() of Airflow below 3.3 hands on no exception")
+def test_alert_of_a_wrong_token_names_the_cause(
+    green_api_connection: GreenApiEmulator, run_dag: Callable[..., Any]
+) -> None:
+    """What a person must do stands in the alert, not only in the log."""
+    green_api_connection.fault("status", status=401, body="", method="getStateInstance", times=None)
+    with DAG("alert_token", schedule=None) as dag:
+
+        @task(on_failure_callback=GreenApiNotifier(chat_id=CHAT))
+        def look() -> None:
+            with fail_fast():
+                GreenApiHook().get_state_instance()
+
+        look()
+    run_dag(dag)
+    (text,) = texts(green_api_connection)
+    assert "\nError: AirflowFailException\nCause: GreenApiUnauthorizedError: getStateInstance was " in text
+    assert "the token is wrong: compare the connection's password" in text
+
+
+def test_alert_names_the_end_of_a_chain_of_exceptions() -> None:
+    """What came first is what to mend."""
+    error = chained(ValueError("outer"), KeyError("middle"), OSError("No space left on device\nmore"))
+    assert text_of(error) == ["Error: ValueError", "Cause: OSError: No space left on device"]
+    assert text_of(ValueError()) == ["Error: ValueError"]
+    endless = chained(ValueError("a"), KeyError("b"))
+    endless.__cause__.__cause__ = endless  # type: ignore[union-attr]
+    assert len(text_of(endless)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("x" * 5000, "x" * 299 + "…"),
+        ("one\x1b[2Jtwo\u202ethree", "one [2Jtwo three"),
+        ("No answer from https://user:secret@host/path?key=secret now", "No answer from https://… now"),
+        (
+            "Max retries exceeded with url: /a/secret (Caused by …)",
+            "Max retries exceeded with url: … (Caused by …)",
+        ),
+        ("GET /path?token=secret", "GET /path?…"),
+    ],
+)
+def test_alert_of_an_exception_is_one_short_line_without_addresses(text: str, line: str) -> None:
+    """A chat gets what can be read there, and no credentials that a library puts into its errors."""
+    assert text_of(RuntimeError(text)) == [f"Error: RuntimeError: {line}"]
+    assert text_of(text) == [f"Error: {line}"]
+
+
+# --- secrets ---
+
+
+async def test_alert_stars_the_token_and_what_airflow_masks(green_api_connection: GreenApiEmulator) -> None:
+    """In a text of one's own and in that of an exception, sync and async; the alert itself comes through."""
+    mask_secret("hidden by Airflow")
+    token = green_api_connection.api_token
+    text = f"{token}, {token[:9]}%{ord(token[9]):02x}{token[10:]} and hidden by Airflow."
+    alert = GreenApiNotifier(chat_id=CHAT, message=text, context={})
+    alert({})
+    await alert
+    ti = SimpleNamespace(dag_id="d", task_id="t", state="failed", run_id="r", try_number=1, log_url="")
+    error = RuntimeError("x" * 280 + token)
+    GreenApiNotifier(chat_id=CHAT)({"ti": ti, "exception": error})
+    *own, of_exception = texts(green_api_connection)
+    assert own == ["***, *** and ***."] * 2
+    assert of_exception.splitlines()[3] == f"Error: RuntimeError: {'x' * 280}***"
+
+
+@pytest.mark.parametrize("argument", ["message", "chat_id"])
+async def test_alert_that_would_spell_the_token_out_is_not_sent(
+    green_api_connection: GreenApiEmulator, argument: str
+) -> None:
+    """What can't be starred is refused; neither the error nor the frames it comes from hold it."""
+    spelled = " ".join(green_api_connection.api_token)
+    context = {"spell": lambda: spelled}
+    alert = GreenApiNotifier(
+        **{"chat_id": CHAT, "message": "x", "context": context} | {argument: "{{ spell() }}"}
+    )
+    with pytest.raises(GreenApiConfigError, match=f"^{argument} holds the token") as raised:
+        alert(dict(context))
+    assert spelled not in str(raised.value)
+    assert [text for text in locals_of(raised.value) if "notify" in text]
+    assert not [text for text in locals_of(raised.value) if spelled in text]
+    with pytest.raises(GreenApiConfigError, match=f"^{argument} holds the token"):
+        await alert
+    assert green_api_connection.requests() == []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from airflow_green_notify.send_once import Outgoing
+from airflow_green_notify.send_once import NOTE, Outgoing, note_name
 
 CHAT = "12025550101@c.us"
 TEXT = Outgoing(CHAT, "Deploy?")
@@ -64,3 +65,10 @@ def test_outgoing_digest_differs_with_each_part_and_hides_the_text() -> None:
     assert len({item.digest for item in [TEXT, *others]}) == 6
     assert TEXT.digest == Outgoing(CHAT, "Deploy?").digest
     assert Outgoing(CHAT, "\ud800").digest
+
+
+def test_note_of_a_task_is_named_after_the_iteration_of_its_loop() -> None:
+    """A loop's iterations share the task's state, also those of one map index."""
+    assert note_name({}) == NOTE
+    looped = [note_name({"loop": SimpleNamespace(index=index)}) for index in (0, 1)]
+    assert len({NOTE, *looped}) == 3

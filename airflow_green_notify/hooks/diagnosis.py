@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_green_notify.printable import NAME, printable
+
 # The switches that let notifications into the queue; the gateway has further ones that it no longer serves.
 NOTIFICATION_SWITCHES = (
     "incomingWebhook",
@@ -49,7 +51,7 @@ def state_fault(state: str) -> str | None:
     if state == "authorized":
         return None
     mend = _MEND_STATE.get(state, "see the instance's page in the console")
-    return f"the instance is in the state {state!r}: {mend}"
+    return f"the instance is in the state '{printable(state, NAME)}': {mend}"
 
 
 def diagnose(state: str, settings: Mapping[str, Any]) -> tuple[bool, str]:

@@ -197,9 +197,9 @@ class GreenApiHook(InstanceHook):
         quoted_message_id: str | None = None,
     ) -> str:
         """Async twin of :meth:`send_file`."""
-        from airflow_green_notify.hooks.files import opened_call
+        from airflow_green_notify.hooks.files import aopened_call
 
-        with opened_call(chat_id, file, file_name, caption, quoted_message_id) as call:
+        async with aopened_call(chat_id, file, file_name, caption, quoted_message_id) as call:
             return await self._asend(call)
 
     def show_messages_queue(self) -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ from airflow_green_notify.operators.queue import (
     GreenApiDeleteNotificationOperator,
     GreenApiReceiveNotificationOperator,
 )
-from airflow_green_notify.operators.sending import GreenApiSendFileOperator, GreenApiSendMessageOperator
+from airflow_green_notify.operators.sending import GreenApiSendMessageOperator
+from airflow_green_notify.operators.sending_files import GreenApiSendFileOperator
 
 __all__ = [
     "GreenApiBackfillMessagesOperator",

@@ -15,6 +15,7 @@ from airflow_green_notify.errors import GreenApiConfigError, GreenApiUnavailable
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES
+from airflow_green_notify.printable import NAME, printable
 from airflow_green_notify.stoppable import StopsWhenTold, run_async
 from airflow_green_notify.wanted_settings import await_settings, differing
 
@@ -100,7 +101,10 @@ class GreenApiConfigureInstanceOperator(StopsWhenTold, BaseOperator):
         changes = differing(hook.get_settings(), wanted)
         if not changes:
             state = hook.get_state_instance()
-            self.log.info("The settings are as wanted already; the instance is in the state %r.", state)
+            self.log.info(
+                "The settings are as wanted already; the instance is in the state '%s'.",
+                printable(state, NAME),
+            )
             return state == "starting"
         self.log.info("Saving %s, which restarts the instance.", ", ".join(changes))
         if not hook.set_settings(**changes):

@@ -28,9 +28,10 @@ class GreenApiDownloadMediaOperator(BaseOperator):
     ``on_failed="fail"`` tries it again.
 
     Each file is called as its notification's key, with a suffix that tells the kind:
-    :func:`~airflow_green_notify.media.media_name` gives the name for a notification. Files are read as they
-    are written, never as a whole in memory. An expired link is replaced by a fresh one from ``downloadFile``,
-    within its rate. Download soon: links live from a day (Telegram) to 15 days (MAX).
+    :func:`~airflow_green_notify.media.media_name` gives the name for a notification. One that lost its
+    thumbnail on its way through XCom is called otherwise than the one that a drain stored. Files are read as
+    they are written, never as a whole in memory. An expired link is replaced by a fresh one from
+    ``downloadFile``, within its rate. Download soon: links live from a day (Telegram) to 15 days (MAX).
 
     :param notifications: The batch description that a drain returned (its ``.output``), a notification as the
         receiving operator or the sensor returned it, or a list of such.

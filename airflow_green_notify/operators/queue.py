@@ -141,8 +141,8 @@ class GreenApiDeleteNotificationOperator(StopsWhenTold, BaseOperator):
         if self.notification is None:
             with hook:
                 return hook.delete_notification(_integer(self.receipt_id))
-        key = _key_of(self.notification)
-        return compare_and_delete(hook, key, receive_timeout=float(self.receive_timeout))
+        wanted = _notification_of(self.notification)
+        return compare_and_delete(hook, wanted, receive_timeout=float(self.receive_timeout))
 
     def _was_gone(self) -> None:
         text = "The notification is not at the head of the queue: deleted before, or another one came first."
@@ -160,13 +160,13 @@ def _integer(receipt_id: int | str | None) -> int:
         raise GreenApiConfigError(f"receipt_id is {receipt_id!r}; it must be an integer.") from None
 
 
-def _key_of(notification: Notification | Mapping[str, Any] | str) -> str:
+def _notification_of(notification: Notification | Mapping[str, Any] | str) -> Notification:
     """Accept what XCom gives: the value itself, or JSON text rendered from it."""
     if isinstance(notification, Notification):
-        return notification.key
+        return notification
     try:
         value = json.loads(notification) if isinstance(notification, str) else notification
-        return Notification.from_dict(value).key
+        return Notification.from_dict(value)
     except ValueError as error:
         raise GreenApiConfigError(
             f"{error} Give the receiving task's .output rather than a Jinja expression, or set "

@@ -1,25 +1,37 @@
-"""Send a message or a file."""
+"""Send a message, or many."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Literal
 
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import BaseOperator
 
+from airflow_green_notify.errors import GreenApiConfigError, GreenApiError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.protocol.limits import SAFE_MESSAGE, checked_caption, checked_message
-from airflow_green_notify.send_once import JOURNAL_LAG, Outgoing, send_once
-from airflow_green_notify.templating import templatable
+from airflow_green_notify.leaks import leak_in
+from airflow_green_notify.messages import (
+    Request,
+    SendReport,
+    check_messages,
+    concerns_one_message,
+    requests_of,
+)
+from airflow_green_notify.protocol.limits import SAFE_MESSAGE, checked_message
+from airflow_green_notify.send_once import JOURNAL_LAG, Outgoing, SendOnce
+from airflow_green_notify.templating import RendersDagFileOnly, as_is, resolved
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_green_notify.hooks.files import File
+    from airflow_green_notify.messages import Messages
+    from airflow_green_notify.notification import Notification
 
 
-class _SendOperator(BaseOperator):
+class SendOperator(RendersDagFileOnly, BaseOperator):
     """What sending a message and sending a file share."""
 
     ui_color = "#d5e8f6"
@@ -27,11 +39,11 @@ class _SendOperator(BaseOperator):
     def __init__(
         self,
         *,
-        chat_id: str,
-        quoted_message_id: str | None = None,
-        deduplicate: bool = True,
-        journal_lag: float = JOURNAL_LAG,
-        green_api_conn_id: str = GreenApiHook.default_conn_name,
+        chat_id: str | None,
+        quoted_message_id: str | None,
+        deduplicate: bool,
+        journal_lag: float,
+        green_api_conn_id: str,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -41,122 +53,206 @@ class _SendOperator(BaseOperator):
         self.journal_lag = journal_lag
         self.green_api_conn_id = green_api_conn_id
 
-    def _send(self, context: Context, hook: GreenApiHook, outgoing: Outgoing, send: Callable[[], str]) -> str:
+    def _refuse_leaks(self, hook: GreenApiHook, *arguments: str) -> None:
+        """Refuse to send what some arguments hold, once they are rendered."""
+        leak = leak_in(hook.config, **{name: getattr(self, name) for name in arguments})
+        if leak:
+            raise GreenApiConfigError(leak)
+
+    def _sender(self, context: Context, hook: GreenApiHook) -> SendOnce | None:
         if not self.deduplicate:
-            return send()
-        notes = context.get("task_state_store")
-        id_message = send_once(hook, outgoing, send, notes, journal_lag=float(self.journal_lag))
+            return None
+        return SendOnce(hook, context, journal_lag=float(self.journal_lag))
+
+    def _send(self, context: Context, hook: GreenApiHook, outgoing: Outgoing, send: Callable[[], str]) -> str:
+        sender = self._sender(context, hook)
+        id_message = sender.send(outgoing, send) if sender else send()
         self.log.info("In the send queue as %s.", id_message)
         return id_message
 
 
-class GreenApiSendMessageOperator(_SendOperator):
-    """Puts a text message into the send queue, once per Dag run, also over retries of the task.
+class GreenApiSendMessageOperator(SendOperator):
+    """Puts a text message into the send queue, or many, once per Dag run, also over retries of the task.
 
     With ``deduplicate``, the task's state notes what is about to be sent. A crash before that note sends
     nothing. After it, the retry looks first: into the send queue, and for ``journal_lag`` seconds into the
     journal of outgoing messages; it sends again only if neither shows the message. A crash after the gateway
-    answered makes the retry return that answer. Airflow below 3.3 keeps no such note: there an answer that
-    was lost is looked for in the same try only, so that a retry after a killed worker, or after a lost answer
-    for a message that the journal doesn't show yet, may send a second time.
+    answered makes the retry return that answer. Airflow below 3.3 keeps no such note: there a retry looks for
+    everything that it is to send, as far back as the Dag run's start, and sends what it doesn't find.
 
-    Once per Dag run holds for the same content, also when the task is cleared. So keep what changes with each
-    try, such as ``{{ ti.try_number }}``, out of the text; and to send the same again, run the Dag again.
+    Once per Dag run holds for the same content, also when the task is cleared (Airflow 3.3 and later). So
+    keep what changes with each try, such as ``{{ ti.try_number }}``, out of the text; and to send the same
+    again, run the Dag again.
+
+    Answer the messages of a batch with a function, in one task that maps nothing and renders nothing:
+
+    .. code-block:: python
+
+        def answer(notification):
+            if notification.type_webhook == "incomingMessageReceived":
+                return f"You wrote: {notification.text}"
+
+
+        GreenApiSendMessageOperator(task_id="answer", messages=answer, notifications=drained.output)
+
+    Texts that people write into a chat are never templates here, whichever way they come: as ``message`` by a
+    task's ``.output``, by ``expand`` or ``expand_kwargs``, or in ``messages`` and ``notifications``. What
+    holds the connection's token, or a value that Airflow masks, is refused. Other operators render what
+    ``expand_kwargs`` gets from a task: hand such texts to them with ``expand``, or as keys of a batch.
+
+    With ``messages``, what the gateway refuses for good (an unknown chat, the plan's limit) doesn't hold up
+    the others. An outage stops the task, and a retry goes on where it stopped. An answer counts as sent by
+    what it answers: a retry may call the function again, and doesn't send what it then returns. Only where a
+    try died while it was sending, a function whose answers differ from call to call may answer twice; return
+    its answers from a task of their own and hand on their list to rule that out.
 
     The result means *queued*, not delivered: delivery is told by notifications of the type
     ``outgoingMessageStatus``.
 
-    :param chat_id: Such as ``12025550101@c.us``, a group's ``…@g.us``, or digits (Telegram, MAX).
+    :param chat_id: Such as ``12025550101@c.us``, a group's ``…@g.us``, or digits (Telegram, MAX). With
+        ``messages``, the chat of those that name none; by default that of the notification.
     :param message: Up to 20000 characters (WhatsApp), 4096 (Telegram) or 4000 (MAX); a longer one fails the
         task at once.
     :param quoted_message_id: The message to answer.
+    :param messages: In place of ``message``: a list of texts and of dicts with ``chat_id``, ``message`` and
+        ``quoted_message_id``, or a function that is called with each notification, in order, and returns a
+        text, a dict, a list of these, or ``None`` for no answer. Nothing of it is rendered.
+    :param notifications: What the function is called with: the batch description that a drain returned (its
+        ``.output``), a notification as the receiving operator or the sensor returned it, or a list of such.
+    :param on_refused: With messages that were refused for good: ``"fail"`` the task, without a retry, after
+        all others were sent, or ``"list"`` them in the result.
     :param deduplicate: Whether to look before anything is sent a second time.
     :param journal_lag: Seconds for which to look; the gateway says that messages appear within 120.
     :param green_api_conn_id: The connection, of type ``green_api``.
-    :return: The message's id (``idMessage``); answers name it as ``quoted_id``.
+    :return: The message's id (``idMessage``); answers name it as ``quoted_id``. With ``messages``:
+        ``{"sent", "id_messages", "unanswered", "refused_count", "refused"}``, counts, the first thousand ids,
+        and the first hundred that were refused, with their position and the reason.
 
     .. seealso:: https://green-api.com/en/docs/api/sending/SendMessage/
     """
 
-    template_fields: Sequence[str] = ("chat_id", "message", "quoted_message_id", "green_api_conn_id")
-
-    def __init__(self, *, message: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.message = message
-
-    def execute(self, context: Context) -> str:
-        with fail_fast(), GreenApiHook(self.green_api_conn_id) as hook:
-            message = checked_message(str(self.message), self._type_instance(hook))
-            outgoing = Outgoing(str(self.chat_id), message, self.quoted_message_id)
-
-            def send() -> str:
-                return hook.send_message(outgoing.chat_id, message, self.quoted_message_id)
-
-            return self._send(context, hook, outgoing, send)
-
-    def _type_instance(self, hook: GreenApiHook) -> str | None:
-        """Ask for the product only where its limit matters."""
-        if len(str(self.message)) <= SAFE_MESSAGE:
-            return None
-        return hook.get_settings().get("typeInstance", "whatsapp")
-
-
-class GreenApiSendFileOperator(_SendOperator):
-    """Puts a file of up to 100 MB into the send queue, once per Dag run, also over retries of the task.
-
-    What a crash at each point leaves behind, and what ``deduplicate`` does, is as with
-    :class:`GreenApiSendMessageOperator`. A document is recognised by chat, file name and caption; a picture,
-    video or sound by chat, kind and caption, since the journal doesn't keep its name.
-
-    A path is uploaded, read as it is sent, never as a whole in memory. An ``http(s)`` URL is given to the
-    gateway, which must be able to reach it.
-
-    :param chat_id: Such as ``12025550101@c.us``, a group's ``…@g.us``, or digits (Telegram, MAX).
-    :param file: A local path, an ``ObjectStoragePath`` (or its URL, such as ``s3://…``), or an ``http(s)``
-        URL. A file of more than 100 MB fails the task at once.
-    :param file_name: What the receiver sees; by default the last part of ``file``. Its suffix decides whether
-        it is shown as picture, video, sound or document.
-    :param caption: Up to 1024 characters; a longer one fails the task at once.
-    :param quoted_message_id: The message to answer.
-    :param deduplicate: Whether to look before anything is sent a second time.
-    :param journal_lag: Seconds for which to look; the gateway says that messages appear within 120.
-    :param green_api_conn_id: The connection, of type ``green_api``.
-    :return: The message's id (``idMessage``).
-
-    .. seealso:: https://green-api.com/en/docs/api/sending/SendFileByUpload/
-        and https://green-api.com/en/docs/api/sending/SendFileByUrl/
-    """
-
     template_fields: Sequence[str] = (
         "chat_id",
-        "file",
-        "file_name",
-        "caption",
+        "message",
         "quoted_message_id",
+        "messages",
+        "notifications",
         "green_api_conn_id",
     )
 
     def __init__(
-        self, *, file: File, file_name: str | None = None, caption: str | None = None, **kwargs: Any
+        self,
+        *,
+        chat_id: str | None = None,
+        message: str | None = None,
+        quoted_message_id: str | None = None,
+        messages: Messages | None = None,
+        notifications: Mapping[str, Any] | Notification | Sequence[Any] | str | None = None,
+        on_refused: Literal["fail", "list"] = "fail",
+        deduplicate: bool = True,
+        journal_lag: float = JOURNAL_LAG,
+        green_api_conn_id: str = GreenApiHook.default_conn_name,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.file = templatable(file)
-        self.file_name = file_name
-        self.caption = caption
+        super().__init__(
+            chat_id=chat_id,
+            quoted_message_id=quoted_message_id,
+            deduplicate=deduplicate,
+            journal_lag=journal_lag,
+            green_api_conn_id=green_api_conn_id,
+            **kwargs,
+        )
+        self._check(chat_id, message, messages, notifications, on_refused)
+        self.message = message
+        self.messages = as_is(messages)
+        self.notifications = as_is(notifications)
+        self.on_refused = on_refused
 
-    def execute(self, context: Context) -> str:
-        from airflow_green_notify.hooks.files import checked_size, is_url, shown_name
+    @staticmethod
+    def _check(chat_id: Any, message: Any, messages: Any, notifications: Any, on_refused: Any) -> None:
+        if (message is None) == (messages is None):
+            raise ValueError("Give either message= or messages=.")
+        if on_refused not in ("fail", "list"):
+            raise ValueError(f"on_refused is {on_refused!r}; it must be 'fail' or 'list'.")
+        if messages is not None:
+            check_messages(messages, notifications)
+        elif chat_id is None or notifications is not None:
+            raise ValueError("message= needs chat_id=, and no notifications=.")
 
+    def execute(self, context: Context) -> str | dict[str, Any]:
         with fail_fast(), GreenApiHook(self.green_api_conn_id) as hook:
-            caption = checked_caption(self.caption)
-            if not is_url(self.file):
-                checked_size(self.file)
-            name = shown_name(self.file, self.file_name)
-            outgoing = Outgoing(
-                str(self.chat_id), caption or "", self.quoted_message_id, name, source=str(self.file)
+            if self.message is not None:
+                return self._send_one(context, hook)
+            report = self._send_all(context, hook)
+        self.log.info(
+            "Messages: %d sent, %d refused, %d notifications without an answer.",
+            len(report.id_messages),
+            len(report.refused),
+            report.unanswered,
+        )
+        if report.refused and self.on_refused == "fail":
+            raise AirflowFailException(
+                f"{len(report.refused)} messages were refused for good; the other {len(report.id_messages)} "
+                f"are in the send queue. The first: {report.refused[0]['error']}"
             )
+        return report.as_dict()
 
-            def send() -> str:
-                return hook.send_file(outgoing.chat_id, self.file, name, caption, self.quoted_message_id)
+    def _send_one(self, context: Context, hook: GreenApiHook) -> str:
+        self._refuse_leaks(hook, "chat_id", "message", "quoted_message_id")
+        outgoing = Outgoing(str(self.chat_id), str(self.message), self.quoted_message_id)
+        _check_length(outgoing.text, partial(_product, hook))
+        return self._send(context, hook, outgoing, partial(_send_text, hook, outgoing))
 
-            return self._send(context, hook, outgoing, send)
+    def _send_all(self, context: Context, hook: GreenApiHook) -> SendReport:
+        messages, notifications = resolved(self.messages, context), resolved(self.notifications, context)
+        if messages is None:
+            raise GreenApiConfigError(
+                "message and messages are None: the task before returned nothing. Was it marked a success?"
+            )
+        send = self._request_sender(context, hook)
+        report = SendReport()
+        for position, request in enumerate(requests_of(messages, notifications)):
+            if request.wanted is None:
+                report.unanswered += 1
+                continue
+            try:
+                report.id_messages.append(send(request))
+            except GreenApiError as error:
+                if not concerns_one_message(error):
+                    raise
+                self.log.warning("Message %d was refused: %s", position, error)
+                report.note_refusal(position, request, error)
+        return report
+
+    def _request_sender(self, context: Context, hook: GreenApiHook) -> Callable[[Request], str]:
+        """Return what sends one message of many.
+
+        :raises GreenApiConfigError: The connection is wrong, which concerns all of them.
+        """
+        config, sender, product = hook.config, self._sender(context, hook), cache(_product)
+
+        def send(request: Request) -> str:
+            outgoing = request.outgoing(self.chat_id)
+            arguments = {"chat_id": outgoing.chat_id, "message": outgoing.text}
+            if leak := leak_in(config, **arguments, quoted_message_id=outgoing.quoted_message_id):
+                raise GreenApiConfigError(leak)
+            _check_length(outgoing.text, partial(product, hook))
+            call = partial(_send_text, hook, outgoing)
+            if sender is None:
+                return call()
+            return sender.send(outgoing, call, name=request.name, identity=request.identity)
+
+        return send
+
+
+def _send_text(hook: GreenApiHook, outgoing: Outgoing) -> str:
+    return hook.send_message(outgoing.chat_id, outgoing.text, outgoing.quoted_message_id)
+
+
+def _check_length(text: str, product: Callable[[], str]) -> None:
+    """Ask for the product only where its limit matters."""
+    checked_message(text, product() if len(text) > SAFE_MESSAGE else None)
+
+
+def _product(hook: GreenApiHook) -> str:
+    return hook.get_settings().get("typeInstance", "whatsapp")

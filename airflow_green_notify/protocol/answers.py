@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
 from airflow_green_notify.errors import GreenApiPayloadError, GreenApiUnavailableError
+from airflow_green_notify.json_text import from_text
 from airflow_green_notify.protocol.calls import Call
 from airflow_green_notify.protocol.redaction import redact
 from airflow_green_notify.protocol.refusals import refusal_error
@@ -49,8 +49,8 @@ def _parse(body: bytes) -> Any:
     if not body.strip():
         return EMPTY
     try:
-        answer = json.loads(body, parse_constant=str, parse_float=_finite, parse_int=_readable)
-    except (ValueError, RecursionError):
+        answer = from_text(body, parse_constant=str, parse_float=_finite, parse_int=_readable)
+    except ValueError:
         return _NOT_JSON
     return EMPTY if answer in ({}, []) else answer
 

@@ -13,6 +13,7 @@ from airflow_green_notify.errors import (
     GreenApiUnavailableError,
     GreenApiWebhookUrlSetError,
 )
+from airflow_green_notify.printable import printable
 
 
 class Refusal(NamedTuple):
@@ -143,7 +144,7 @@ def refusal_error(
     :param retry_after: The header of that name; only its form in seconds is understood.
     """
     row = next(row for row in REFUSALS if row.fits(status, reason))
-    words = f" ({reason})" if reason else ""
+    words = f" ({printable(reason)})" if reason else ""
     return row.error(
         f"{method} was refused with {status}{words}: {row.advice}.",
         status=status,

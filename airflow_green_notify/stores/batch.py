@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.notification import Notification
+from airflow_green_notify.printable import printable
 from airflow_green_notify.stores.dead_letter import as_received
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Batch:
         except (KeyError, TypeError) as error:
             raise ValueError(
                 "Not the description of a batch, which GreenApiDrainNotificationsOperator and a store's "
-                f"close() return: {error!r}."
+                f"close() return: {printable(repr(error))}."
             ) from None
 
     def __iter__(self) -> Iterator[Notification]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
 import json
 from collections.abc import Callable, Iterable, Iterator
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_green_notify.json_text import to_text
 from airflow_green_notify.notification import Notification
+from airflow_green_notify.portable_json import from_members, to_members
 
 if TYPE_CHECKING:
     from airflow_green_notify.stores.files import Files
@@ -17,30 +18,44 @@ FORMATS = ("ndjson", "parquet")
 
 
 class Entry(NamedTuple):
-    """A notification, the batch it belongs to, and the note kept beside it."""
+    """A notification, the batch it belongs to, and the note kept beside it.
+
+    :param sequence: How many were put into the batch before; only while each has a file of its own.
+    """
 
     notification: Notification
     batch_id: str
     note: dict[str, Any] | None = None
+    sequence: int | None = None
 
 
 def to_json(entry: Entry) -> bytes:
-    """Return the line of an entry, in ASCII: NUL and lone surrogates are escapes in it."""
+    """Return the line of an entry: :meth:`Notification.as_dict`, its batch, and the note in the same form."""
     value = entry.notification.as_dict() | {"batch_id": entry.batch_id}
     if entry.note is not None:
-        value["note"] = entry.note
-    return json.dumps(value).encode() + b"\n"
+        value |= to_members("note", entry.note)
+    if entry.sequence is not None:
+        value["sequence"] = entry.sequence
+    return to_text(value).encode() + b"\n"
 
 
 def from_json(line: bytes) -> Entry:
     """Return the entry that :func:`to_json` wrote."""
     value = json.loads(line)
-    return Entry(Notification.from_dict(value), value["batch_id"], value.get("note"))
+    note = from_members(value, "note") if "note" in value else None
+    notification = Notification.from_dict(value, trusted=True)
+    return Entry(notification, value["batch_id"], note, value.get("sequence"))
 
 
 def part_names(files: Files, folder: str) -> list[str]:
     """Return the files of a batch: ``batch.ndjson``, then ``batch-2.ndjson`` if it was finished again."""
-    return [f"{folder}/{name}" if folder else name for name in files.names(folder) if is_part(name)]
+    names = sorted(filter(is_part, files.names(folder)), key=_part_number)
+    return [f"{folder}/{name}" if folder else name for name in names]
+
+
+def _part_number(name: str) -> int:
+    number = name.partition(".")[0].removeprefix("batch-")
+    return int(number) if number.isdigit() else 1
 
 
 def is_part(name: str) -> bool:
@@ -60,13 +75,12 @@ def write_part(files: Files, folder: str, file_format: str, lines: Callable[[], 
 
 
 def read_parts(files: Files, names: list[str]) -> Iterator[Entry]:
-    """Yield the entries of all files of a batch in queue order, each once."""
+    """Yield the entries of these files one after the other, each once: the order of the puts."""
     if len(names) == 1:
         yield from _read_part(files, names[0])
         return
     seen: set[str] = set()
-    parts = (_read_part(files, name) for name in names)
-    for entry in heapq.merge(*parts, key=lambda entry: entry.notification.received_at):
+    for entry in chain.from_iterable(_read_part(files, name) for name in names):
         if entry.notification.key not in seen:
             seen.add(entry.notification.key)
             yield entry

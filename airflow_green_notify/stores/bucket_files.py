@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.stores.names import parts_below
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
@@ -35,8 +36,7 @@ class BucketFiles:
     """
 
     def __init__(self, fs: AbstractFileSystem, root: str) -> None:
-        if any(sign in root for sign in "*?["):
-            raise NotificationStoreError(f"The path {root!r} has a *, ? or [, which stand for other names.")
+        _refuse_wildcards(root)
         self._fs = fs
         self._root = root.rstrip("/")
 
@@ -123,7 +123,8 @@ class BucketFiles:
                 continue
 
     def _path(self, name: str) -> str:
-        return f"{self._root}/{name}"
+        _refuse_wildcards(name)
+        return f"{self._root}/{'/'.join(parts_below(name))}"
 
     def _stream(self, path: str, chunks: Iterable[bytes]) -> None:
         """Write without committing, so that a failure in between leaves nothing behind."""
@@ -136,6 +137,11 @@ class BucketFiles:
         except BaseException:
             _discard(stream)
             raise
+
+
+def _refuse_wildcards(path: str) -> None:
+    if any(sign in path for sign in "*?["):
+        raise NotificationStoreError(f"The path {path!r} has a *, ? or [, which stand for other names.")
 
 
 def _time_in(facts: dict[str, Any]) -> datetime | None:

@@ -11,7 +11,8 @@ from airflow.sdk import BaseHook
 from sqlalchemy import Connection, Engine, Executable, Row, Table, func, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
-from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.errors import GreenApiError, NotificationStoreError
+from airflow_green_notify.stores.database_errors import words_of
 from airflow_green_notify.stores.sql_table import StoreTables
 
 T = TypeVar("T")
@@ -23,6 +24,7 @@ _RETRY = "What was not stored was not deleted; a retry goes on where this stoppe
 _ADVICE: dict[type[DBAPIError], str] = {
     OperationalError: f"Is the database up, its disk free, the connection right, and on MySQL "
     f"max_allowed_packet large enough? {_RETRY}",
+    IntegrityError: f"Has somebody given the table a constraint that the store didn't make? {_RETRY}",
     ProgrammingError: f"Has the connection's user the rights on the table? {_RETRY}",
     DataError: f"Was the table made by hand? Name another one, and the store creates it. {_RETRY}",
 }
@@ -150,15 +152,17 @@ class Database:
 
 @contextmanager
 def errors_told(subject: str) -> Iterator[None]:
-    """Turn whatever a database raises into an error that says what to do, without the values it quotes."""
+    """Turn whatever a database raises into an error that says what to do, without the values it quotes.
+
+    The database's own error is not its cause: the log shows causes whole.
+    """
     try:
         yield
-    except NotificationStoreError:
+    except GreenApiError:
         raise
     except DBAPIError as error:
-        first_line = str(error.orig).strip().partition("\n")[0].rstrip(".")
         advice = next((text for kind, text in _ADVICE.items() if isinstance(error, kind)), _RETRY)
-        raise NotificationStoreError(f"{subject}: {first_line}. {advice}") from error
+        raise NotificationStoreError(f"{subject}: {words_of(error)}. {advice}") from None
     except Exception as error:
         raise NotificationStoreError(f"{subject}: {type(error).__name__}: {error}. {_RETRY}") from error
 

@@ -22,8 +22,7 @@ the key in the index when it finishes.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,6 @@ from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.stores.attempts import Attempts
 from airflow_green_notify.stores.batch_file import (
     Entry,
-    from_json,
     is_part,
     part_names,
     read_parts,
@@ -39,11 +37,12 @@ from airflow_green_notify.stores.batch_file import (
     write_part,
 )
 from airflow_green_notify.stores.closed_keys import ClosedKeys
+from airflow_green_notify.stores.draining_objects import DrainingObjects, object_name
 from airflow_green_notify.stores.file_batches import FileBatches
 from airflow_green_notify.stores.file_leases import FileLeases
-from airflow_green_notify.stores.held import journal_key, message_of, messages_among
+from airflow_green_notify.stores.held import FromJournal, messages_among
 from airflow_green_notify.stores.ledger import BatchTaken
-from airflow_green_notify.stores.names import folder_of, safe_name
+from airflow_green_notify.stores.names import folder_of, safe_name, without_again
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -54,6 +53,10 @@ if TYPE_CHECKING:
     from airflow_green_notify.stores.files import Files
     from airflow_green_notify.stores.held import Message
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState
+
+
+_MAX_LOOKS = 10
+"""How often an object is looked for that is there and gone again, as when another batch has closed it."""
 
 
 class DrainingBatch:
@@ -73,14 +76,16 @@ class DrainingBatch:
         self._files = files
         self._file_format = file_format
         self._folder = folder_of(batch_id)
+        self._objects = DrainingObjects(files)
         self._closed = ClosedKeys(files)
         self._attempts = Attempts(files)
         self._batches = FileBatches(files, batch_id, queue)
-        self._mine: dict[str, None] = {}
-        self._looked_at = -1
+        self._mine: dict[str, int] = {}
         self._draining: set[str] = set()
         self._was_open = False
+        self._sequence = 0
         self.leases = FileLeases(files, errors_told)
+        self._from_journal = FromJournal(self.leases, self._look, self._holds)
 
     @property
     def taken(self) -> BatchRecord | None:
@@ -93,32 +98,42 @@ class DrainingBatch:
         if name in self._closed:
             return False
         self._open()
-        if name in self._mine or (note is None and self._came_from_journal(notification)):
+        if name in self._mine or (note is None and notification in self._from_journal):
             return False
-        line = to_json(Entry(notification, self._batches.tag, note))
-        while not self._files.create(_object(name), [line]):
-            owner = self._tag_of(name)
-            if owner in self._batches.owned:  # a put whose success was in doubt
-                break
-            if owner is not None and not self._is_stray(owner, name):
-                return False  # another batch's, and durable there
-        self._mine[name] = None
+        self._sequence += 1
+        entry = Entry(notification, self._batches.tag, note, self._sequence)
+        if self._create_or_find(name, entry) not in self._batches.owned:
+            return False  # another batch's, and durable there
+        self._mine[name] = self._sequence
         return True
 
-    def _came_from_journal(self, notification: Notification) -> bool:
-        """Tell whether a backfill stored the message. Nobody backfills while this reader has the lease."""
-        if self._looked_at != self.leases.times_taken:
-            self._looked_at = self.leases.times_taken
-            self._closed.refresh()
-            self._draining = {*self._files.names("draining")}
-        message = message_of(notification)
-        name = journal_key(message) if message else ""
-        return name in self._closed or (f"{name}.json" in self._draining and self._is_held(name))
+    def _look(self) -> bool:
+        self._closed.refresh()
+        self._draining = {*self._objects.names()}
+        return True
 
-    def _is_held(self, name: str) -> bool:
-        """Tell whether an object is there, and somebody hands it on."""
-        owner = self._tag_of(name)
-        return owner is not None and (owner in self._batches.owned or not self._is_stray(owner, name))
+    def _holds(self, name: str) -> bool:
+        return name in self._closed or (name in self._draining and self._owner(name) is not None)
+
+    def _create_or_find(self, name: str, entry: Entry) -> str:
+        """Create an object unless it is there, and return whose it is then.
+
+        What is there is read: a name that is merely taken makes nothing durable.
+        """
+        for _ in range(_MAX_LOOKS):
+            if self._objects.create(name, entry):
+                return entry.batch_id
+            if (owner := self._owner(name)) is not None:
+                return owner
+        raise NotificationStoreError(
+            f"{object_name(name)} is there, and can't be read: nothing was stored under this name. Remove it."
+        )
+
+    def _owner(self, name: str) -> str | None:
+        """Return whose an object is that somebody will hand on; ``None`` if there is none."""
+        owner = self._objects.tag_of(name)
+        is_stray = owner is not None and owner not in self._batches.owned and self._is_stray(owner, name)
+        return None if is_stray else owner
 
     def not_handed_on(self) -> list[BatchRecord]:
         """Return the other batches of this task and queue that may hold forgotten notifications."""
@@ -127,12 +142,12 @@ class DrainingBatch:
 
     def adopt(self, record: BatchRecord) -> int | None:
         """Take the objects and the files of another batch."""
-        names = self._objects_of([record.batch_id])
-        parts = part_names(self._files, folder_of(_without_again(record.batch_id)))
+        names = self._objects.of([record.batch_id], self._batches.tag)
+        parts = part_names(self._files, folder_of(without_again(record.batch_id)))
         count = len(names) + sum(1 for _ in read_parts(self._files, parts))
         if not self._claim(record, count, tuple(parts)):
             return None
-        self._mine = dict.fromkeys(names) | self._mine
+        self._mine |= names
         return count
 
     def _claim(self, record: BatchRecord, count: int, parts: tuple[str, ...]) -> bool:
@@ -145,11 +160,11 @@ class DrainingBatch:
         A task that succeeded left no object. What bears its batch's tag all the same was put by a try of it
         that had been frozen, and is taken over.
         """
-        strays = self._objects_of([record.batch_id]) if state == "confirmed" else []
+        strays = self._objects.of([record.batch_id], self._batches.tag) if state == "confirmed" else {}
         if not strays:
             self._batches.settle(record, state)
         elif self._claim(record, len(strays), ()):
-            self._mine = dict.fromkeys(strays) | self._mine
+            self._mine |= strays
 
     def finish(self) -> int:
         """Turn the objects into the batch file; return how many notifications the batch has."""
@@ -162,7 +177,7 @@ class DrainingBatch:
             names = [name for name in self._mine if not self._is_settled(name, kept)]
             kept |= self._write_file(names, adopted, kept)
             self._closed.add(name for name in self._mine if name in kept)
-            self._files.remove(_object(name) for name in self._mine if self._is_settled(name, kept))
+            self._objects.remove(name for name in self._mine if self._is_settled(name, kept))
             self._files.remove(adopted)
             self._closed.merge()
             self._mine.clear()
@@ -173,7 +188,8 @@ class DrainingBatch:
         self._was_open = True
         if not self._batches.is_open:
             self._batches.open()
-            self._mine = dict.fromkeys(self._objects_of(self._batches.owned))
+            self._mine = self._objects.of(self._batches.owned, self._batches.tag)
+            self._sequence = max(self._mine.values(), default=0)
 
     def _close(self) -> bool:
         """Note the end of the batch; ``False`` if another has it by now, and all that was put into it."""
@@ -215,31 +231,16 @@ class DrainingBatch:
         """Do nothing: connections to a bucket are shared by the whole process."""
 
     def _entries_since(self, since: datetime) -> Iterator[Entry]:
-        objects = [f"draining/{name}" for name in self._files.names("draining") if name.endswith(".json")]
-        yield from (from_json(content) for _, content in self._files.read(objects) if content)
+        yield from filter(None, self._objects.entries(self._objects.names()))
         for name in self._files.modified_since("batches", since):
             if is_part(name):
                 yield from read_parts(self._files, [name])
 
-    def _objects_of(self, tags: Iterable[str]) -> list[str]:
-        """Return the names of the objects that bear one of these tags, in queue order."""
-        tags = set(tags)
-        names = [name for name in self._files.names("draining") if name.endswith(".json")]
-        contents = self._files.read(f"draining/{name}" for name in names)
-        entries = (json.loads(content) for _, content in contents if content)
-        found = [(entry["received_at"], entry["key"]) for entry in entries if entry["batch_id"] in tags]
-        return [safe_name(key) for _, key in sorted(found)]
-
     def _has_left(self, link: Link) -> bool:
         """Whether the adopter of a batch died before it took everything."""
-        return bool(self._objects_of([link.tag])) or any(
+        return bool(self._objects.of([link.tag], self._batches.tag)) or any(
             content is not None for _, content in self._files.read(link.parts)
         )
-
-    def _tag_of(self, name: str) -> str | None:
-        """Return whose an object is; ``None`` if it is gone."""
-        ((_, content),) = self._files.read([_object(name)])
-        return None if content is None else str(json.loads(content)["batch_id"])
 
     def _is_stray(self, tag: str, name: str) -> bool:
         """Remove an object that nobody will ever hand on, and tell whether it was one.
@@ -252,11 +253,8 @@ class DrainingBatch:
         self._closed.refresh()
         if name in self._closed:
             return False
-        self._files.remove([_object(name)])
+        self._objects.remove([name])
         return True
-
-    def _owns(self, entry: dict[str, Any]) -> bool:
-        return entry["batch_id"] in self._batches.owned
 
     def _is_settled(self, name: str, kept: set[str]) -> bool:
         """Whether a name is in a file of this batch, or of another that is closed."""
@@ -278,12 +276,12 @@ class DrainingBatch:
                 if (name := safe_name(entry.notification.key)) not in kept:
                     written.add(name)
                     yield to_json(entry)
-            for name, (_, content) in zip(names, self._files.read(map(_object, names)), strict=True):
-                if content is None:
+            for name, found in zip(names, self._objects.entries(names), strict=True):
+                if found is None:
                     missing.add(name)
-                elif name not in written and self._owns(json.loads(content)):
+                elif name not in written and found.batch_id in self._batches.owned:
                     written.add(name)
-                    yield content
+                    yield to_json(found._replace(sequence=None))
 
         if any(True for _ in lines()):
             write_part(self._files, self._folder, self._file_format, lines)
@@ -299,14 +297,6 @@ class DrainingBatch:
         if lost:
             raise NotificationStoreError(
                 f"{len(lost)} notifications of batch {self._batches.tag!r} vanished from the store's folder "
-                f"'draining' before the batch was finished, such as {_object(lost[0])}. Something else "
+                f"'draining' before the batch was finished, such as {object_name(lost[0])}. Something else "
                 "removes objects there; a retry of the task goes on without them."
             )
-
-
-def _without_again(tag: str) -> str:
-    return "/".join(part for part in tag.split("/") if not part.startswith("#"))
-
-
-def _object(name: str) -> str:
-    return f"draining/{name}.json"

@@ -1,18 +1,26 @@
-"""Files of a local folder, durable when written."""
+"""Files of a local folder, durable when written, and none of them outside of it."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import time
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from typing import BinaryIO
+
+from airflow_green_notify.stores.names import parts_below
 
 _WRITING = ".writing"
 _STALE_AFTER = 86_400.0
 """Seconds."""
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+_AS_IT_IS = os.O_NOFOLLOW | os.O_NONBLOCK  # what stands in a file's place may be a pipe that nobody writes to
 
 
 class LocalFiles:
@@ -20,6 +28,9 @@ class LocalFiles:
 
     Durable means: the content was handed to the disk (fsync) before the name appeared, and the folder that
     holds the name was too. A name appears at once with the whole content, or not at all.
+
+    What is created is for the process's own user alone (0600 in 0700). The root may be a symbolic link; one
+    below it is an error, since whoever put it there would have files written and read elsewhere.
 
     :param root: Absolute path.
     """
@@ -29,28 +40,27 @@ class LocalFiles:
 
     def prepare(self) -> None:
         """Create the root, and remove what killed processes left half-written a day ago."""
-        _make_folder(self._path(_WRITING))
-        for name in self.names(_WRITING):
-            path = self._path(os.path.join(_WRITING, name))
-            with suppress(FileNotFoundError):
-                if os.stat(path).st_mtime < time.time() - _STALE_AFTER:
-                    os.unlink(path)
+        _make_folder(self._root)
+        with self._folder([_WRITING], make=True) as folder:
+            for name in os.listdir(folder):
+                with suppress(FileNotFoundError):
+                    if _modified(name, folder) < time.time() - _STALE_AFTER:
+                        os.unlink(name, dir_fd=folder)
 
     def create(self, name: str, chunks: Iterable[bytes]) -> bool:
         """Write a file unless the name is taken; return whether it was written. Durable either way."""
-        path = self._path(name)
-        folder = os.path.dirname(path)
-        _make_folder(folder)
-        # What another process has just made must not vanish in a power cut after this one relied on it.
-        created = not os.path.exists(path) and self._link_new(path, chunks)
-        _sync_folder(folder)
+        *above, last = parts_below(name)
+        with self._folder(above, make=True) as folder:
+            # What another process has just made must not vanish in a power cut after this one relied on it.
+            created = not _is_file(last, folder) and self._link_new(last, folder, chunks)
+            os.fsync(folder)
         return created
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in a folder; none if there is no such folder."""
         try:
-            with os.scandir(self._path(folder)) as entries:
-                return [entry.name for entry in entries]
+            with self._folder(parts_below(folder)) as handle:
+                return os.listdir(handle)
         except FileNotFoundError:
             return []
 
@@ -65,49 +75,93 @@ class LocalFiles:
 
     def modified_since(self, folder: str, since: datetime) -> list[str]:
         """Return the files in a folder and those below it that were written since then."""
-        found = (os.path.join(path, name) for path, _, names in os.walk(self._path(folder)) for name in names)
-        earliest = since.timestamp()
-        return [os.path.relpath(path, self._root) for path in found if os.stat(path).st_mtime >= earliest]
+        with ExitStack() as stack:
+            try:
+                top = stack.enter_context(self._folder(parts_below(folder)))
+            except FileNotFoundError:
+                return []
+            return [
+                os.path.normpath(os.path.join(folder, path, name))
+                for path, _, names, handle in os.fwalk(".", dir_fd=top)
+                for name in names
+                if _modified(name, handle) >= since.timestamp()
+            ]
 
     def age(self, name: str) -> float | None:
         """Return how many seconds ago a file was written, by the clock of the file system."""
-        probe = self._path(os.path.join(_WRITING, uuid.uuid4().hex))
+        probe = f"{_WRITING}/{uuid.uuid4().hex}"
         try:
-            with open(probe, "xb"):
-                return os.stat(probe).st_mtime - os.stat(self._path(name)).st_mtime
+            with self._opened(probe, _NEW_FILE) as new, self._opened(name) as old:
+                return os.fstat(new.fileno()).st_mtime - os.fstat(old.fileno()).st_mtime
         except FileNotFoundError:
             return None
         finally:
-            with suppress(FileNotFoundError):
-                os.unlink(probe)
+            self.remove([probe])
 
     def open(self, name: str) -> BinaryIO:
         """Open a file for reading."""
-        return open(self._path(name), "rb")
+        return self._opened(name)
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files; a missing one is no error."""
         for name in names:
-            with suppress(FileNotFoundError):
-                os.unlink(self._path(name))
+            *above, last = parts_below(name)
+            with suppress(FileNotFoundError), self._folder(above) as folder:
+                os.unlink(last, dir_fd=folder)
 
-    def _path(self, name: str) -> str:
-        return os.path.join(self._root, name)
+    def _opened(self, name: str, flags: int = os.O_RDONLY) -> BinaryIO:
+        *above, last = parts_below(name)
+        with self._folder(above) as folder:
+            return _open_file(last, folder, flags)
 
-    def _link_new(self, path: str, chunks: Iterable[bytes]) -> bool:
-        temporary = os.path.join(self._root, _WRITING, uuid.uuid4().hex)
+    @contextmanager
+    def _folder(self, parts: Sequence[str], make: bool = False) -> Iterator[int]:
+        """Open a folder from the root down, so that nobody can put a link into the way meanwhile."""
+        handle = os.open(self._root, _FOLDER)
         try:
-            with open(temporary, "xb") as stream:
-                stream.writelines(chunks)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.link(temporary, path)
-        except FileExistsError:
-            return False
+            for part in parts:
+                above, handle = handle, _open_folder(part, handle, make)
+                os.close(above)
+            yield handle
         finally:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary)
+            os.close(handle)
+
+    def _link_new(self, name: str, folder: int, chunks: Iterable[bytes]) -> bool:
+        temporary = uuid.uuid4().hex
+        with self._folder([_WRITING]) as writing:
+            try:
+                with _open_file(temporary, writing, _NEW_FILE) as stream:
+                    stream.writelines(chunks)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                os.link(temporary, name, src_dir_fd=writing, dst_dir_fd=folder)
+            except FileExistsError:
+                _is_file(name, folder)  # or an error: a name that leads elsewhere is not taken, but barred
+                return False
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(temporary, dir_fd=writing)
         return True
+
+
+def _open_file(name: str, folder: int, flags: int) -> BinaryIO:
+    with _links_refused(name):
+        handle = os.open(name, flags | _AS_IT_IS, 0o600, dir_fd=folder)
+    return os.fdopen(handle, "wb" if flags & os.O_WRONLY else "rb")
+
+
+def _open_folder(name: str, above: int, make: bool) -> int:
+    """Open a folder; one that is made is durable in the one above."""
+    with _links_refused(name):
+        try:
+            return os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
+        except FileNotFoundError:
+            if not make:
+                raise
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=above)
+        os.fsync(above)
+        return os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
 
 
 def _make_folder(path: str) -> None:
@@ -117,13 +171,40 @@ def _make_folder(path: str) -> None:
     parent = os.path.dirname(path)
     _make_folder(parent)
     with suppress(FileExistsError):
-        os.mkdir(path)
-    _sync_folder(parent)
-
-
-def _sync_folder(path: str) -> None:
-    folder = os.open(path, os.O_RDONLY)
+        os.mkdir(path, 0o700)
+    handle = os.open(parent, _FOLDER)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
+
+
+def _is_file(name: str, folder: int) -> bool:
+    """Tell whether a file has this name; anything else that has it is an error."""
+    try:
+        mode = os.lstat(name, dir_fd=folder).st_mode
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(mode):
+        raise _refusal(name)
+    return True
+
+
+def _modified(name: str, folder: int) -> float:
+    return os.lstat(name, dir_fd=folder).st_mtime
+
+
+@contextmanager
+def _links_refused(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise
+        raise _refusal(name) from None
+
+
+def _refusal(name: str) -> OSError:
+    return OSError(
+        errno.ELOOP, "A symbolic link, or something else that a store doesn't make, is in the way", name
+    )

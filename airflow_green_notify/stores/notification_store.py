@@ -42,6 +42,7 @@ class NotificationStore(Protocol):
 
         :param note: Small JSON value kept beside it.
         :return: ``True`` if it is new, ``False`` if it was there already, in whichever batch.
+        :raises ValueError: Its key could not be checked (``key_is_checked``).
         :raises NotificationStoreError: It may or may not be stored: don't delete it from the gateway. The
             same put may be tried again.
         :raises BatchTaken: It is not stored, and the batch is another's now; the next put opens it again.

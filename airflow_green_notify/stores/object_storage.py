@@ -31,6 +31,7 @@ _ADVICE = {
     errno.EFBIG: "The disk refuses a file of that size.",
     errno.EDQUOT: "The quota of the disk is used up.",
     errno.EROFS: "The file system is read-only.",
+    errno.ELOOP: "Remove it: below the store's folder no link is followed.",
 }
 _ADVICE_FOR_KIND: dict[type[Exception], str] = {
     PermissionError: "Give the worker the right to write there, on a file system with hard links.",
@@ -48,10 +49,18 @@ class ObjectStorageStore(Store):
     takes them into its batch. A batch that was closed and then continued (its task was cleared) gets a second
     file ``batch-2.ndjson`` beside the first, so read ``batch*.ndjson``, or use :func:`read_batch`.
 
+    A line is :meth:`Notification.as_dict <airflow_green_notify.notification.Notification.as_dict>` with
+    ``batch_id``, and ``note`` where there is one. ``body`` is always an object or ``null``, so that query
+    engines (DuckDB, Spark, jq) read the file whatever it holds: what they have no place for is ``null``
+    there, and ``body_text`` beside it has the exact body.
+
     Durable means: on a local disk, file and folder were handed to the disk (fsync); in a bucket, the service
     confirmed the write. Names are taken by exclusive creation (hard links locally, conditional writes on S3,
     GCS and Azure), so that two drains at once don't both store a notification. A store of another kind
     without such writes may then hold one twice; it loses none.
+
+    Local files are for the worker's own user alone (0600 in folders of 0700). ``path`` may be a symbolic
+    link; one that lies below it is not followed, and is an error.
 
     A key counts as "already there" if it lies in an open batch, or in one closed today or within the two days
     before. ``keys/`` and ``attempts/`` may be cleared of what is older than that, by a lifecycle rule;

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow_green_notify.json_text import from_text, to_text
 from airflow_green_notify.notification import Notification
+from airflow_green_notify.portable_json import storable
 from airflow_green_notify.stores.batch_file import Entry
 
 ROW_COLUMNS = (
@@ -34,8 +34,6 @@ ROW_COLUMNS = (
 )
 TIME_COLUMNS = ("notified_at", "received_at")
 
-_REFUSED = re.compile("[\x00\ud800-\udfff]")
-
 
 def to_row(entry: Entry) -> dict[str, Any]:
     """Return the value of each column: those of ``as_row``, with the batch and the note as JSON text."""
@@ -43,21 +41,16 @@ def to_row(entry: Entry) -> dict[str, Any]:
     return row | {
         "batch_id": storable(entry.batch_id),
         "notified_at": _storable_time(row["notified_at"]),
-        "note": None if entry.note is None else json.dumps(entry.note),
+        "note": None if entry.note is None else to_text(entry.note),
     }
 
 
 def from_row(row: Mapping[str, Any]) -> Entry:
     """Return the entry that :func:`to_row` described; its receipt id, used up by the delete, is 0."""
     notification = Notification(
-        receipt_id=0, body=json.loads(row["body"]), received_at=row["received_at"], key=row["key"]
+        receipt_id=0, body=from_text(row["body"]), received_at=row["received_at"], key=row["key"]
     )
-    return Entry(notification, row["batch_id"], json.loads(row["note"]) if row["note"] else None)
-
-
-def storable(text: str) -> str:
-    """Return ``text`` with U+FFFD for what databases refuse: NUL and lone surrogates."""
-    return _REFUSED.sub("\ufffd", text)
+    return Entry(notification, row["batch_id"], from_text(row["note"]) if row["note"] else None)
 
 
 def _storable_time(time: datetime | None) -> datetime | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_green_notify.stores.names import checked_table
 from airflow_green_notify.stores.store import Store
 
 if TYPE_CHECKING:
@@ -27,20 +28,24 @@ class SqlStore(Store):
     drive.
 
     The table is created if it is missing, with the columns of
-    :meth:`~airflow_green_notify.notification.Notification.as_row`, ``batch_id`` and ``note``. ``body`` holds
-    the whole notification as ASCII JSON text, in which NUL and lone surrogates are the escapes ``\\u0000``
-    and ``\\ud800``, so nothing is lost; in the other columns they become U+FFFD. Times are in UTC. Where the
+    :meth:`~airflow_green_notify.notification.Notification.as_row`, ``batch_id``, ``note`` and ``sequence``,
+    which counts the puts of a batch: queue order, whatever the workers' clocks show. ``body`` holds the whole
+    notification as JSON text, in which NUL and lone surrogates alone are the escapes ``\\u0000`` and
+    ``\\ud800``, so nothing is lost; in the other columns they become U+FFFD. Times are in UTC. Where the
     database doesn't enforce primary keys (Redshift, Snowflake, BigQuery), notifications can double.
 
     :param conn_id: Airflow connection of the database; templated.
     :param table: Name of the table, ``schema.table`` if it is not in the default schema; templated. The
         ledgers are kept beside it: who reads which queue in ``<table>_leases``, which batches were handed on
         in ``<table>_batches``, attempts of handlers in ``<table>_attempts``.
+    :raises ValueError: ``table`` is no name of a table; what a template hides fails when the task opens it.
     """
 
     template_fields: ClassVar[Sequence[str]] = ("conn_id", "table")
 
     def __init__(self, conn_id: str, table: str = "green_api_notifications") -> None:
+        if not _is_template(table):
+            checked_table(table)
         self.conn_id = conn_id
         self.table = table
 
@@ -64,3 +69,10 @@ class SqlStore(Store):
         from airflow_green_notify.stores.database import errors_told
 
         return errors_told(f"The table {self.table} of connection {self.conn_id!r}")
+
+
+def _is_template(value: Any) -> bool:
+    """Tell whether a value is known only when the task runs: Jinja, or the output of another task."""
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    return callable(getattr(value, "resolve", None))

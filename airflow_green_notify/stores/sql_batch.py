@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, or_, select
+from sqlalchemy import case, func, or_, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from airflow_green_notify.notification import UNDECRYPTED
@@ -16,10 +16,9 @@ from airflow_green_notify.stores.database import Database, errors_told
 from airflow_green_notify.stores.held import (
     MESSAGE_TYPES,
     QUEUED_FOR,
+    FromJournal,
     Message,
     identity,
-    journal_key,
-    message_of,
 )
 from airflow_green_notify.stores.ledger import BatchTaken, warn_of
 from airflow_green_notify.stores.row import from_row, to_row
@@ -39,8 +38,8 @@ class SqlBatch:
 
     def __init__(self, conn_id: str, table: str, batch_id: str, queue: str, errors_told: ErrorsTold) -> None:
         self._batch_id = column_id(batch_id)
-        self._database = Database(conn_id)
         tables = StoreTables(table)
+        self._database = Database(conn_id)
         self._database.create(tables)
         self._rows = tables.notifications
         self._attempts = tables.attempts
@@ -50,16 +49,18 @@ class SqlBatch:
         self._guarded_insert = self._batches.guarded_insert()
         self._is_open = False
         self._was_there = False
-        self._looked_at = -1
-        self._from_journal: set[str] = set()
+        self._sequence = 0
+        self._journal_keys: set[str] = set()
+        self._from_journal = FromJournal(self.leases, self._look, self._holds)
         self.taken: BatchRecord | None = None
 
     def put(self, notification: Notification, note: dict[str, Any] | None) -> bool:
         """Insert the row of a notification unless its key is there, or the message came from a journal."""
         self._open()
-        if note is None and self._came_from_journal(notification):
+        if note is None and notification in self._from_journal:
             return False
-        row = to_row(Entry(notification, self._batch_id, note))
+        self._sequence += 1
+        row = to_row(Entry(notification, self._batch_id, note)) | {"sequence": self._sequence}
         repeats = self._database.repeats
         try:
             if self._database.execute(self._guarded_insert, row):
@@ -73,13 +74,12 @@ class SqlBatch:
         self._is_open = False
         raise BatchTaken
 
-    def _came_from_journal(self, notification: Notification) -> bool:
-        """Tell whether a backfill stored the message. Nobody backfills while this reader has the lease."""
-        if self._looked_at != self.leases.times_taken:
-            self._looked_at = self.leases.times_taken
-            self._from_journal = self._batches.keys_from_journal(datetime.now(UTC) - QUEUED_FOR)
-        message = message_of(notification) if self._from_journal else None
-        return message is not None and journal_key(message) in self._from_journal
+    def _look(self) -> bool:
+        self._journal_keys = self._batches.keys_from_journal(datetime.now(UTC) - QUEUED_FOR)
+        return bool(self._journal_keys)
+
+    def _holds(self, key: str) -> bool:
+        return key in self._journal_keys
 
     def _place_of(self, key: str) -> tuple[str, datetime] | None:
         rows = self._rows.c
@@ -91,9 +91,11 @@ class SqlBatch:
         return self._batches.not_handed_on()
 
     def adopt(self, record: BatchRecord) -> int | None:
-        """Move the rows of another batch into this one."""
+        """Move the rows of another batch behind those of this one."""
         self._open()
-        return self._batches.adopt(record)
+        count = self._batches.adopt(record, self._sequence)
+        self._sequence = self._last_sequence()
+        return count
 
     def settle(self, record: BatchRecord, state: BatchState) -> None:
         """Note what became of a closed batch."""
@@ -112,7 +114,14 @@ class SqlBatch:
     def _open(self) -> None:
         if not self._is_open:
             self._was_there = not self._batches.open()
+            self._sequence = self._last_sequence()
             self._is_open = True
+
+    def _last_sequence(self) -> int:
+        """Return the highest number of the batch's rows, which count its puts whatever a clock shows."""
+        rows = self._rows.c
+        last = select(func.max(rows.sequence)).where(rows.batch_id == self._batch_id)
+        return self._database.rows(last)[0][0] or 0
 
     def begin_attempt(self, key: str) -> int:
         """Count an attempt; 0 if the key is finished.
@@ -199,7 +208,8 @@ class SqlBatchReader:
         with self._database() as database:
             warn_of(adopters(database, StoreTables(self._table), self._batch_id))
             ordered = select(table.c.key).where(table.c.batch_id == self._batch_id)
-            keys = [row.key for row in database.rows(ordered.order_by(table.c.received_at, table.c.key))]
+            ordered = ordered.order_by(table.c.sequence, table.c.received_at, table.c.key)
+            keys = [row.key for row in database.rows(ordered)]
             for start in range(0, len(keys), _PAGE):
                 page = keys[start : start + _PAGE]
                 rows = {row.key: row for row in database.rows(select(table).where(table.c.key.in_(page)))}

@@ -21,11 +21,11 @@ from sqlalchemy import (
     select,
 )
 
+from airflow_green_notify.portable_json import storable
 from airflow_green_notify.stores.database import Database
 from airflow_green_notify.stores.held import JOURNAL
 from airflow_green_notify.stores.ledger import BatchRecord
 from airflow_green_notify.stores.names import task_of
-from airflow_green_notify.stores.row import storable
 from airflow_green_notify.stores.sql_table import StoreTables, column_id
 
 if TYPE_CHECKING:
@@ -162,13 +162,14 @@ class SqlBatches:
         )
         return [_record(row) for row in self._database.rows(found)]
 
-    def adopt(self, record: BatchRecord) -> int | None:
-        """Move the rows of another batch into this one, which is open."""
+    def adopt(self, record: BatchRecord, last_sequence: int) -> int | None:
+        """Move the rows of another batch behind the last one of this batch, which is open."""
         claimed = self._unchanged(record).values(state="adopted", adopted_by=self._batch_id)
         if not self._database.execute(claimed):
             return None
         taken = self._rows.update().where(self._rows.c.batch_id == column_id(record.batch_id))
-        count = self._database.execute(taken.values(batch_id=column_id(self._batch_id)))
+        moved = {"batch_id": column_id(self._batch_id), "sequence": self._rows.c.sequence + last_sequence}
+        count = self._database.execute(taken.values(moved))
         adopted = self._table.update().where(self._table.c.batch_id == column_id(record.batch_id))
         self._database.execute(adopted.values(adopted=record.adopted + count))
         return count
@@ -198,8 +199,8 @@ class SqlLedgerView:
     """The batches of a SQL store for a person who looks after them; it creates nothing."""
 
     def __init__(self, conn_id: str, table: str) -> None:
-        self._database = Database(conn_id)
         self._table = StoreTables(table).batches
+        self._database = Database(conn_id)
 
     def unconfirmed(self) -> list[BatchRecord]:
         """Return the batches of which it isn't known that they were handed on."""

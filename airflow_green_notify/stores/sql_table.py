@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -23,9 +24,10 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from airflow_green_notify.errors import NotificationStoreError
-from airflow_green_notify.stores.names import digest
-from airflow_green_notify.stores.row import ROW_COLUMNS, TIME_COLUMNS, storable
+from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreError
+from airflow_green_notify.portable_json import storable
+from airflow_green_notify.stores.names import checked_table, digest
+from airflow_green_notify.stores.row import ROW_COLUMNS, TIME_COLUMNS
 
 _ID_LENGTH = 255
 _MYSQL = ("mysql", "mariadb")
@@ -52,13 +54,19 @@ class StoreTables:
     """The table of notifications and, beside it, the ledgers of attempts, leases and batches.
 
     :param table: Name, with the schema in front if it is not the default one: ``schema.table``.
+    :raises GreenApiConfigError: It is none.
     """
 
     def __init__(self, table: str) -> None:
-        schema, _, name = table.rpartition(".")
+        try:
+            schema, _, name = checked_table(table).rpartition(".")
+        except ValueError as error:
+            raise GreenApiConfigError(str(error)) from None
         metadata = MetaData(schema=schema or None)
         self.name = table
-        self.notifications = Table(name, metadata, *map(_column, ROW_COLUMNS), **_ON_MYSQL)
+        self.notifications = Table(
+            name, metadata, *map(_column, ROW_COLUMNS), Column("sequence", BigInteger), **_ON_MYSQL
+        )
         self.attempts = Table(
             f"{name}_attempts",
             metadata,
@@ -100,7 +108,7 @@ class StoreTables:
         table = self.notifications
         inspector = inspect(engine)
         found = {column["name"] for column in inspector.get_columns(table.name, schema=table.schema)}
-        missing = [column for column in ROW_COLUMNS if column not in found]
+        missing = [column.name for column in table.columns if column.name not in found]
         unique = inspector.get_pk_constraint(table.name, schema=table.schema)["constrained_columns"] == [
             "key"
         ]
@@ -108,7 +116,7 @@ class StoreTables:
             raise NotificationStoreError(
                 f"The table {self.name} is there, but it is not a store of notifications: "
                 + (f"it lacks {', '.join(missing)}. " if missing else "its primary key is not key. ")
-                + "Name another table, or drop this one."
+                + "Name another table, or alter or drop this one."
             )
 
 

@@ -90,6 +90,13 @@ class Store(NotificationStore):
         return opened
 
     def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
+        if not notification.key_is_checked:
+            raise ValueError(
+                f"{notification!r} was not stored: its key is not that of its body. A thumbnail was left out "
+                "on its way through XCom, or somebody made the key up. The store would take the real one for "
+                "a duplicate, and a drain would delete it. Drain the queue into the store, or put "
+                "Notification(receipt_id, body), which has a key of its own."
+            )
         with self._errors_told():
             return self._opened().put(notification, note)
 

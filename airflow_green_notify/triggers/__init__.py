@@ -2,7 +2,7 @@
 
 from airflow_green_notify.triggers.doorbell import GreenApiDoorbellTrigger
 from airflow_green_notify.triggers.head import GreenApiHeadTrigger
-from airflow_green_notify.triggers.notification import GreenApiNotificationTrigger
+from airflow_green_notify.triggers.notification import GreenApiNotificationTrigger, read_events
 from airflow_green_notify.triggers.settings import GreenApiSettingsTrigger
 
 __all__ = [
@@ -10,4 +10,5 @@ __all__ = [
     "GreenApiHeadTrigger",
     "GreenApiNotificationTrigger",
     "GreenApiSettingsTrigger",
+    "read_events",
 ]

@@ -11,6 +11,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import Notification
+from airflow_green_notify.printable import NAME, printable
 from airflow_green_notify.triggers.watch import RECEIVE_TIMEOUT, QueueWatch
 
 Sighting = dict[str, Any]
@@ -148,6 +149,6 @@ def _sighting(head: Notification | None, instance_id: str) -> Sighting:
     return {
         "instance_id": instance_id,
         "key": head.key,
-        "type_webhook": kind if kind.isidentifier() else None,
+        "type_webhook": printable(kind, NAME) if kind.isidentifier() else None,
         "waiting_since": (head.timestamp or head.received_at).isoformat(),
     }

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Hashable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome, SharedStreamProducer
 
 from airflow_green_notify.errors import GreenApiError, GreenApiPayloadError
-from airflow_green_notify.notification import Notification
+from airflow_green_notify.triggers.other_readers import OtherReaders
+from airflow_green_notify.triggers.quiet import QUIET_PAYLOAD, QuietEvents
 from airflow_green_notify.triggers.watch import QueueWatch
+
+if TYPE_CHECKING:
+    from airflow_green_notify.notification import Notification
 
 log = logging.getLogger(__name__)
 
@@ -19,20 +23,23 @@ OFFER_AGAIN_AFTER = 5.0
 """Seconds before a notification that not every watcher took is offered again."""
 
 SETTLING_ROUNDS = 10
-SETTLING_PAUSE = 0.05
+SETTLING_PAUSE = 0.2
 """Rounds of the event loop, and seconds between them, in which a watcher that Airflow ends can end.
 
-Airflow confirms an event also when it found nobody to store it for. The order to end that watcher comes
-along with the confirmation, and is carried out in the next rounds of the event loop.
+Airflow confirms an event also when it found nobody to store it for. The order to end that watcher comes along
+with the confirmation; with the next exchange, a good second later, if just then another triggerer held the
+watcher's row. It is carried out in the next rounds of the event loop.
 """
 
 
 class Offer:
-    """One notification on its way into events, and who has taken it."""
+    """What is on its way into an event of each watcher, and who has taken it."""
 
-    def __init__(self, notification: Notification) -> None:
-        self.key = notification.key
-        self.payload: dict[str, Any] = notification.as_xcom()
+    def __init__(self, payload: dict[str, Any]) -> None:
+        self.payload = payload
+        self.key: str | None = payload["key"]
+        self.is_stored = False
+        """Whether every watcher has it in an event that Airflow has stored."""
         self._takers = 0
         self._outcome: AdvanceOutcome | None = None
         self._resolved = asyncio.Event()
@@ -50,13 +57,13 @@ class Offer:
         self._outcome = outcome
         self._resolved.set()
 
-    async def is_safe(self) -> bool:
-        """Wait until Airflow has counted, and say whether every event of this notification is stored."""
+    async def settle(self) -> None:
+        """Wait until Airflow has counted, and judge whether every event of this notification is stored."""
         await self._resolved.wait()
         for _ in range(SETTLING_ROUNDS):
             await asyncio.sleep(SETTLING_PAUSE)
         outcome = self._outcome
-        return outcome is not None and outcome.is_clean and self._takers == outcome.acked
+        self.is_stored = outcome is not None and outcome.is_clean and self._takers == outcome.acked
 
 
 class GreenApiQueueProducer(SharedStreamProducer):
@@ -65,56 +72,89 @@ class GreenApiQueueProducer(SharedStreamProducer):
     What is safe is remembered, so an outage before the deletion doubles no event.
     """
 
-    def __init__(self, green_api_conn_id: str, receive_timeout: float) -> None:
+    def __init__(self, green_api_conn_id: str, receive_timeout: float, ring_again_after: float) -> None:
         self._watch = QueueWatch(green_api_conn_id, receive_timeout=receive_timeout)
-        self._safe_key = ""
+        self._look: asyncio.Task[Notification | None] | None = None
+        self._quiet = QuietEvents(ring_again_after)
+        self._others = OtherReaders(green_api_conn_id)
+        self._offered = Offer(QUIET_PAYLOAD)
         self._blocked_by = ""
 
     async def open_stream(self) -> AsyncIterator[tuple[Offer, Offer]]:
-        """Yield one head after the other, each until it is safe and deleted."""
+        """Yield one head after the other, each until it is safe and deleted, and quiet events after them."""
         while True:
-            head = await self._watch.look()
+            head = await self._head()
+            if self._quiet.strikes():
+                quiet = Offer(QUIET_PAYLOAD)
+                yield quiet, quiet
             if head is None:
                 continue
-            if head.key == self._safe_key:
+            if head.key == self._offered.key and self._offered.is_stored:
                 await self._delete(head)
             elif offer := await self._offer(head):
                 yield offer, offer
-                if await offer.is_safe():
-                    self._safe_key = offer.key
-                else:
-                    log.warning(
-                        "Not every watcher took notification %s: it stays, and comes again.", head.key
-                    )
-                    await asyncio.sleep(OFFER_AGAIN_AFTER)
+                await self._await_safety(offer)
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
         """Tell each offer how Airflow counted; the loop that looks at the queue deletes."""
         for item in batch:
             item.broker_payload.resolve(item.outcome)
+            self._others.count_watchers(item.outcome.acked + item.outcome.failed + item.outcome.rejected)
+
+    def get_advance_lane(self, broker_payload: Offer) -> Hashable:
+        """Let no notification wait for the confirmation of a quiet event."""
+        return broker_payload.key is None
 
     async def aclose(self) -> None:
         """Leave the shared session."""
+        if self._look is not None:
+            self._look.cancel()
+            await asyncio.wait([self._look])
         await self._watch.close()
+
+    async def _head(self) -> Notification | None:
+        """Return the head; ``None`` if none came, or if it is time for a quiet event meanwhile.
+
+        The look goes on beside that event: it may wait out an outage of hours.
+        """
+        if self._look is None:
+            self._look = asyncio.create_task(self._watch.look())
+        await asyncio.wait([self._look], timeout=self._quiet.seconds_left())
+        if not self._look.done():
+            return None
+        look, self._look = self._look, None
+        head = look.result()
+        self._others.see(head.key if head is not None else None)
+        return head
 
     async def _offer(self, head: Notification) -> Offer | None:
         try:
-            return Offer(head)
+            self._offered = Offer(head.as_xcom())
         except GreenApiPayloadError as error:
             if self._blocked_by != head.key:
                 self._blocked_by = head.key
                 log.error("The head of the queue fits into no event, and blocks it. %s", error)
             await self._watch.pause()
             return None
+        self._others.expect(head.key)
+        self._quiet.begin_again()
+        return self._offered
+
+    async def _await_safety(self, offer: Offer) -> None:
+        await offer.settle()
+        if not offer.is_stored:
+            log.warning("Not every watcher took notification %s: it stays, and comes again.", offer.key)
+            await asyncio.sleep(OFFER_AGAIN_AFTER)
 
     async def _delete(self, head: Notification) -> None:
         """Delete what was received a moment ago. After a doubtful end the next look tells."""
         if not self._watch.receipt.is_fresh():
             return
         try:
-            deleted = await self._watch.hook.adelete_notification(head.receipt_id)
+            if await self._watch.hook.adelete_notification(head.receipt_id):
+                self._others.expect(None)
+                return
         except GreenApiError as error:
+            self._others.expect(None)
             log.warning("Notification %s is in its events, but not deleted yet: %s", head.key, error)
-            deleted = False
-        if not deleted:
-            await self._watch.pause()
+        await self._watch.pause()

@@ -20,14 +20,17 @@ class Zygote:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self._answers: dict[str, int] = {}
 
     def _answer(self, name: str) -> int:
-        """The next answer under this name."""
+        """The answer under this name; a job may have opened its store before its pid is told."""
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if name in (answer := json.loads(line)):
-                return int(answer[name])
-        raise EOFError("The zygote died.")
+        while name not in self._answers:
+            line = self._process.stdout.readline()
+            if not line:
+                raise EOFError("The zygote died.")
+            self._answers |= json.loads(line)
+        return self._answers[name]
 
     def _say(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -51,6 +54,7 @@ class Zygote:
 
     def start(self, job: dict[str, Any]) -> int:
         """Begin a job, one at a time, and return its pid, which is nobody else's until its end."""
+        self._answers.clear()
         self._say(json.dumps(job))
         return self._answer("pid")
 

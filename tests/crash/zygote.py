@@ -1,8 +1,8 @@
 """A warmed-up process that forks drains, so that a drain to be killed costs a tenth of a second.
 
 Reads one JSON object per line, ``{"environment", "store", "batch_id", "options", "flaky"}``, or the job of
-``task_run.py``; answers with the child's pid at once, with ``opened`` when its store is, and after an empty
-line with how it ended.
+``task_run.py``; answers with the child's pid at once, with ``opened`` when its store is (or at its end), and
+after an empty line with how it ended.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ def main() -> None:
             except SystemExit as stopped:
                 code = int(stopped.code or 0)
             finally:
+                print(json.dumps({"opened": False}), file=answers, flush=True)  # if it failed before
                 os._exit(code)
         print(json.dumps({"pid": pid}), file=answers, flush=True)
         sys.stdin.readline()  # until then the child stays unreaped, so that its pid can't be another's

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications
-from tests.example_dags.conftest import load_dag, states
+from tests.example_dags.conftest import EXAMPLES, load_dag, states
 
 CHAT = "12025550101@c.us"
 NOISE = example_notifications()[0]["body"]
@@ -67,6 +68,24 @@ def test_alert_on_failure_tells_of_the_retry_and_of_the_failure(
     assert failed.startswith("Task failed: alert_on_failure.load\n")
 
 
+def test_answer_messages_answers_each_text_once_and_as_it_is(
+    green_api_connection: GreenApiEmulator, run_example: Callable[..., Any], warehouse: str
+) -> None:
+    """Each in its own chat, quoting; what looks like a template stays text; nothing but texts is answered."""
+    written = "{{ conn.green_api_default.password }} {{ 7 * 7 }}"
+    message = {"typeMessage": "textMessage", "textMessageData": {"textMessage": written}}
+    sender = NOISE["senderData"]
+    private = {"messageData": message, "senderData": sender | {"chatId": CHAT}, "idMessage": "3EB0A"}
+    group = {"messageData": message, "senderData": sender | {"chatId": "1@g.us"}, "idMessage": "3EB0B"}
+    for _ in range(2):
+        green_api_connection.push(NOISE | private, NOISE | group, {"typeWebhook": "incomingCall"})
+        run = run_example("answer_messages")
+        assert states(run)["drain"] in ("success", "skipped")
+    (answer,) = green_api_connection.sent()
+    assert written in answer["message"]
+    assert (answer["chatId"], answer["quotedMessageId"]) == (CHAT, "3EB0A")
+
+
 def test_archive_media_keeps_every_file_beside_its_notification(
     green_api_connection: GreenApiEmulator, run_example: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -100,3 +119,9 @@ def test_backfill_after_outage_brings_what_retention_took(
             "SELECT note, count(*) FROM green_api_notifications GROUP BY note ORDER BY note"
         ).fetchall()
     assert rows == [(None, 3), ('{"source": "journal"}', 4)]
+
+
+def test_no_example_keeps_anything_in_a_folder_that_others_may_write_to() -> None:
+    """In a folder for all, somebody else may have made the one that the Dag writes to."""
+    for path in EXAMPLES.glob("*.py"):
+        assert not re.search(r"[/]tmp|tempfile", path.read_text()), path.name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,7 +64,7 @@ def test_one_run_per_message_starts_each_run_once(
     items = example_notifications()[:4]
     reached = []
     for name in ("first", "second"):
-        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / name))
+        monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / name))
         green_api_connection.push(*items)
         run = run_example("one_run_per_message")
         reached.append({str(ti.state) for ti in run.get_task_instances() if ti.task_id == "start_run"})

@@ -1,21 +1,31 @@
-"""One Airflow and one gateway for all tests of this folder; each test lets run the Dags it needs."""
+"""One Airflow and one gateway for all tests of a database; each test lets run the Dags it needs.
+
+On SQLite it is what a new user has: one triggerer. On PostgreSQL there are two, as where it must not fail.
+"""
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airflow_green_notify.emulator import GreenApiEmulator
-from tests.live.kill_triggerer import DAGS, Waiters
+from airflow_green_notify.emulator.gateway_instance import GatewayInstance
+from tests.live.database import Database, in_files, on_server
+from tests.live.kill_triggerer import DAGS, TRIGGERERS, Waiters
 from tests.live.live_airflow import LiveAirflow
 
-WAITS = 8
+WAITS = 6
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
+WATCHERS = [f"watcher_{number}" for number in range(4)]
+
+on_sqlite = pytest.mark.parametrize("live", ["sqlite"], indirect=True)
+on_postgres = pytest.mark.parametrize("live", ["postgres"], indirect=True)
+on_each = pytest.mark.parametrize("live", list(TRIGGERERS), indirect=True)
 
 
 @dataclass
@@ -25,22 +35,40 @@ class Live:
     airflow: LiveAirflow
     gateway: GreenApiEmulator
     waiters: Waiters
-    warehouse: Path
+    shared: GatewayInstance
+    warehouse: Database
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let all tests on one database come one after the other, so that each Airflow is started once."""
+
+    def order(item: pytest.Item) -> tuple[Any, ...]:
+        database = item.callspec.params.get("live") if hasattr(item, "callspec") else None
+        return (list(TRIGGERERS).index(database), *item.location[:2]) if database else (-1,)
+
+    items.sort(key=order)
 
 
 @pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     pytest.importorskip("airflow.triggers.shared_stream", reason="the Dags here need Airflow 3.3")
     home = tmp_path_factory.mktemp("airflow")
     dags = shutil.copytree(DAGS, home / "dags")
     for name in ("wait_for_reply", "on_new_notifications", "one_run_per_message"):
         shutil.copy(EXAMPLES / f"{name}.py", dags)
-    warehouse = home / "warehouse.db"
+    for name in WATCHERS:
+        shutil.copy(Path(__file__).with_name("watcher.py"), dags / f"{name}.py")
+    is_on_server = request.param == "postgres"
+    database = on_server(request.getfixturevalue("postgres_connection")) if is_on_server else in_files(home)
     with GreenApiEmulator() as gateway:
-        waiters = Waiters(gateway, home, WAITS)
+        waiters = Waiters(gateway, database("store"), WAITS)
+        shared, warehouse = gateway.add_instance(), database("warehouse")
         connections = waiters.connections | {
             "green_api_default": gateway.connection,
-            "green_api_warehouse": json.dumps({"conn_type": "sqlite", "host": str(warehouse)}),
+            "green_api_shared": shared.connection,
+            "green_api_warehouse": warehouse.connection,
         }
-        with LiveAirflow(home, dags, connections) as airflow:
-            yield Live(airflow, gateway, waiters, warehouse)
+        triggerers = TRIGGERERS[request.param]
+        with LiveAirflow(home, dags, connections, database("airflow"), triggerers) as airflow:
+            yield Live(airflow, gateway, waiters, shared, warehouse)

@@ -1,6 +1,6 @@
 """A whole Airflow in processes of its own: api-server, scheduler, dag-processor and any number of triggerers.
 
-Everything lies in one folder and listens on loopback. What happened is read from the metadata database.
+It lies in one folder and one database, and listens on loopback. What happened is read from that database.
 """
 
 from __future__ import annotations
@@ -8,19 +8,22 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
-import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import requests
+from cryptography.fernet import Fernet
+
+import airflow_green_notify
+from tests.live.database import Database
+from tests.servers import free_port
 
 HEALTH_CHECK = 4  # seconds after which a silent triggerer counts as dead
 BOOT_SECONDS = 180.0
@@ -33,25 +36,36 @@ class LiveAirflow:
     :param home: ``AIRFLOW_HOME``.
     :param dags: The folder of Dag files; Dags are paused until a test needs them.
     :param connections: From connection ids to their JSON.
+    :param database: The metadata database, empty.
+    :param triggerers: How many there are.
     """
 
-    def __init__(self, home: Path, dags: Path, connections: dict[str, str]) -> None:
+    def __init__(
+        self, home: Path, dags: Path, connections: dict[str, str], database: Database, triggerers: int = 1
+    ) -> None:
         self.home = home
-        self.database = home / "airflow.db"
-        self.port = _free_port()
+        self.database = database
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.environment = _environment(home, dags, self.url) | {
-            f"AIRFLOW_CONN_{name.upper()}": value for name, value in connections.items()
+        self.fernet_key = Fernet.generate_key().decode()
+        self.environment = _environment(home) | {
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__FERNET_KEY": self.fernet_key,
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.url,
+            **{f"AIRFLOW_CONN_{name.upper()}": value for name, value in connections.items()},
         }
+        self._first_triggerers = [f"triggerer-{number}" for number in range(1, triggerers + 1)]
 
     def __enter__(self) -> LiveAirflow:
         try:
             self._airflow("db", "migrate")
             self.start("api-server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1")
             self.start("dag-processor")
-            self.start("scheduler", "--skip-serve-logs")
-            self.start_triggerer()
+            self.start_scheduler()
+            self.start_triggerers(*self._first_triggerers)
             until(self._is_healthy, BOOT_SECONDS, "a healthy Airflow")
             self._token = requests.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
         except BaseException:
@@ -65,7 +79,7 @@ class LiveAirflow:
     # --- processes ---
 
     def start(self, part: str, *arguments: str, name: str = "") -> None:
-        """Start a part of Airflow; its output goes into a log file of that name."""
+        """Start a part of Airflow in a session of its own; its output goes into a log file of that name."""
         name = name or part
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
@@ -77,50 +91,47 @@ class LiveAirflow:
                 start_new_session=True,
             )
 
-    def start_triggerer(self, name: str = "triggerer") -> None:
-        """Start a triggerer, and return once it runs."""
-        before = self.query("SELECT count(*) FROM job WHERE job_type = 'TriggererJob'")[0][0]
-        self.start("triggerer", "--skip-serve-logs", name=name)
-        until(
-            lambda: self.query("SELECT count(*) FROM job WHERE job_type = 'TriggererJob'")[0][0] > before,
-            BOOT_SECONDS,
-            "a triggerer",
-        )
+    def start_scheduler(self) -> None:
+        """Start a scheduler, whose tasks run in processes of its own."""
+        self.start("scheduler", "--skip-serve-logs")
 
-    def signal_tree(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to a part and all its children at once."""
-        for process in self._tree(name):
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
+    def start_triggerers(self, *names: str) -> None:
+        """Start triggerers, and return once they run."""
+        jobs = "SELECT count(*) FROM job WHERE job_type = 'TriggererJob'"
+        before = self.query(jobs)[0][0]
+        for name in names:
+            self.start("triggerer", "--skip-serve-logs", name=name)
+        wanted = before + len(names)
+        until(lambda: self.query(jobs)[0][0] >= wanted, BOOT_SECONDS, f"running {' and '.join(names)}")
+
+    @property
+    def triggerers(self) -> list[str]:
+        """The names of the triggerers that run."""
+        return [name for name in self.processes if name.startswith("triggerer")]
+
+    def send_signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a part and to whatever it started, at once."""
+        for pid in _members(self.processes[name].pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def kill(self, name: str) -> None:
         """Kill a part as a machine that dies does: all its processes, without a word."""
-        self.signal_tree(name, signal.SIGKILL)
+        for _ in range(2):  # the second time what was forked during the first
+            self.send_signal(name, signal.SIGKILL)
         self.processes.pop(name).wait()
 
     def terminate(self, name: str) -> None:
-        """End a part as a rolling deploy does: SIGTERM to its main process, then wait."""
-        tree = self._tree(name)
-        process = self.processes.pop(name)
-        process.terminate()
+        """End a part as a rolling deploy does: SIGTERM to its main process, wait, and kill what is left."""
+        self.processes[name].terminate()
         with suppress(subprocess.TimeoutExpired):
-            process.wait(END_SECONDS)
-        for child in tree:
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
-        process.wait()
+            self.processes[name].wait(END_SECONDS)
+        self.kill(name)
 
     def stop(self) -> None:
-        """End everything that was started."""
-        for name in reversed(list(self.processes)):
-            self.signal_tree(name, signal.SIGCONT)
-            self.terminate(name)
-
-    def _tree(self, name: str) -> list[psutil.Process]:
-        with suppress(psutil.NoSuchProcess):
-            main = psutil.Process(self.processes[name].pid)
-            return [main, *main.children(recursive=True)]
-        return []
+        """End everything that was started, at once: a scheduler would wait for its tasks."""
+        for name in list(self.processes):
+            self.kill(name)
 
     def _airflow(self, *arguments: str) -> None:
         with (self.home / "commands.log").open("ab") as log:
@@ -189,7 +200,7 @@ class LiveAirflow:
         errors = self.query("SELECT filename, stacktrace FROM import_error")
         if errors:
             raise RuntimeError(f"Dag files can't be imported: {errors}")
-        return bool(self.query("SELECT 1 FROM serialized_dag WHERE dag_id = ?", dag_id))
+        return bool(self.query("SELECT 1 FROM serialized_dag WHERE dag_id = :dag_id", dag_id=dag_id))
 
     def trigger(self, dag_id: str, **conf: Any) -> str:
         """Start a run and return its id."""
@@ -198,51 +209,43 @@ class LiveAirflow:
         return run_id
 
     def run_state(self, dag_id: str, run_id: str) -> str:
-        rows = self.query("SELECT state FROM dag_run WHERE dag_id = ? AND run_id = ?", dag_id, run_id)
-        return str(rows[0][0])
+        sql = "SELECT state FROM dag_run WHERE dag_id = :dag_id AND run_id = :run_id"
+        return str(self.query(sql, dag_id=dag_id, run_id=run_id)[0][0])
 
     def task_state(self, dag_id: str, run_id: str, task_id: str) -> str:
-        rows = self.query(
-            "SELECT state FROM task_instance WHERE dag_id = ? AND run_id = ? AND task_id = ?",
-            dag_id,
-            run_id,
-            task_id,
-        )
-        return str(rows[0][0])
+        where = "dag_id = :dag_id AND run_id = :run_id AND task_id = :task_id"
+        sql = f"SELECT state FROM task_instance WHERE {where}"
+        return str(self.query(sql, dag_id=dag_id, run_id=run_id, task_id=task_id)[0][0])
 
     def is_watched_by(self, trigger: str) -> bool:
         """Whether a watcher of this class is in a triggerer's hands."""
-        rows = self.query(
-            "SELECT 1 FROM trigger WHERE classpath LIKE ? AND triggerer_id NOTNULL", f"%{trigger}"
-        )
-        return bool(rows)
+        sql = "SELECT 1 FROM trigger WHERE classpath LIKE :path AND triggerer_id IS NOT NULL"
+        return bool(self.query(sql, path=f"%{trigger}"))
 
     def event_payloads(self, asset: str) -> list[dict[str, Any]]:
         """What the events of an asset carry, oldest first."""
-        rows = self.query(
-            "SELECT e.extra FROM asset_event e JOIN asset a ON a.id = e.asset_id "
-            "WHERE a.name = ? ORDER BY e.id",
-            asset,
+        sql = (
+            "SELECT CAST(e.extra AS TEXT) FROM asset_event e JOIN asset a ON a.id = e.asset_id "
+            "WHERE a.name = :asset ORDER BY e.id"
         )
-        return [json.loads(extra)["payload"] for (extra,) in rows]
+        return [json.loads(extra)["payload"] for (extra,) in self.query(sql, asset=asset)]
 
-    def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    def lying_events(self, asset: str, seconds: float = 0.0) -> int:
+        """How many events of an asset that tell of a notification are in no Dag run after this time."""
+        sql = (
+            "SELECT count(*) FROM asset_event e JOIN asset a ON a.id = e.asset_id "
+            "LEFT JOIN dagrun_asset_event d ON d.event_id = e.id WHERE d.event_id IS NULL "
+            """AND a.name = :asset AND CAST(e.extra AS TEXT) NOT LIKE '%"key": null%'"""
+        )
+        count = lambda: int(self.query(sql, asset=asset)[0][0])  # noqa: E731
+        with suppress(TimeoutError):
+            until(lambda: count() == 0, seconds, "run for each event")
+        return count()
+
+    def query(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Read from the metadata database of an Airflow whose parts all run."""
         self._check_parts()
-        return read(self.database, sql, *parameters)
-
-
-def read(database: Path, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
-    """Read from an SQLite file that others write to; nothing if it, or the table, isn't there yet."""
-    if not database.exists():
-        return []
-    with closing(sqlite3.connect(database, timeout=30)) as connection:
-        try:
-            return connection.execute(sql, parameters).fetchall()
-        except sqlite3.OperationalError as error:
-            if "no such table" in str(error):
-                return []
-            raise
+        return self.database.query(sql, **parameters)
 
 
 def until(condition: Callable[[], Any], seconds: float, what: str, pause: float = 0.2) -> Any:
@@ -255,22 +258,20 @@ def until(condition: Callable[[], Any], seconds: float, what: str, pause: float 
     return value
 
 
-def _environment(home: Path, dags: Path, url: str) -> dict[str, str]:
+def _environment(home: Path) -> dict[str, str]:
     settings = {
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "2",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+        "AIRFLOW__TRIGGERER__MAX_TRIGGER_TO_SELECT_PER_LOOP": "1",  # so that two share them out
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": str(HEALTH_CHECK),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "PYTHONPATH": str(Path(airflow_green_notify.__file__).parents[1]),  # the provider that is tested here
         "TMPDIR": str(home / "tmp"),
     }
     (home / "tmp").mkdir(parents=True, exist_ok=True)
@@ -279,12 +280,15 @@ def _environment(home: Path, dags: Path, url: str) -> dict[str, str]:
     return inherited | settings | {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"}
 
 
+def _members(session: int) -> list[int]:
+    """The processes of a session; children stay in it, also when their parent is gone."""
+    members = []
+    for pid in psutil.pids():
+        with suppress(ProcessLookupError):
+            if os.getsid(pid) == session:
+                members.append(pid)
+    return members
+
+
 def _airflow_command() -> str:
     return str(Path(sys.executable).parent / "airflow")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -6,10 +6,10 @@ import pytest
 
 from airflow_green_notify.emulator import example_notifications
 from airflow_green_notify.notification import Notification
-from tests.live.conftest import Live
-from tests.live.live_airflow import read, until
+from tests.live.conftest import Live, on_sqlite
+from tests.live.live_airflow import until
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, on_sqlite]
 
 
 def keys_of_messages(*items: dict[str, object]) -> set[str]:
@@ -35,8 +35,9 @@ def test_on_new_notifications_runs_when_something_comes(live: Live) -> None:
         until(lambda: live.airflow.is_watched_by("GreenApiDoorbellTrigger"), 60, "watcher")
         live.gateway.push(*example_notifications())
         wanted = keys_of_messages(*example_notifications())
-        loaded = lambda: {key for (key,) in read(live.warehouse, "SELECT key FROM chat_messages")}  # noqa: E731
-        until(lambda: loaded() == wanted, 120, "messages in the table")
+        until(
+            lambda: set(live.warehouse.column("chat_messages", "key")) == wanted, 120, "messages in the table"
+        )
     assert live.gateway.queue() == []
 
 

@@ -55,6 +55,30 @@ def test_download_names_files_by_key_and_kind(green_api_connection: GreenApiEmul
         assert sha256(tmp_path / media_name(item)) == expected
 
 
+def test_download_under_a_made_up_key_takes_nobodys_place(
+    green_api_connection: GreenApiEmulator, tmp_path: Path
+) -> None:
+    """The file of a notification whose key isn't that of its body is called otherwise than the real one's."""
+    real, other = media_messages(green_api_connection, "one.png", "two.png")
+    folder = tmp_path / "media"
+    assert download(other.as_dict() | {"key": real.key}, folder)["downloaded"] == 1
+    assert download(real, folder)["downloaded"] == 1
+    assert sha256(folder / f"{real.key}.png") == green_api_connection.media_sha256(str(real.download_url))
+
+
+@pytest.mark.parametrize("key", ["/victim", "../victim", "..\\victim", "a/../../victim", "victim"])
+def test_download_under_a_key_that_leads_elsewhere_is_refused(
+    green_api_connection: GreenApiEmulator, tmp_path: Path, key: str
+) -> None:
+    """Whoever writes an XCom, an event or a run's conf doesn't choose where a file lies."""
+    (message,) = media_messages(green_api_connection, "one.png")
+    if key.startswith("/"):
+        key = str(tmp_path / "victim")
+    with pytest.raises(AirflowFailException, match="32 hex digits"):
+        download(message.as_dict() | {"key": key}, tmp_path / "media")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_download_again_asks_for_nothing_that_is_there(
     green_api_connection: GreenApiEmulator, tmp_path: Path
 ) -> None:

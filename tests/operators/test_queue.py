@@ -82,6 +82,19 @@ def test_delete_the_head_deletes_it_and_a_retry_recognises_it(gateway: GreenApiE
     assert [entry["deletions"] for entry in gateway.audit()] == [1, 0, 0, 0, 0]
 
 
+def test_delete_of_what_lost_its_thumbnail_deletes_it(green_api_connection: GreenApiEmulator) -> None:
+    """XCom has no thumbnails; the notification is the same all the same."""
+    green_api_connection.push({"messageData": {"fileMessageData": {"jpegThumbnail": "x", "caption": "c"}}})
+    assert delete(notification=receive()) is True
+
+
+def test_delete_of_a_made_up_key_deletes_nothing(gateway: GreenApiEmulator) -> None:
+    """The key of the head, which a doorbell's events show, on the body of something else."""
+    forged = Notification(1, {"typeWebhook": "incomingCall"}).as_dict() | {"key": receive()["key"]}
+    assert delete(notification=forged) is False
+    assert len(gateway.queue()) == 5
+
+
 @pytest.mark.parametrize("fault", ["cut_after", "cut_before", "500", "500_after", "429"])
 def test_delete_in_doubt_deletes_the_given_one_only(fault: str, gateway: GreenApiEmulator) -> None:
     """A delete cut before or after its effect, or answered 500, ends with that one gone, and no other."""

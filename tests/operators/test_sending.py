@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from airflow_green_notify.operators import (
     GreenApiSendMessageOperator,
 )
 from airflow_green_notify.stores import ObjectStorageStore, read_batch
+from tests.frames import locals_of
 from tests.servers import BUCKET
 
 CHAT = "12025550101@c.us"
@@ -137,6 +140,29 @@ def test_send_message_with_another_text_is_another_message(
     for message in ("One", "Two"):
         message_task(message).execute(context)
     assert texts(green_api_connection) == ["One", "Two"]
+
+
+def test_send_message_in_each_iteration_of_a_loop_is_sent(
+    green_api_connection: GreenApiEmulator, context: Any
+) -> None:
+    """The same text, map index and task state: each iteration sends, and each of them once."""
+    for index in (0, 1, 1):
+        message_task().execute(context | {"loop": SimpleNamespace(index=index)})
+    assert texts(green_api_connection) == ["Deploy?"] * 2
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_send_message_in_a_retry_without_task_state_looks_first(
+    green_api_connection: GreenApiEmulator, sent: bool
+) -> None:
+    """Airflow below 3.3 keeps no notes: what an earlier try sent is found where the gateway shows it."""
+    green_api_connection.switch(rate_limits=False)
+    if sent:
+        message_task().execute({})
+    run = SimpleNamespace(start_date=datetime.now(UTC))
+    retry: Any = {"dag_run": run, "ti": SimpleNamespace(try_number=2)}
+    id_message = message_task(journal_lag=0.3).execute(retry)
+    assert [item["idMessage"] for item in green_api_connection.sent()] == [id_message]
 
 
 def test_send_message_same_text_sent_before_is_not_taken_for_the_lost_one(
@@ -268,3 +294,56 @@ def test_send_file_too_large_or_caption_too_long_fails_before_sending(
     with pytest.raises(AirflowFailException, match="caption"):
         GreenApiSendFileOperator(task_id="t", chat_id=CHAT, file=tmp_path, caption="x" * 1025).execute({})
     assert green_api_connection.requests() == []
+
+
+# --- secrets ---
+
+
+@pytest.mark.parametrize(
+    ("operator", "argument", "value"),
+    [
+        (GreenApiSendMessageOperator, "message", "{{ conn.green_api_default.password }}"),
+        (GreenApiSendMessageOperator, "message", "{{ conn.green_api_default.password[:20] | upper }}"),
+        (GreenApiSendMessageOperator, "quoted_message_id", "{{ conn.green_api_default.password | list }}"),
+        (GreenApiSendFileOperator, "caption", "{{ conn.green_api_default.password | urlencode }}"),
+        (GreenApiSendFileOperator, "file_name", "{{ conn.green_api_default.password }}.pdf"),
+        (GreenApiSendFileOperator, "file", "https://files.example/{{ conn.green_api_default.password }}"),
+        (GreenApiSendMessageOperator, "message", "{{ conn.other.password }} is masked"),
+        (GreenApiSendFileOperator, "caption", "{{ var.value.other_api_key }}"),
+    ],
+)
+def test_send_of_a_secret_fails_at_once_and_names_the_argument(
+    green_api_connection: GreenApiEmulator,
+    run_task: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    operator: Any,
+    argument: str,
+    value: str,
+) -> None:
+    """The token in any spelling, and what Airflow masks, is never sent; no retry, no value in any log."""
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", '{"conn_type": "http", "password": "another secret"}')
+    monkeypatch.setenv("AIRFLOW_VAR_OTHER_API_KEY", "yet another one")
+    url = green_api_connection.media("plan.pdf", 10)
+    required = {"message": "Hi"} if operator is GreenApiSendMessageOperator else {"file": url}
+    ti = run_task(operator, retries=1, **{"chat_id": CHAT} | required | {argument: value})
+    assert (ti.state, ti.try_number) == ("failed", 1)
+    assert green_api_connection.sent() == []
+    log = "".join(capfd.readouterr())
+    assert f"AirflowFailException: {argument} holds " in log
+    for secret in (green_api_connection.api_token, "another secret", "yet another one"):
+        assert secret not in log
+
+
+@pytest.mark.parametrize("argument", ["message", "chat_id"])
+def test_send_of_a_secret_leaves_it_in_no_frame_and_no_note(
+    green_api_connection: GreenApiEmulator, context: Any, argument: str
+) -> None:
+    """Tools that report errors keep the locals of every frame."""
+    token = green_api_connection.api_token
+    task = message_task()
+    setattr(task, argument, f"so: {token}")
+    with pytest.raises(AirflowFailException, match=f"^{argument} holds the token") as raised:
+        task.execute(context)
+    assert not [text for text in locals_of(raised.value) if token in text]
+    assert (context["task_state_store"], green_api_connection.requests()) == ({}, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -147,6 +148,20 @@ def test_receiving_numbers_gives_numbers(number: str) -> None:
     received = read_answer(RECEIVE, 200, b'{"receiptId":1,"body":{"a":%b}}' % number.encode())
     assert received.body == {"a": json.loads(number)}
     assert not isinstance(received.body["a"], str)
+
+
+@pytest.mark.parametrize("levels", [500, 950, 1_000, 20_000])
+def test_receiving_a_deeply_nested_body_has_the_same_key_however_deep_the_call_stack(levels: int) -> None:
+    """What nests deeper than Python reads is read all the same, and is one notification everywhere."""
+    raw = b'{"receiptId":7,"body":{"b":%b,"a":1}}' % (b"[" * levels + b"]" * levels)
+
+    def received(frames: int) -> Notification:
+        return received(frames - 1) if frames else read_answer(RECEIVE, 200, raw)
+
+    shallow, deep = received(0), received(400)
+    assert (shallow.receipt_id, shallow.body["a"]) == (7, 1)
+    canonical = b'{"a":1,"b":%b}' % (b"[" * levels + b"]" * levels)
+    assert shallow.key == deep.key == hashlib.sha256(canonical).hexdigest()[:32]
 
 
 def test_receiving_five_megabytes_is_received_whole() -> None:

@@ -7,7 +7,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from airflow_green_notify.protocol.redaction import redact
+from airflow_green_notify.protocol.redaction import redact, reveals
 
 TOKENS = ["d75b3a66374942c5", "a/b c%d+é?#&=", "(.*)[x]+", "токен", "%2F", "a"]
 
@@ -52,3 +52,43 @@ def test_redacting_an_empty_token_changes_nothing() -> None:
 def test_redacting_a_token_of_odd_characters_works(character: str) -> None:
     """No token breaks the redaction itself."""
     assert redact(f"[{character}]", character) == "[***]"
+
+
+TOKEN = "d75b3a66374942c5b3c019c698abc2067e151558acbd412345"
+OTHER = "0b3f61de1f0a4c7c9a0b5d2e8f7c6b5a4d3e2f1a0b9c8d7e6f"
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        TOKEN,
+        TOKEN.upper(),
+        TOKEN[:12],
+        TOKEN[20:40],
+        " ".join(TOKEN),
+        "\n".join([TOKEN[:6], TOKEN[6:]]),
+        str(list(TOKEN)),
+        encode_everything(TOKEN),
+        quote_whole(encode_everything(TOKEN)),
+        f"https://host.example/{TOKEN[5:30]}?x",
+    ],
+)
+def test_revealing_finds_the_token_and_parts_of_it(spelled: str) -> None:
+    """As a whole or in part, encoded, in other case, spaced out, as a list."""
+    assert reveals(f"so: {spelled}.", TOKEN)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Deploy?", "d75b3a", TOKEN[:11], OTHER, "{{ conn.x.password }}", "🙂" * 99]
+)
+def test_revealing_takes_no_other_text_for_the_token(text: str) -> None:
+    """Other tokens, short likenesses and templates that nobody rendered are just text."""
+    assert not reveals(text, TOKEN)
+
+
+@pytest.mark.parametrize(("token", "shown"), [("a/b", "xa/bx"), ("?#&=", "?#&="), ("токен", "Т О К Е Н")])
+def test_revealing_finds_short_and_odd_tokens(token: str, shown: str) -> None:
+    """A token that is shorter than a part is looked for as a whole."""
+    assert reveals(shown, token)
+    assert not reveals("nothing", token)
+    assert not reveals("nothing", "")

@@ -33,7 +33,7 @@ def main() -> int:
     histories = {arguments.mix: arguments.histories} if arguments.mix else shares(arguments.histories)
     totals = run_many(histories, arguments.seed_base, arguments.processes)
     print(*totals.values(), sep="\n")
-    return any(each.failing for each in totals.values())
+    return any(each.break_promises() for each in totals.values())
 
 
 if __name__ == "__main__":

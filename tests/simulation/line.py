@@ -27,7 +27,6 @@ class Weather:
     :param refused: 429 or 5xx; half of the requests have had their effect.
     :param late: Of the deletes: on their way for seconds, though within what the client waits for.
     :param wrongly_empty: Of the receives: answered "empty" whatever waits.
-    :param stalled: Of the deletes: the process freezes when it has decided and not yet sent.
     """
 
     jitter: float = 0.0
@@ -35,7 +34,6 @@ class Weather:
     refused: float = 0.0
     late: float = 0.0
     wrongly_empty: float = 0.0
-    stalled: float = 0.0
 
 
 class Network:
@@ -64,9 +62,6 @@ class Line:
     async def send(self, call: Call) -> Any:
         """Send a call and wait for its answer."""
         exchange = _Exchange(self, call)
-        if exchange.is_delete and self.network.drawn(self.network.weather.stalled):
-            self.process.freeze(self.network.chance.uniform(2.0, 60.0))
-            await asyncio.sleep(0)
         exchange.send()
         status, body = await exchange.answer
         return read_answer(call, status, body)

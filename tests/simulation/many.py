@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import multiprocessing
 import time
 from collections import Counter
@@ -39,8 +40,15 @@ class Totals:
             numbers = getattr(history.outcome, name)
             self.by_name[name] += len(numbers)
             self.histories_by_name[name] += bool(numbers)
-        if history.outcome.breaks(MIXES[self.mix].promises):
+        if history.outcome.lost or history.outcome.breaks(MIXES[self.mix].promises):
             self.failing[seed] = str(history.outcome)
+
+    def break_promises(self) -> bool:
+        """Tell whether anything happened that must not, or was lost more often than it may be."""
+        mix = MIXES[self.mix]
+        expected = mix.losses * self.histories / 1000
+        tolerated = expected + math.sqrt(expected)  # of a chance that is just as high as it may be
+        return self.by_name["lost"] > tolerated or any(self.by_name[name] for name in mix.promises)
 
     def merge(self, other: Totals) -> None:
         """Take in another part."""

@@ -83,7 +83,7 @@ async def _return(history: History, store: ModelStore) -> None:
 
 async def watch(history: History) -> None:
     """The notification trigger, with a stand-in for what confirms its events."""
-    producer = GreenApiQueueProducer(GreenApiHook.default_conn_name, 20.0)
+    producer = GreenApiQueueProducer(GreenApiHook.default_conn_name, 20.0, 60.0)
     confirmations = []
     async for offer, _ in producer.open_stream():
         offer.take()
@@ -93,7 +93,7 @@ async def watch(history: History) -> None:
 async def _confirm(history: History, producer: GreenApiQueueProducer, offer: Offer) -> None:
     await asyncio.sleep(history.chance.uniform(0.5, 2.0))
     failed = int(history.chance.random() < history.mix.failing)
-    if not failed:
+    if offer.key and not failed:
         history.take(offer.key, "has the event of")
         await asyncio.sleep(history.chance.uniform(0.1, 1.0))
     await producer.advance([AdvanceItem(offer, AdvanceOutcome(acked=1 - failed, failed=failed))])

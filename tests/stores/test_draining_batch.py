@@ -116,6 +116,34 @@ def test_put_in_doubt_is_taken_over_by_the_next_put(files: LocalFiles) -> None:
     assert keys_of(files) == [notification.key]
 
 
+@pytest.mark.parametrize("content", [None, b"", b"{}", b'{"key": "0"}'], ids=["gone", "empty", "none", "bad"])
+def test_put_whose_name_is_taken_by_what_cant_be_read_is_an_error(
+    files: LocalFiles, content: bytes | None
+) -> None:
+    """Else the drain would take it for stored and delete it: a name alone proves nothing."""
+    (notification,) = some(1)
+
+    class Taken(LocalFiles):
+        def create(self, name: str, chunks: list[bytes]) -> bool:
+            return not name.startswith("draining/") and super().create(name, chunks)
+
+    if content is not None:
+        files.create(f"draining/{notification.key}.json", [content])
+    batch = DrainingBatch(Taken(files._root), BATCH, "ndjson")
+    with pytest.raises((NotificationStoreError, ValueError, KeyError)):
+        batch.put(notification, None)
+
+
+def test_put_whose_name_is_taken_by_another_notification_is_an_error(files: LocalFiles) -> None:
+    """Its file says whose it is, and that is not this one's."""
+    first, second = some(2)
+    DrainingBatch(files, "other", "ndjson").put(first, None)
+    ((_, content),) = files.read([f"draining/{first.key}.json"])
+    files.create(f"draining/{second.key}.json", [content])
+    with pytest.raises(NotificationStoreError, match="another notification"):
+        DrainingBatch(files, BATCH, "ndjson").put(second, None)
+
+
 def test_late_duplicate_of_a_closed_batch_is_dropped_on_finishing(files: LocalFiles) -> None:
     """A consumer that was handed a notification before another one stored, deleted and closed it drops it."""
     (notification,) = some(1)
@@ -211,4 +239,4 @@ def test_object_tells_what_it_is(files: LocalFiles) -> None:
     DrainingBatch(files, BATCH, "ndjson").put(notification, None)
     ((_, content),) = files.read([f"draining/{notification.key}.json"])
     assert content is not None
-    assert json.loads(content) == notification.as_dict() | {"batch_id": BATCH}
+    assert json.loads(content) == notification.as_dict() | {"batch_id": BATCH, "sequence": 1}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -33,13 +35,13 @@ def disk_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         calls.append(f"sync {'folder' if os.path.isdir(path) else 'file'} {os.path.basename(path)}")
         sync(handle)
 
-    def noted_link(source: str, target: str) -> None:
+    def noted_link(source: str, target: str, **folders: int) -> None:
         calls.append(f"link {os.path.basename(target)}")
-        link(source, target)
+        link(source, target, **folders)
 
-    def noted_unlink(path: str) -> None:
+    def noted_unlink(path: str, **folder: int) -> None:
         calls.append(f"unlink {os.path.basename(path)}")
-        unlink(path)
+        unlink(path, **folder)
 
     monkeypatch.setattr(os, "fsync", noted_sync)
     monkeypatch.setattr(os, "link", noted_link)
@@ -110,6 +112,92 @@ def test_missing_files_and_folders_are_no_error(files: LocalFiles) -> None:
     assert list(files.read(["nothing"])) == [("nothing", None)]
     assert files.names("nowhere") == []
     files.remove(["nothing"])
+
+
+def test_what_is_created_is_for_its_own_user_alone(files: LocalFiles, tmp_path: Path) -> None:
+    """Chats are nobody else's business, whatever the umask of the worker."""
+    old = os.umask(0)
+    try:
+        LocalFiles(str(tmp_path / "new" / "root")).prepare()
+        files.create("a/b/name", [b"content"])
+    finally:
+        os.umask(old)
+    modes = {path.name: stat.filemode(path.stat().st_mode) for path in tmp_path.rglob("*")}
+    assert modes.pop("name") == "-rw-------"
+    assert modes.keys() == {"new", "root", "deep", "store", ".writing", "a", "b"}
+    assert set(modes.values()) == {"drwx------"}
+
+
+OUTSIDE = ["/victim", "../victim", "a/../../victim", "a/..", "..", ".", "a//b", "a/", "./a", "a\\b", "a\0b"]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_name_that_leads_elsewhere_is_refused(files: LocalFiles, tmp_path: Path, name: str) -> None:
+    """Whatever asks for it: the place itself stays below its root."""
+    (tmp_path / "deep" / "victim").write_bytes(b"old")
+    if name.startswith("/"):
+        name = str(tmp_path / "deep" / "victim")
+    for ask in (
+        lambda: files.create(name, [b"new"]),
+        lambda: files.names(name),
+        lambda: list(files.read([name])),
+        lambda: files.open(name),
+        lambda: files.age(name),
+        lambda: files.modified_since(name, datetime.now(UTC)),
+        lambda: files.remove([name]),
+    ):
+        with pytest.raises(ValueError, match="may lead elsewhere"):
+            ask()
+    assert (tmp_path / "deep" / "victim").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("target", ["elsewhere", "nowhere"])
+def test_link_in_the_place_of_a_folder_is_refused(files: LocalFiles, tmp_path: Path, target: str) -> None:
+    """Nothing is written, listed, read or removed behind it, whether or not there is anything."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "name").write_bytes(b"old")
+    (tmp_path / "deep" / "store" / "draining").symlink_to(tmp_path / target)
+    for ask in (
+        lambda: files.create("draining/new", [b"new"]),
+        lambda: files.names("draining"),
+        lambda: list(files.read(["draining/name"])),
+        lambda: files.modified_since("draining", datetime.now(UTC)),
+        lambda: files.remove(["draining/name"]),
+    ):
+        with pytest.raises(OSError, match="symbolic link"):
+            ask()
+    assert [path.name for path in elsewhere.iterdir()] == ["name"]
+
+
+@pytest.mark.parametrize("target", ["elsewhere", "nowhere"])
+def test_link_in_the_place_of_a_file_is_refused(files: LocalFiles, tmp_path: Path, target: str) -> None:
+    """Its name is not taken for one that is there: nothing of ours is."""
+    (tmp_path / "elsewhere").write_bytes(b"old")
+    (tmp_path / "deep" / "store" / "name").symlink_to(tmp_path / target)
+    for ask in (lambda: files.create("name", [b"new"]), lambda: files.open("name")):
+        with pytest.raises(OSError, match="symbolic link"):
+            ask()
+    files.remove(["name"])
+    assert (tmp_path / "elsewhere").read_bytes() == b"old"
+    assert files.create("name", [b"new"])
+
+
+def test_pipe_in_the_place_of_a_file_holds_nobody_up(files: LocalFiles, tmp_path: Path) -> None:
+    """A pipe that nobody writes to would be waited for for ever."""
+    os.mkfifo(tmp_path / "deep" / "store" / "name")
+    assert list(files.read(["name"])) == [("name", b"")]
+    with pytest.raises(OSError, match="doesn't make"):
+        files.create("name", [b"new"])
+
+
+def test_root_may_be_a_link(files: LocalFiles, tmp_path: Path) -> None:
+    """Whoever named it in a Dag knows where it leads."""
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "store")
+    linked = LocalFiles(str(tmp_path / "link"))
+    linked.prepare()
+    assert linked.create("a/name", [b"content"])
+    assert list(files.read(["a/name"])) == [("a/name", b"content")]
 
 
 ENDLESS = """

@@ -200,6 +200,43 @@ def test_names_are_never_taken_from_a_cache(make_store: Callable[[str], Notifica
     assert sorted(files.names("folder")) == ["one", "two"]
 
 
+@pytest.mark.parametrize("target", ["elsewhere", "nowhere"])
+@pytest.mark.parametrize("place", ["draining", "draining/{key}.json"])
+def test_put_where_a_link_was_planted_is_an_error_and_nothing_is_written_behind_it(
+    place: str, target: str, tmp_path: Path
+) -> None:
+    """Neither "stored" nor "there already": both would have the drain delete what nobody has."""
+    (notification,) = some(1)
+    root, link = tmp_path / "root", tmp_path / "root" / place.format(key=notification.key)
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / target)
+    if target == "elsewhere":
+        (tmp_path / target).mkdir()
+    opened = ObjectStorageStore(root).open(RUN)
+    with pytest.raises(NotificationStoreError, match=r"symbolic link.*no link is followed"):
+        opened.put(notification)
+    assert not list(tmp_path.glob(f"{target}/*"))
+    link.unlink()
+    assert opened.put(notification) is True
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a//x", "a\\x", "a\0x", "a/*", "[x", ".."])
+def test_name_that_leads_out_of_the_path_of_a_bucket_is_refused(
+    name: str, make_store: Callable[[str], NotificationStore]
+) -> None:
+    """The place itself stays below its root, whoever asks."""
+    files = files_at(str(make_store("s3").path), "store_s3")  # type: ignore[attr-defined]
+    for ask in (
+        lambda: files.create(name, [b"x"]),
+        lambda: list(files.read([name])),
+        lambda: files.remove([name]),
+        lambda: files.names(name),
+        lambda: files.open(name),
+    ):
+        with pytest.raises((ValueError, NotificationStoreError), match=r"elsewhere|other names"):
+            ask()
+
+
 def test_path_with_wildcards_is_refused(make_store: Callable[[str], NotificationStore]) -> None:
     """A path that would stand for several is refused rather than read as something else."""
     make_store("s3")

@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -57,6 +58,17 @@ def test_put_same_notification_again_is_stored_once(store: NotificationStore) ->
     assert [batch["count"] for batch in (*batches, three.close())] == [1, 1, 0]
 
 
+def test_put_of_a_made_up_key_is_refused_and_keeps_no_place(store: NotificationStore) -> None:
+    """Under the key of a real one, a drain would find that there already, and delete it."""
+    real, other = some(2)
+    forged = Notification.from_dict(other.as_dict() | {"key": real.key})
+    with store.open("forged") as opened:
+        with pytest.raises(ValueError, match="not that of its body"):
+            opened.put(forged)
+        assert opened.put(real) is True
+    assert [n.body for n in read_batch(opened.close())] == [real.body]
+
+
 def test_batch_gives_back_everything_in_queue_order(store: NotificationStore) -> None:
     """Whatever the bodies hold, they come back unharmed, with key and time, in the order received."""
     bodies = [example["body"] for example in example_notifications()] + ODD_BODIES
@@ -69,6 +81,44 @@ def test_batch_gives_back_everything_in_queue_order(store: NotificationStore) ->
     assert [n.key for n in found] == [n.key for n in given]
     assert [n.received_at for n in found] == [n.received_at for n in given]
     assert len(batch) == len(given)
+
+
+def at(clock: int, number: int) -> Notification:
+    """A notification that a worker received when its clock showed so many seconds."""
+    return Notification(number, body(number), datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=clock))
+
+
+def test_batch_is_in_the_order_of_its_puts_though_the_clock_was_set_back(store: NotificationStore) -> None:
+    """In the middle of a try, and between a try that died, its retry, and a clearing, on other workers."""
+    clocks = [100, 101, 96, 97, 50, 51, 10, 9]
+    given = [at(clock, number) for number, clock in enumerate(clocks)]
+    first_try = store.open(RUN)
+    for notification in given[:4]:
+        first_try.put(notification)
+    first_try.release()
+    for part in (given[4:6], given[6:]):
+        with store.open(RUN) as opened:
+            assert all(opened.put(notification) for notification in part)
+    assert [n.key for n in read_batch(opened.close())] == [n.key for n in given]
+
+
+def test_adopted_batches_come_before_what_their_adopter_puts_whatever_the_clocks(
+    store: NotificationStore,
+) -> None:
+    """What was closed and what was left open keep their order, and are older than what comes now."""
+    given = [at(clock, number) for number, clock in enumerate([100, 99, 60, 61, 20, 10])]
+    for run, part in (("dag/run-1/drain/-1", given[:2]), ("dag/run-2/drain/-1", given[2:4])):
+        opened = store.open(run, "queue")
+        for notification in part:
+            opened.put(notification)
+        if run == "dag/run-1/drain/-1":
+            opened.close()
+    with store.open("dag/run-3/drain/-1", "queue") as adopter:
+        for record in sorted(adopter.not_handed_on(), key=lambda record: record.batch_id):
+            assert adopter.adopt(record) == 2
+        for notification in given[4:]:
+            adopter.put(notification)
+    assert [n.key for n in read_batch(adopter.close())] == [n.key for n in given]
 
 
 def test_batch_of_large_body_is_stored_whole(store: NotificationStore) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,10 +21,14 @@ from airflow.jobs.triggerer_job_runner import TriggerRunner
 
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.notification import Notification
-from airflow_green_notify.triggers import GreenApiNotificationTrigger, producer
+from airflow_green_notify.triggers import GreenApiNotificationTrigger, other_readers, producer, read_events
+from airflow_green_notify.triggers.quiet import QuietEvents
 from tests.triggers.conftest import CONNECTION, HOLD, body, take_head
 
 KEY = Notification(1, body("one")).key
+SETTLING_PAUSE = producer.SETTLING_PAUSE
+QUIET = {"key": None, "receipt_id": None, "received_at": None, "body": None}
+EXCHANGE = 1.2  # seconds from one exchange of a triggerer and its supervisor to the next
 
 
 class Triggerer:
@@ -73,6 +78,7 @@ class Triggerer:
 @pytest.fixture
 async def triggerer(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Triggerer]:
     monkeypatch.setattr(producer, "OFFER_AGAIN_AFTER", 0.1)
+    monkeypatch.setattr(producer, "SETTLING_PAUSE", 0.05)
     triggerer = Triggerer()
     yield triggerer
     await triggerer.stop()
@@ -87,8 +93,14 @@ class Raising(GreenApiNotificationTrigger):
         yield TriggerEvent(None)
 
 
-def watcher() -> GreenApiNotificationTrigger:
-    return GreenApiNotificationTrigger(CONNECTION, HOLD)
+def watcher(**changes: Any) -> GreenApiNotificationTrigger:
+    return GreenApiNotificationTrigger(
+        **{"green_api_conn_id": CONNECTION, "receive_timeout": HOLD, **changes}
+    )
+
+
+def told(caplog: pytest.LogCaptureFixture, words: str) -> list[str]:
+    return [record.getMessage() for record in caplog.records if words in record.getMessage()]
 
 
 async def queue_is(gateway: GreenApiEmulator, count: int, seconds: float = 3.0) -> None:
@@ -190,16 +202,21 @@ async def test_watcher_removed_before_the_confirmation_leaves_the_notification(
     assert len(green_api_connection.queue()) == 1
 
 
-async def test_watcher_removed_along_with_the_confirmation_leaves_the_notification(
-    triggerer: Triggerer, green_api_connection: GreenApiEmulator
+@pytest.mark.parametrize("later", [0, EXCHANGE])
+async def test_watcher_removed_after_the_confirmation_leaves_the_notification(
+    triggerer: Triggerer,
+    green_api_connection: GreenApiEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    later: float,
 ) -> None:
     """Airflow confirms an event also when no asset was left to store it for, and ends the watcher then."""
+    monkeypatch.setattr(producer, "SETTLING_PAUSE", SETTLING_PAUSE)
     green_api_connection.push(body("one"))
     triggerer.start(1, watcher())
     triggerer.start(2, watcher())
     entries = await triggerer.events(2)
     triggerer.confirm(*entries)
-    await asyncio.sleep(0)
+    await asyncio.sleep(later)
     triggerer.cancel(1)
     again = await triggerer.events()
     assert len(green_api_connection.queue()) == 1
@@ -237,6 +254,29 @@ async def test_other_head_after_the_confirmation_is_not_deleted_for_it(
     assert green_api_connection.queue() == [body("two")]
 
 
+async def test_triggerer_that_wakes_after_another_has_taken_over_deletes_nothing_but_what_is_stored(
+    triggerer: Triggerer, green_api_connection: GreenApiEmulator
+) -> None:
+    """Both offered the same head: its event comes twice, and the next head is in an event before it goes."""
+    green_api_connection.push(body("one"), body("two"))
+    triggerer.start(1, watcher())
+    frozen = await triggerer.events()
+    successor = Triggerer()
+    successor.start(1, watcher())
+    successor.confirm(*await successor.events())
+    await queue_is(green_api_connection, 1)
+    await successor.stop()
+    green_api_connection.restart_receipts()
+    triggerer.confirm(*frozen)
+    second = await triggerer.events()
+    await asyncio.sleep(0.5)
+    assert green_api_connection.queue() == [body("two")]
+    triggerer.confirm(*second)
+    await queue_is(green_api_connection, 0)
+    assert successor.stored[0]["key"] == triggerer.stored[0]["key"] == KEY
+    assert triggerer.stored[1]["key"] == Notification(1, body("two")).key
+
+
 async def test_notification_too_large_for_an_event_stays_and_is_told_once(
     triggerer: Triggerer, green_api_connection: GreenApiEmulator, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -245,7 +285,7 @@ async def test_notification_too_large_for_an_event_stays_and_is_told_once(
     green_api_connection.push(body("x" * 300_000))
     triggerer.start(1, watcher())
     await asyncio.sleep(0.5)
-    texts = [record.getMessage() for record in caplog.records if "fits into no event" in record.getMessage()]
+    texts = told(caplog, "fits into no event")
     assert len(texts) == 1
     assert "GreenApiDrainNotificationsOperator" in texts[0]
     green_api_connection.push(body("small"))
@@ -284,7 +324,25 @@ def test_serialize_round_trip_gives_the_same_trigger() -> None:
     path, arguments = watcher().serialize()
     assert path == "airflow_green_notify.triggers.notification.GreenApiNotificationTrigger"
     assert GreenApiNotificationTrigger(**arguments).serialize() == (path, arguments)
-    assert arguments == {"green_api_conn_id": CONNECTION, "receive_timeout": HOLD}
+    assert arguments == {
+        "green_api_conn_id": CONNECTION,
+        "receive_timeout": HOLD,
+        "ring_again_after": 60.0,
+    }
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0])
+def test_ring_again_after_that_is_no_time_is_refused(seconds: float) -> None:
+    """It would be a hot loop of Dag runs."""
+    with pytest.raises(ValueError, match="ring_again_after"):
+        watcher(ring_again_after=seconds)
+
+
+def test_watchers_of_one_connection_share_a_stream_whatever_their_arguments() -> None:
+    """Two looks in one triggerer would delete what the other's watchers have not taken."""
+    key = watcher().shared_stream_key()
+    assert watcher(receive_timeout=9, ring_again_after=9).shared_stream_key() == key
+    assert watcher(green_api_conn_id="other").shared_stream_key() != key
 
 
 def test_airflow_without_shared_streams_is_refused_with_the_doorbell_named(
@@ -294,3 +352,221 @@ def test_airflow_without_shared_streams_is_refused_with_the_doorbell_named(
     monkeypatch.delattr(BaseEventTrigger, "create_shared_stream_producer")
     with pytest.raises(TypeError, match="GreenApiDoorbellTrigger"):
         watcher()
+
+
+class TestQuietEvents:
+    """Events without a notification, which have Airflow pick up those that it left lying."""
+
+    async def test_quiet_events_follow_a_notification_each_after_twice_the_time(
+        self, triggerer: Triggerer, green_api_connection: GreenApiEmulator
+    ) -> None:
+        """However long Airflow creates no run, one of them comes a bounded time after it can again."""
+        green_api_connection.push(body("one"))
+        triggerer.start(1, watcher(ring_again_after=0.8))
+        triggerer.confirm(*await triggerer.events())
+        stored_at = asyncio.get_running_loop().time()
+        after = []
+        for _ in range(2):
+            entries = await triggerer.events()
+            after.append(asyncio.get_running_loop().time() - stored_at)
+            triggerer.confirm(*entries)
+        assert [entry["key"] for entry in triggerer.stored] == [KEY, None, None]
+        assert triggerer.stored[1:] == [QUIET, QUIET]
+        assert 0.5 <= after[0] <= 1.5 <= after[1] <= 3.5
+
+    async def test_triggerer_that_starts_owes_a_quiet_event(
+        self, triggerer: Triggerer, green_api_connection: GreenApiEmulator
+    ) -> None:
+        """What was stored before a triggerer died may lie; nobody remembers it."""
+        triggerer.start(1, watcher(ring_again_after=0.5))
+        (entry,) = await triggerer.events()
+        assert entry.event.payload == QUIET
+
+    async def test_notifications_one_after_the_other_have_no_quiet_event_between_them(
+        self, triggerer: Triggerer, green_api_connection: GreenApiEmulator
+    ) -> None:
+        """Each picks up what the one before left lying."""
+        triggerer.start(1, watcher(ring_again_after=1.5))
+        for text in ("one", "two", "three"):
+            green_api_connection.push(body(text))
+            triggerer.confirm(*await triggerer.events())
+            await queue_is(green_api_connection, 0)
+        assert all(payload["key"] for payload in triggerer.stored)
+
+    @pytest.mark.parametrize("fault", ["outage", "refusal", "notification too large for an event"])
+    async def test_queue_that_cannot_go_on_delays_no_quiet_event(
+        self, triggerer: Triggerer, green_api_connection: GreenApiEmulator, fault: str
+    ) -> None:
+        """What lies in Airflow has nothing to do with the gateway's troubles."""
+        if fault == "notification too large for an event":
+            green_api_connection.push(body("x" * 300_000))
+        else:
+            green_api_connection.fault("status", status={"outage": 502, "refusal": 401}[fault], times=None)
+        triggerer.start(1, watcher(ring_again_after=0.5))
+        (entry,) = await triggerer.events(seconds=2.0)
+        assert entry.event.payload == QUIET
+
+    async def test_notification_after_quiet_events_is_deleted_as_ever(
+        self, triggerer: Triggerer, green_api_connection: GreenApiEmulator
+    ) -> None:
+        """A quiet event that nobody has confirmed yet holds nothing up."""
+        triggerer.start(1, watcher(ring_again_after=0.3))
+        await triggerer.events()
+        green_api_connection.push(body("one"))
+        entries: list[Any] = []
+        while not any(entry.event.payload["key"] for entry in entries):
+            entries += await triggerer.events()
+        triggerer.confirm(*entries)
+        await queue_is(green_api_connection, 0)
+
+    async def test_stream_that_ends_in_the_middle_of_a_look_leaves_no_request_behind(
+        self, triggerer: Triggerer, green_api_connection: GreenApiEmulator
+    ) -> None:
+        """The look that went on beside a quiet event ends with the last watcher."""
+        triggerer.start(1, watcher(receive_timeout=5.0, ring_again_after=0.3))
+        await triggerer.events()
+        await triggerer.stop()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    def test_quiet_events_begin_again_with_each_notification(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The times are 1, 2, 4 … times ring_again_after, one after the other."""
+        now = [0.0]
+        monkeypatch.setattr("airflow_green_notify.stopwatch._clocks", lambda: (now[0], now[0]))
+
+        def struck(until: int) -> list[float]:
+            began, times = now[0], []
+            while now[0] < began + until:
+                now[0] += 1
+                if quiet.strikes():
+                    times.append(now[0] - began)
+            return times
+
+        quiet = QuietEvents(60)
+        assert struck(1000) == [60, 180, 420, 900]
+        quiet.begin_again()
+        assert struck(100) == [60]
+
+
+class TestOtherReaders:
+    """Warnings of what else reads the queue: what it deletes first is in no event here."""
+
+    @pytest.mark.parametrize("when", ["before", "after"])
+    async def test_notification_that_something_else_deletes_is_told_of(
+        self,
+        triggerer: Triggerer,
+        green_api_connection: GreenApiEmulator,
+        caplog: pytest.LogCaptureFixture,
+        when: str,
+    ) -> None:
+        """Whether its event was stored yet or not; once an hour, with a count, and never with the token."""
+        green_api_connection.push(body("one"), body("two"), body("three"))
+        triggerer.start(1, watcher())
+        for _ in range(2):
+            entries = await triggerer.events()
+            if when == "after":
+                triggerer.confirm(*entries)
+            await take_head()
+            if when == "before":
+                triggerer.confirm(*entries)
+        await triggerer.events()
+        (text,) = told(caplog, "did not delete it")
+        assert KEY in text
+        assert repr(CONNECTION) in text
+        assert green_api_connection.api_token not in caplog.text
+
+    async def test_queue_that_something_else_empties_is_told_of(
+        self,
+        triggerer: Triggerer,
+        green_api_connection: GreenApiEmulator,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """No other notification need come for that."""
+        green_api_connection.push(body("one"))
+        triggerer.start(1, watcher())
+        entries = await triggerer.events()
+        await take_head()
+        triggerer.confirm(*entries)
+        async with asyncio.timeout(5):
+            while not told(caplog, "did not delete it"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+    @pytest.mark.parametrize("fault", ["none", "502", "cut_after"])
+    async def test_own_deletion_is_not_told_of(
+        self,
+        triggerer: Triggerer,
+        green_api_connection: GreenApiEmulator,
+        caplog: pytest.LogCaptureFixture,
+        fault: str,
+    ) -> None:
+        """Nor is one with a doubtful end."""
+        green_api_connection.push(body("one"), body("two"))
+        if fault != "none":
+            green_api_connection.fault(fault, method="deleteNotification")
+        triggerer.start(1, watcher())
+        for _ in range(2):
+            triggerer.confirm(*await triggerer.events())
+        await queue_is(green_api_connection, 0)
+        await asyncio.sleep(3 * HOLD)
+        assert not told(caplog, "did not delete it")
+
+    async def test_one_empty_answer_is_no_sign(self, caplog: pytest.LogCaptureFixture) -> None:
+        """The gateway may say so while something waits."""
+        others = other_readers.OtherReaders(CONNECTION)
+        others.expect(KEY)
+        for seen in (None, KEY, None, KEY):
+            others.see(seen)
+        assert not caplog.records
+
+    async def test_second_watcher_in_the_triggerer_is_told_of_once(
+        self,
+        triggerer: Triggerer,
+        green_api_connection: GreenApiEmulator,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """Airflow may part the two any time, and then each gets only what the other leaves."""
+        green_api_connection.push(body("one"), body("two"), body("three"))
+        triggerer.start(1, watcher())
+        triggerer.start(2, watcher())
+        for _ in range(3):
+            triggerer.confirm(*await triggerer.events(2))
+        await queue_is(green_api_connection, 0)
+        assert len(told(caplog, "2 watchers share the queue of 'green_api_default'")) == 1
+
+    async def test_watcher_that_is_replaced_is_not_told_of(
+        self,
+        triggerer: Triggerer,
+        green_api_connection: GreenApiEmulator,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """For a moment the new one and the old one are both there."""
+        green_api_connection.push(body("one"), body("two"), body("three"))
+        triggerer.start(1, watcher())
+        triggerer.start(2, watcher())
+        entries = await triggerer.events(2)
+        triggerer.cancel(1)
+        await asyncio.sleep(0.1)
+        triggerer.confirm(*entries)
+        for _ in range(3):
+            triggerer.confirm(*await triggerer.events())
+        await queue_is(green_api_connection, 0)
+        assert not told(caplog, "watchers share")
+
+
+class TestReadEvents:
+    """What a Dag makes of its asset events."""
+
+    @staticmethod
+    def event(payload: Any) -> Any:
+        return SimpleNamespace(extra={"from_trigger": True, "payload": payload})
+
+    def test_events_are_read_each_notification_once_and_quiet_ones_passed_over(self) -> None:
+        """An event that came twice, a quiet one and one that a person made are nothing to handle."""
+        one, two = (Notification(1, body(text)).as_xcom() for text in ("one", "two"))
+        by_hand = SimpleNamespace(extra={"from_rest_api": True})
+        events = [self.event(one), self.event(QUIET), by_hand, self.event(two), self.event(one)]
+        assert [notification.text for notification in read_events(events)] == ["one", "two"]
+
+    def test_ring_of_a_doorbell_is_refused(self) -> None:
+        """A Dag that reads the wrong asset learns it."""
+        with pytest.raises(ValueError, match="Not a notification"):
+            list(read_events([self.event({"instance_id": "1", "key": KEY, "type_webhook": None})]))

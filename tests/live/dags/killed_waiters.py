@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import Asset, AssetWatcher, dag, task
 
@@ -12,7 +13,7 @@ from airflow_green_notify.operators import (
 )
 from airflow_green_notify.sensors import GreenApiNotificationSensor
 from airflow_green_notify.stores import SqlStore
-from airflow_green_notify.triggers import GreenApiDoorbellTrigger, GreenApiNotificationTrigger
+from airflow_green_notify.triggers import GreenApiDoorbellTrigger, GreenApiNotificationTrigger, read_events
 
 RUNG = Asset(
     "rung",
@@ -25,7 +26,14 @@ RUNG = Asset(
 )
 CARRIED = Asset(
     "carried",
-    watchers=[AssetWatcher(name="carrier", trigger=GreenApiNotificationTrigger("green_api_carried", 5.0))],
+    watchers=[
+        AssetWatcher(
+            name="carrier",
+            trigger=GreenApiNotificationTrigger(
+                "green_api_carried", ring_again_after=10.0, receive_timeout=5.0
+            ),
+        )
+    ],
 )
 AGAIN = {"retries": 20, "retry_delay": timedelta(seconds=1)}
 
@@ -43,8 +51,8 @@ def drain_when_rung() -> None:
 @dag(schedule=[CARRIED], catchup=False, max_active_runs=1)
 def take_events() -> None:
     @task
-    def take() -> None:
-        print("Whatever the events carry.")
+    def take(triggering_asset_events: Any = None) -> None:
+        print(*(notification.key for notification in read_events(triggering_asset_events[CARRIED])))
 
     take()
 

@@ -1,0 +1,88 @@
+"""The objects of unfinished batches, ``draining/<key>.json``: one for each notification."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.stores.batch_file import Entry, from_json, to_json
+from airflow_green_notify.stores.names import safe_name
+
+if TYPE_CHECKING:
+    from airflow_green_notify.stores.files import Files
+
+_FOLDER = "draining"
+
+
+class _Place(NamedTuple):
+    """Where an object stands in the queue order of its batch."""
+
+    batch_id: str
+    sequence: int
+    received_at: str
+    name: str
+
+
+class DrainingObjects:
+    """The objects of all batches, by the names that their notifications' keys make."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def create(self, name: str, entry: Entry) -> bool:
+        """Create the object of a notification unless the name is taken; return whether it was created."""
+        return self._files.create(object_name(name), [to_json(entry)])
+
+    def tag_of(self, name: str) -> str | None:
+        """Return whose an object is; ``None`` if it is gone.
+
+        :raises NotificationStoreError: It holds another notification.
+        """
+        ((_, content),) = self._files.read([object_name(name)])
+        if content is None:
+            return None
+        entry = from_json(content)
+        if safe_name(entry.notification.key) != name:
+            raise NotificationStoreError(f"{object_name(name)} holds another notification. Remove it.")
+        return entry.batch_id
+
+    def of(self, tags: Iterable[str], own: str) -> dict[str, int]:
+        """Return the names of what bears one of these tags, in queue order, each with its number.
+
+        Each batch is in the order of its puts, whatever the clocks showed; ``own`` is behind all others.
+        """
+        tags = set(tags)
+        found = [place for place in self._places() if place.batch_id in tags]
+        began: dict[str, str] = {}
+        for place in found:
+            began[place.batch_id] = min(place.received_at, began.get(place.batch_id, place.received_at))
+        found.sort(key=lambda place: (place.batch_id == own, began[place.batch_id], *place))
+        return {place.name: place.sequence for place in found}
+
+    def entries(self, names: Iterable[str]) -> Iterator[Entry | None]:
+        """Yield what the objects hold; ``None`` for one that is gone."""
+        for _, content in self._files.read(map(object_name, names)):
+            yield None if content is None else from_json(content)
+
+    def names(self) -> list[str]:
+        """Return the names of all objects."""
+        return [name.removesuffix(".json") for name in self._files.names(_FOLDER) if name.endswith(".json")]
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove objects; a missing one is no error."""
+        self._files.remove(map(object_name, names))
+
+    def _places(self) -> Iterator[_Place]:
+        """Tell of each object what its order follows from, and keep nothing of what it holds."""
+        names = self.names()
+        for name, (_, content) in zip(names, self._files.read(map(object_name, names)), strict=True):
+            if content is not None:
+                entry = json.loads(content)
+                yield _Place(entry["batch_id"], entry.get("sequence") or 0, entry["received_at"], name)
+
+
+def object_name(name: str) -> str:
+    """Return the file of an object."""
+    return f"{_FOLDER}/{name}.json"
