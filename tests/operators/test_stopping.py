@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
-from airflow.sdk import BaseHook
+from airflow.sdk import BaseHook, Variable, get_current_context
 from airflow.sdk.execution_time.timeout import timeout
 from sqlalchemy import text
 
@@ -303,3 +304,43 @@ def test_sigterm_of_a_busy_drain_ends_it_and_loses_nothing(
 def test_on_kill_of_a_task_that_is_not_running_does_nothing(sqlite: SqlStore) -> None:
     """Airflow calls it after a timeout, too, when execute has ended."""
     drain_operator(sqlite).on_kill()
+
+
+# --- a real Airflow ---
+
+
+@pytest.mark.airflow
+def test_execution_timeout_on_a_real_airflow_ends_the_task(
+    green_api_connection: GreenApiEmulator, sqlite: SqlStore, run_task: Callable[..., Any]
+) -> None:
+    """A long poll of 60 s doesn't hold a task whose time is over; the next reader needn't wait."""
+    began = time.monotonic()
+    limits = {"receive_timeout": 60, "execution_timeout": timedelta(seconds=1)}
+    ti = run_task(GreenApiDrainNotificationsOperator, store=sqlite, **limits)
+    assert str(ti.state) == "failed"
+    assert time.monotonic() - began < 30
+    assert lease_is_free(sqlite)
+
+
+@pytest.mark.airflow
+def test_work_beside_the_main_thread_is_the_tasks_own(
+    green_api_connection: GreenApiEmulator,
+    sqlite: SqlStore,
+    run_task: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A handler finds the running task's context, and reaches Airflow."""
+    monkeypatch.setenv("AIRFLOW_VAR_GREETING", "hello")
+    green_api_connection.push(*traffic(seed=1, n=1))
+    found: list[str] = []
+
+    def handler(notification: Notification) -> None:
+        ti = get_current_context()["ti"]
+        ti.xcom_push("seen", notification.key)
+        found.extend([ti.task_id, Variable.get("greeting")])
+
+    ti = run_task(
+        GreenApiProcessNotificationsOperator, handler=handler, dead_letter=sqlite, receive_timeout=0.2
+    )
+    assert (str(ti.state), found) == ("success", ["task", "hello"])
+    assert ti.xcom_pull(task_ids="task", key="seen")
