@@ -19,7 +19,8 @@ from airflow_green_notify.printable import NAME, printable
 MAX_XCOM_BYTES = 256 * 1024
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNDECRYPTED = ("{{SWE001}}", "{{SWE003}}")
+UNDECRYPTED = ("{{SWE001}}", "{{SWE003}}")
+"""Texts in the place of one that could not be decrypted."""
 
 _KEY = re.compile("[0-9a-f]{32}")
 
@@ -214,7 +215,7 @@ class Notification:
     @property
     def is_undecrypted(self) -> bool:
         """Whether the text is only a marker; a second notification with the same message id may follow."""
-        return self.text in _UNDECRYPTED
+        return self.text in UNDECRYPTED
 
     def as_row(self) -> dict[str, Any]:
         """Return the flat row of a table: one value per column, the whole body as JSON text.

@@ -23,6 +23,7 @@ from airflow_green_notify.filters import NotificationFilter
 from airflow_green_notify.head_look import HeadLook, Seen
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import MAX_XCOM_BYTES
+from airflow_green_notify.stoppable import StopsWhenTold
 from airflow_green_notify.stores import open_batch
 from airflow_green_notify.triggers.head import GreenApiHeadTrigger
 from airflow_green_notify.wait import Wait
@@ -51,7 +52,7 @@ TRIGGER_GRACE = 60.0
 """Seconds after the deadline when Airflow ends the wait by itself: no triggerer was there to do it."""
 
 
-class GreenApiNotificationSensor(BaseSensorOperator):
+class GreenApiNotificationSensor(StopsWhenTold, BaseSensorOperator):
     """Waits until a matching notification is at the head of the queue, returns it and leaves it there.
 
     A queue has one reader, so this sensor is for an instance of its own. Beside a drain of the same instance
@@ -184,12 +185,18 @@ class GreenApiNotificationSensor(BaseSensorOperator):
     def _look(self, context: Context, deadline: float, looks: int = 1) -> Seen:
         """Look at the head, and past what has a store; an outage shows nothing."""
         matching, receive_timeout = self._arguments()
-        try:
-            with fail_fast(), GreenApiHook(self.green_api_conn_id) as hook:
+
+        def see() -> Seen:
+            with GreenApiHook(self.green_api_conn_id) as hook:
                 look = HeadLook(hook, matching, receive_timeout)
                 seen = look.see(looks)
                 if seen.miss is not None:
                     seen = self._past(seen.miss, hook, look, context, deadline)
+                return seen
+
+        try:
+            with fail_fast():
+                seen = self._stoppably(see)
         except (GreenApiTransportError, GreenApiUnavailableError) as error:
             if self._outage is None:
                 self.log.warning("%s The wait goes on.", error)

@@ -5,30 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.sdk import BaseOperator
 
 from airflow_green_notify.drain import DrainReport, StopCondition, drain
-from airflow_green_notify.drain.lease import ReaderLease, renewed
+from airflow_green_notify.drain.lease import BACKFILL, ReaderLease, renewed
 from airflow_green_notify.drain.ownership import adopt_forgotten
 from airflow_green_notify.drain.task_outcome import TaskOutcomes
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.handling import NotificationHandler
 from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.stoppable import StopsWhenTold
 from airflow_green_notify.stores import batch_id_of, open_batch
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_green_notify.drain.routing import Matching
+    from airflow_green_notify.filters import Matching
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores import NotificationStore
 
 
-class _DrainingOperator(BaseOperator):
+class _DrainingOperator(StopsWhenTold, BaseOperator):
     """When to stop, and how to receive: what draining operators have in common."""
 
     template_fields: Sequence[str] = (
@@ -64,6 +66,12 @@ class _DrainingOperator(BaseOperator):
         self.wait_for_reader = wait_for_reader
         self.overlap = overlap
         self.skip_if_empty = skip_if_empty
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        return self._stoppably(partial(self._execute, context))
+
+    def _execute(self, context: Context) -> dict[str, Any]:
+        raise NotImplementedError
 
     def _lease(
         self, store: NotificationStore | None, hook: GreenApiHook, context: Context
@@ -118,6 +126,11 @@ class _DrainingOperator(BaseOperator):
                 f"An earlier try of this task still reads the queue, and fills the same batch: "
                 f"{lease.holder}. A retry goes on when it has ended."
             )
+        if lease.holder.startswith(BACKFILL):
+            raise NotificationStoreError(
+                f"The queue is kept by {lease.holder}, and nobody drains it meanwhile. A retry goes on when "
+                "that has ended; to wait longer, set wait_for_reader."
+            )
         self.log.warning(
             "The queue is being read by %s, which stores what comes. Nothing to do here; to wait longer, set "
             "wait_for_reader.",
@@ -157,7 +170,8 @@ class GreenApiDrainNotificationsOperator(_DrainingOperator):
     :param store: Where notifications become durable, such as
         ``SqlStore("warehouse")`` or ``ObjectStorageStore("s3://bucket/green-api")``.
     :param accept: What goes into ``store``, a :class:`~airflow_green_notify.filters.NotificationFilter` or a
-        callable; everything else goes into ``unmatched``. What it fails on goes into ``store``.
+        callable; everything else goes into ``unmatched``. What it fails on goes into ``store``. It has to
+        judge a notification that comes again as before: one whose verdict changes may lie in both stores.
     :param unmatched: The store for everything else; required with ``accept``.
     :param green_api_conn_id: The connection, of type ``green_api``.
     :param max_notifications: Hard limit of notifications.
@@ -198,7 +212,7 @@ class GreenApiDrainNotificationsOperator(_DrainingOperator):
         self.accept = accept
         self.unmatched = unmatched
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def _execute(self, context: Context) -> dict[str, Any]:
         hook = GreenApiHook(self.green_api_conn_id)
         with fail_fast(), ExitStack() as stack:
             queue = hook.config.queue
@@ -230,14 +244,23 @@ class GreenApiProcessNotificationsOperator(_DrainingOperator):
     the notification is deleted without another call. One that fails ``max_attempts`` times, over all tries
     and runs, goes to the dead-letter store with the error, and the queue moves on.
 
+    A handler may end the attempts on a notification itself. ``AirflowFailException``: trying again is in
+    vain, so it is treated as if ``max_attempts`` were reached. ``AirflowSkipException``: there is nothing to
+    do for this one, so it counts as handled and is deleted. ``execution_timeout`` and SIGTERM end the task
+    within a second; a handler that hangs goes on until the process ends, but nothing is deleted any more.
+
     :param handler: Called with each :class:`~airflow_green_notify.notification.Notification`, in a thread of
         its own, one at a time.
     :param dead_letter: The store for what the handler keeps failing on; it also keeps the count of attempts,
-        and the lease that lets one reader at a time into the queue. With ``on_error="stop"`` it may be left
-        out; then nothing keeps two runs from handling the same notification, so set ``max_active_runs=1``.
-    :param max_attempts: Hard limit of attempts on one notification.
-    :param on_error: After ``max_attempts``: ``"dead_letter"`` sets the notification aside, ``"stop"`` fails
-        the task and leaves it at the head of the queue.
+        and the lease that lets one reader at a time into the queue. A dead letter lies there with
+        ``{"error_type", "error_text", "attempts", "key"}`` as its note, apart from the same notification if
+        a drain stored that. With ``on_error="stop"`` it may be left out; then nothing keeps two runs from
+        handling the same notification, so set ``max_active_runs=1``.
+    :param max_attempts: Hard limit of attempts on one notification, over all tries and runs. Without a store
+        in ``dead_letter`` nothing counts over tries: each retry of the task begins anew.
+    :param on_error: After ``max_attempts``: ``"dead_letter"`` sets the notification aside. ``"stop"`` fails
+        the task and leaves it at the head of the queue: without using the task's retries if there is a store
+        that counts, and the next run, or the cleared task, counts anew.
     :param green_api_conn_id: The connection, of type ``green_api``.
     :param max_notifications: As in :class:`GreenApiDrainNotificationsOperator`, like all that follow.
     :return: ``{"handled", "dead_letters", "dead_letter_batch", "report"}``.
@@ -265,15 +288,17 @@ class GreenApiProcessNotificationsOperator(_DrainingOperator):
         self.max_attempts = max_attempts
         self.on_error = on_error
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def _execute(self, context: Context) -> dict[str, Any]:
         hook = GreenApiHook(self.green_api_conn_id)
         with fail_fast(), ExitStack() as stack:
             ledger = self.dead_letter and stack.enter_context(
                 open_batch(self.dead_letter, context, hook.config.queue)
             )
             lease = self._lease(ledger, hook, context)
-            dead_letter = ledger if self.on_error == "dead_letter" else None
-            handling = NotificationHandler(self.handler, int(self.max_attempts), dead_letter, lease)
+            sets_aside = self.on_error == "dead_letter"
+            handling = NotificationHandler(
+                self.handler, int(self.max_attempts), ledger, lease, sets_aside=sets_aside
+            )
             # In a thread of its own a handler may run an event loop.
             report = self._drain(
                 hook, handling, lease, stack, [ledger] if ledger else [], context, store_in_thread=True

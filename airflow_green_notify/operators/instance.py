@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, conf
@@ -16,6 +16,7 @@ from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES
 from airflow_green_notify.printable import NAME, printable
+from airflow_green_notify.stoppable import StopsWhenTold, run_async
 from airflow_green_notify.wanted_settings import await_settings, differing
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ TRIGGER_GRACE = 60.0
 """Seconds after ``max_wait`` when Airflow ends a deferred wait by itself: no triggerer was there to do it."""
 
 
-class GreenApiConfigureInstanceOperator(BaseOperator):
+class GreenApiConfigureInstanceOperator(StopsWhenTold, BaseOperator):
     """Clears ``webhookUrl``, switches notification types on and off, and waits until the queue can be read.
 
     Changing settings restarts the instance, so nothing is sent where they are already as wanted. A crash
@@ -121,13 +122,8 @@ class GreenApiConfigureInstanceOperator(BaseOperator):
                 timeout=timedelta(seconds=float(self.max_wait) + TRIGGER_GRACE),
             )
         hook = GreenApiHook(self.green_api_conn_id, max_attempts=1)
-        _ = hook.config  # looked up here: inside an event loop a worker's look-up may block
-
-        async def wait() -> None:
-            async with hook:
-                await await_settings(hook, wanted, deadline=deadline, poll_interval=poll_interval)
-
-        asyncio.run(wait())
+        wait = partial(await_settings, hook, wanted, deadline=deadline, poll_interval=poll_interval)
+        self._stoppably(partial(run_async, hook, wait))
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, str]:
         """Go on in the worker when the settings hold, or waiting was in vain."""

@@ -14,6 +14,7 @@ from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import MAX_XCOM_BYTES, Notification
+from airflow_green_notify.stoppable import StopsWhenTold
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -79,7 +80,7 @@ class GreenApiReceiveNotificationOperator(BaseOperator):
         return None
 
 
-class GreenApiDeleteNotificationOperator(BaseOperator):
+class GreenApiDeleteNotificationOperator(StopsWhenTold, BaseOperator):
     """Deletes the notification it is given, if it is still at the head of the queue, and never another one.
 
     It receives the head, compares keys, and deletes only what matches. A crash at any point leaves the
@@ -130,7 +131,7 @@ class GreenApiDeleteNotificationOperator(BaseOperator):
         if (self.notification is None) == (self.receipt_id is None):
             raise AirflowFailException("Give either notification= or receipt_id=; one of them, not None.")
         with fail_fast():
-            deleted = self._delete()
+            deleted = self._stoppably(self._delete)
         if not deleted:
             self._was_gone()
         return deleted
