@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from airflow_green_notify.stores.files import Files
 
 FORMATS = ("ndjson", "parquet")
+
+_SEQUENCE = re.compile(rb', "sequence": \d+\}\n\Z')
 
 
 class Entry(NamedTuple):
@@ -37,6 +40,11 @@ def to_json(entry: Entry) -> bytes:
     if entry.sequence is not None:
         value["sequence"] = entry.sequence
     return to_text(value).encode() + b"\n"
+
+
+def without_sequence(line: bytes) -> bytes:
+    """Return a line of :func:`to_json` as it stands in the file of a batch, where the lines are in order."""
+    return _SEQUENCE.sub(b"}\n", line)
 
 
 def from_json(line: bytes) -> Entry:

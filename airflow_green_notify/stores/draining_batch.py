@@ -231,7 +231,7 @@ class DrainingBatch:
         """Do nothing: connections to a bucket are shared by the whole process."""
 
     def _entries_since(self, since: datetime) -> Iterator[Entry]:
-        yield from filter(None, self._objects.entries(self._objects.names()))
+        yield from self._objects.entries()
         for name in self._files.modified_since("batches", since):
             if is_part(name):
                 yield from read_parts(self._files, [name])
@@ -276,12 +276,12 @@ class DrainingBatch:
                 if (name := safe_name(entry.notification.key)) not in kept:
                     written.add(name)
                     yield to_json(entry)
-            for name, found in zip(names, self._objects.entries(names), strict=True):
+            for name, found in zip(names, self._objects.lines(names), strict=True):
                 if found is None:
                     missing.add(name)
-                elif name not in written and found.batch_id in self._batches.owned:
+                elif name not in written and found[0] in self._batches.owned:
                     written.add(name)
-                    yield to_json(found._replace(sequence=None))
+                    yield found[1]
 
         if any(True for _ in lines()):
             write_part(self._files, self._folder, self._file_format, lines)
