@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from urllib.parse import urlsplit
 
 from airflow_green_notify.errors import GreenApiConfigError
+from airflow_green_notify.hooks.route import Route, checked_certificates, checked_proxy, route_to
 from airflow_green_notify.protocol.calls import QUEUE_RATE
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ EXTRA_FIELDS: dict[str, dict[str, Any]] = {
     },
     "verify": {
         "label": "Verify TLS",
-        "description": "Check the gateway's TLS certificate.",
-        "schema": {"type": ["boolean", "null"], "default": True},
+        "description": "Empty or true: check the gateway's TLS certificate. false: don't. Or the path of a file "
+        "with the certificates to trust.",
+        "schema": {"type": ["string", "null"], "examples": ["true", "false"]},
     },
     "proxy": {
         "label": "Proxy",
@@ -94,12 +96,43 @@ class InstanceConfig:
         """Return the address of a call; it holds the token, so it must not be logged or raised."""
         return call.url(self.media_url if call.media else self.base_url, self.id_instance, self.api_token)
 
+    def routes(self) -> dict[bool, Route]:
+        """Return the way to the media host (``True``) and to the API host.
+
+        :raises GreenApiConfigError: The environment names a proxy or certificates that can't be used.
+        """
+        hosts = {True: self.media_url, False: self.base_url}
+        return {media: route_to(url, self.proxy, self.verify) for media, url in hosts.items()}
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "An InstanceConfig holds the token, so it can't be pickled or copied: pass on the id of the "
+            "connection, or the hook, which looks it up again."
+        )
+
     @classmethod
     def from_connection(cls, connection: AnyConnection) -> InstanceConfig:
         """Read the connection.
 
         :raises GreenApiConfigError: A field is missing or wrong; the text names it.
         """
+        config = cls._read_or_error(connection)
+        # The error is raised where its traceback holds neither the connection nor what was read of it: some
+        # tools report the locals of every frame.
+        del connection
+        if isinstance(config, GreenApiConfigError):
+            raise config
+        return config
+
+    @classmethod
+    def _read_or_error(cls, connection: AnyConnection) -> InstanceConfig | GreenApiConfigError:
+        try:
+            return cls._read(connection)
+        except GreenApiConfigError as error:
+            return error.with_traceback(None)
+
+    @classmethod
+    def _read(cls, connection: AnyConnection) -> InstanceConfig:
         wrong = f"Connection {connection.conn_id!r}: "
         login = str(connection.login or "").strip()
         if not re.fullmatch(r"[0-9]+", login):
@@ -115,7 +148,7 @@ class InstanceConfig:
             id_instance=login,
             api_token=token,
             verify=_verify(extra.get("verify"), wrong),
-            proxy=extra.get("proxy") or None,
+            proxy=checked_proxy(extra["proxy"], wrong + "proxy") if extra.get("proxy") else None,
             requests_per_second=_requests_per_second(extra.get("requests_per_second"), wrong),
         )
 
@@ -163,22 +196,11 @@ def _media_url(base_url: str) -> str:
 
 
 def _verify(value: Any, wrong: str) -> bool | str:
-    if isinstance(value, str):
-        named = {"true": True, "false": False, "": True}.get(value.strip().lower())
-        return _checked_certificates(value, wrong) if named is None else named
-    return value if isinstance(value, bool) else True
-
-
-def _checked_certificates(path: str, wrong: str) -> str:
-    import ssl
-
-    try:
-        ssl.create_default_context(cafile=path)
-    except (OSError, ValueError):
-        raise GreenApiConfigError(
-            wrong + "verify must be true, false, or a file with the certificates to trust."
-        ) from None
-    return path
+    if value is None or isinstance(value, bool):
+        return value is not False
+    text = str(value).strip()
+    named = {"true": True, "false": False, "": True}.get(text.lower())
+    return checked_certificates(text, wrong + "verify") if named is None else named
 
 
 def _requests_per_second(value: Any, wrong: str) -> int:

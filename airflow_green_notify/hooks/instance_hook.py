@@ -55,8 +55,9 @@ class InstanceHook(BaseHook):
     async def aconfig(self) -> InstanceConfig:
         """Async twin of :attr:`config`."""
         if "config" not in self.__dict__:
-            connection = await self.aget_connection(self.green_api_conn_id)
-            self.__dict__["config"] = InstanceConfig.from_connection(connection)
+            self.__dict__["config"] = InstanceConfig.from_connection(
+                await self.aget_connection(self.green_api_conn_id)
+            )
         return self.config
 
     def get_conn(self) -> RequestsTransport:

@@ -67,15 +67,24 @@ def answer(body: bytes = b"null", status: str = "200 OK", **headers: str) -> byt
 class Listener(socketserver.ThreadingTCPServer):
     """A server that answers its requests with prepared bytes, the last of them for ever.
 
-    Instead of bytes, ``None`` closes the connection without an answer and ``...`` never answers.
+    Instead of bytes, ``None`` closes the connection without an answer, ``...`` never answers, and a function
+    gives the pieces of an answer, after which the connection is closed.
+
+    :param taker: Gets each connection after the head of a request, and does the rest.
     """
 
     daemon_threads = True
     block_on_close = False
     request_queue_size = 100
 
-    def __init__(self, *answers: Any, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *answers: Any,
+        tls: ssl.SSLContext | None = None,
+        taker: Callable[[socketserver.StreamRequestHandler], None] | None = None,
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
+        self.taker = taker
         self.answers = list(answers) or [answer()]
         self.tls = tls
         self.connections = 0
@@ -111,12 +120,19 @@ class _Connection(socketserver.StreamRequestHandler):
             if reply is ...:
                 self.server.closed.wait()
                 return
+            if callable(reply):
+                for piece in reply():
+                    self.wfile.write(piece)
+                return
             self.wfile.write(reply)
 
     def _read_request(self) -> str:
         lines = []
         while (line := self.rfile.readline()).strip():
             lines.append(line.decode("latin-1").strip())
+        if self.server.taker:
+            self.server.taker(self)
+            return ""
         length = next((int(each[15:]) for each in lines if each.lower().startswith("content-length:")), 0)
         self.rfile.read(length)
         return "\n".join(lines)
