@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,14 +17,14 @@ from airflow_green_notify.hooks.connection import InstanceConfig
 from airflow_green_notify.hooks.failures import transport_error
 from airflow_green_notify.hooks.gateway_clock import GatewayClock
 from airflow_green_notify.hooks.rate_limit import limit_of
-from airflow_green_notify.hooks.route import tls_context
+from airflow_green_notify.hooks.route import routes_of, tls_context
 from airflow_green_notify.protocol.calls import Call
 from airflow_green_notify.protocol.upload import Upload
 
 CONNECT_TIMEOUT = 10.0
 
 SIP = 32 * 2**10
-"""Bytes that are read from a connection at once. aiohttp parses them in one go, and a quarter of a megabyte of
+"""Bytes that are read from a connection at once. aiohttp parses them in one go: a quarter of a megabyte of
 ``100 Continue`` or of one-byte chunks holds up the event loop for a tenth of a second."""
 
 
@@ -89,8 +90,8 @@ class AiohttpTransport:
     def __init__(self, config: InstanceConfig, clock: GatewayClock) -> None:
         self._config = config
         self._clock = clock
-        self._routes = config.routes()
-        self._tls: dict[bool | str, Any] = {}
+        self._routes = routes_of(config)
+        self._tls_contexts: dict[str, ssl.SSLContext] = {}
         self._shared: _SharedSession | None = None
 
     def _session(self) -> aiohttp.ClientSession:
@@ -99,6 +100,13 @@ class AiohttpTransport:
             self._shared = _session_of(loop)
             self._shared.users += 1
         return self._shared.session
+
+    async def _tls(self, verify: bool | str) -> ssl.SSLContext | bool:
+        if isinstance(verify, bool):
+            return verify
+        if verify not in self._tls_contexts:
+            self._tls_contexts[verify] = await asyncio.to_thread(tls_context, verify)
+        return self._tls_contexts[verify]
 
     async def send(self, call: Call) -> Any:
         """Send ``call`` once and return its result.
@@ -126,8 +134,7 @@ class AiohttpTransport:
 
     async def _exchange(self, call: Call) -> Answer | GreenApiError:
         route = self._routes[call.media]
-        if route.verify not in self._tls:
-            self._tls[route.verify] = await asyncio.to_thread(tls_context, route.verify)
+        tls = await self._tls(route.verify)
         try:
             async with self._session().request(
                 call.verb,
@@ -139,7 +146,7 @@ class AiohttpTransport:
                     total=call.timeout, sock_connect=CONNECT_TIMEOUT, sock_read=call.answer_timeout
                 ),
                 proxy=route.proxy,
-                ssl=self._tls[route.verify],
+                ssl=tls,
                 allow_redirects=False,
             ) as response:
                 self._clock.note(response.headers.get("Date"))

@@ -1,13 +1,14 @@
-"""How much of an answer is kept, and how its compression is undone: the same on every way to a foreign host."""
+"""How much of an answer is kept, and how its compression is undone, whichever library reads it."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from airflow_green_notify import __version__
-from airflow_green_notify.errors import GreenApiPayloadError
+from airflow_green_notify.errors import GreenApiPayloadError, GreenApiResponseError
 from airflow_green_notify.protocol.answers import outcome_of
 from airflow_green_notify.protocol.calls import Call
 
@@ -44,7 +45,7 @@ class Unpacker:
         name = (coding or "identity").strip().lower()
         if name not in ("", "identity", *_PACKED):
             raise UnpackingError("unknown Content-Encoding")
-        self._stream = zlib.decompressobj(_AUTOMATIC_HEADER) if name in _PACKED else None
+        self._stream: Any = zlib.decompressobj(_AUTOMATIC_HEADER) if name in _PACKED else None
         self._members = 0
         self._is_open = False
         self._filling = False
@@ -64,7 +65,6 @@ class Unpacker:
             yield piece
 
     def _unpack(self, data: bytes) -> bytes:
-        assert self._stream is not None
         try:
             return self._stream.decompress(data, PIECE)
         except zlib.error:
@@ -80,6 +80,24 @@ class Unpacker:
         """
         if self._is_open:
             raise UnpackingError("compression that breaks off")
+
+
+@dataclass(frozen=True)
+class FileBounds:
+    """What is fetched by a link from a chat.
+
+    :param max_file_size: Bytes of a file, unpacked.
+    :param max_seconds: Seconds for a file, all attempts together.
+    :param allow_private_addresses: Whether a link may lead to a private or loopback address.
+    """
+
+    max_file_size: int = 110 * 2**20
+    max_seconds: float = 600.0
+    allow_private_addresses: bool = False
+
+
+class FileTooLargeError(GreenApiResponseError):
+    """The file is larger than what is fetched at most."""
 
 
 class Answer:

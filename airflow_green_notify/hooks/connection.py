@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from urllib.parse import urlsplit
 
 from airflow_green_notify.errors import GreenApiConfigError
-from airflow_green_notify.hooks.route import Route, checked_certificates, checked_proxy, route_to
 from airflow_green_notify.protocol.calls import QUEUE_RATE
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ EXTRA_FIELDS: dict[str, dict[str, Any]] = {
     },
     "verify": {
         "label": "Verify TLS",
-        "description": "Empty or true: check the gateway's TLS certificate. false: don't. Or the path of a file "
-        "with the certificates to trust.",
+        "description": "true (default) or false: whether the gateway's TLS certificate is checked; or the "
+        "path of a file with the certificates to trust.",
         "schema": {"type": ["string", "null"], "examples": ["true", "false"]},
     },
     "proxy": {
@@ -95,14 +96,6 @@ class InstanceConfig:
     def url(self, call: Call) -> str:
         """Return the address of a call; it holds the token, so it must not be logged or raised."""
         return call.url(self.media_url if call.media else self.base_url, self.id_instance, self.api_token)
-
-    def routes(self) -> dict[bool, Route]:
-        """Return the way to the media host (``True``) and to the API host.
-
-        :raises GreenApiConfigError: The environment names a proxy or certificates that can't be used.
-        """
-        hosts = {True: self.media_url, False: self.base_url}
-        return {media: route_to(url, self.proxy, self.verify) for media, url in hosts.items()}
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -200,7 +193,43 @@ def _verify(value: Any, wrong: str) -> bool | str:
         return value is not False
     text = str(value).strip()
     named = {"true": True, "false": False, "": True}.get(text.lower())
-    return checked_certificates(text, wrong + "verify") if named is None else named
+    return checked_certificates(text, wrong + "verify must be true, false, or") if named is None else named
+
+
+def checked_certificates(path: str, must: str) -> str:
+    """Return the path of a file with certificates, without reading it.
+
+    :param must: The beginning of what the error says: who must be what else.
+    :raises GreenApiConfigError: It is no readable file; a pipe would be waited for for ever.
+    """
+    try:
+        usable = stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.R_OK)
+    except (OSError, ValueError):
+        usable = False
+    if not usable:
+        raise GreenApiConfigError(f"{must} a readable file with the certificates to trust (PEM).")
+    return path
+
+
+def checked_proxy(value: object, what: str) -> str:
+    """Return the address of a proxy, with its scheme.
+
+    :param what: Where it stands.
+    :raises GreenApiConfigError: It is none that both ``requests`` and ``aiohttp`` can use.
+    """
+    proxy = value.strip() if isinstance(value, str) else "-://"
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        parts = urlsplit(proxy)
+        valid = parts.scheme.lower() in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise GreenApiConfigError(
+            f"{what} must be the address of an HTTP proxy, such as http://proxy.example.org:3128 (http:// or "
+            "https://; SOCKS is not supported)."
+        )
+    return proxy
 
 
 def _requests_per_second(value: Any, wrong: str) -> int:

@@ -89,25 +89,26 @@ class TimedHTTPSConnection(HTTPSConnection):
     response_class = TimedResponse
 
 
-class TimedAdapter(HTTPAdapter):
-    """Opens connections of these kinds, those to a proxy included."""
+Connections = tuple[type[HTTPConnection], type[HTTPSConnection]]
 
-    http: type[HTTPConnection] = TimedHTTPConnection
-    https: type[HTTPSConnection] = TimedHTTPSConnection
+
+class TimedAdapter(HTTPAdapter):
+    """Opens connections of these kinds, to a host itself and to a proxy."""
+
+    direct: Connections = (TimedHTTPConnection, TimedHTTPSConnection)
+    proxied: Connections = (TimedHTTPConnection, TimedHTTPSConnection)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _pools(self.http, self.https)
+        self.poolmanager.pool_classes_by_scheme = _pools(*self.direct)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = _pools(TimedHTTPConnection, TimedHTTPSConnection)
+        manager.pool_classes_by_scheme = _pools(*self.proxied)
         return manager
 
 
-def _pools(
-    http: type[HTTPConnection], https: type[HTTPSConnection]
-) -> dict[str, type[HTTPConnectionPool]]:
+def _pools(http: type[HTTPConnection], https: type[HTTPSConnection]) -> dict[str, type[HTTPConnectionPool]]:
     return {
         "http": type("HTTPConnectionPool", (HTTPConnectionPool,), {"ConnectionCls": http}),
         "https": type("HTTPSConnectionPool", (HTTPSConnectionPool,), {"ConnectionCls": https}),

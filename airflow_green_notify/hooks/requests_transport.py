@@ -19,7 +19,7 @@ from airflow_green_notify.hooks.requests_session import (
     new_session,
     timeout,
 )
-from airflow_green_notify.hooks.route import tls_context
+from airflow_green_notify.hooks.route import routes_of, tls_context
 from airflow_green_notify.protocol.calls import Call
 from airflow_green_notify.protocol.upload import Upload
 
@@ -31,9 +31,10 @@ class RequestsTransport:
         keep_out_of_log(config.api_token)
         self._config = config
         self._clock = clock
-        self._routes = config.routes()
+        self._routes = routes_of(config)
         for route in self._routes.values():
-            tls_context(route.verify)  # tells of a file without certificates before anything is sent
+            if isinstance(route.verify, str):
+                tls_context(route.verify)  # tells of a file without certificates before anything is sent
         self.session = new_session(TimedAdapter())
 
     def send(self, call: Call) -> Any:

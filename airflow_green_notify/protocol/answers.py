@@ -116,7 +116,7 @@ def _refused_in_body(answer: Any) -> tuple[int, str]:
 
 
 def _with_redacted_reason(answer: Any, token: str) -> Any:
-    """What ``isCleared`` or ``result`` is false for is repeated by errors; a notification has no such member."""
+    """Errors repeat why ``isCleared`` is false; a notification has no such member."""
     reason = answer.get("reason") if isinstance(answer, dict) and "receiptId" not in answer else None
     return answer | {"reason": redact(reason[:_SEARCHED], token)} if isinstance(reason, str) else answer
 

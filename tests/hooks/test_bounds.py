@@ -316,7 +316,11 @@ def test_gibibyte_takes_less_than_100_mib_of_memory(
     )
     assert ended.returncode == 0, ended.stderr
     seen = json.loads(ended.stdout.splitlines()[-1])
-    payload, unavailable, transport = "GreenApiPayloadError", "GreenApiUnavailableError", "GreenApiTransportError"
+    payload, unavailable, transport = (
+        "GreenApiPayloadError",
+        "GreenApiUnavailableError",
+        "GreenApiTransportError",
+    )
     assert seen["told"] == [payload] * 4 + [unavailable, transport]
     assert seen["grew"] < 100
 
