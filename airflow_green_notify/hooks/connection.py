@@ -34,7 +34,7 @@ EXTRA_FIELDS: dict[str, dict[str, Any]] = {
         "label": "Verify TLS",
         "description": "true (default) or false: whether the gateway's TLS certificate is checked; or the "
         "path of a file with the certificates to trust.",
-        "schema": {"type": ["string", "null"], "examples": ["true", "false"]},
+        "schema": {"type": ["string", "boolean", "null"], "examples": ["true", "false"]},
     },
     "proxy": {
         "label": "Proxy",
