@@ -1,4 +1,4 @@
-"""Which addresses a link from a chat may lead to."""
+"""The addresses of a host, and to which of them a link from a chat may lead."""
 
 from __future__ import annotations
 
@@ -33,14 +33,22 @@ def _meant(
         yield ip
 
 
-def public_addresses(host: str, port: int) -> list[str]:
+def addresses_of(host: str, port: int | None) -> list[str]:
+    """Return the addresses of a host.
+
+    :raises OSError: The name is not known.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def public_addresses(host: str, port: int | None) -> list[str]:
     """Return the addresses of a host that may be connected to.
 
     :raises OSError: The name is not known.
     :raises GreenApiResponseError: It has none but private ones.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+    addresses = addresses_of(host, port)
     return [address for address in addresses if is_public(address)] or _refuse(addresses[0])
 
 

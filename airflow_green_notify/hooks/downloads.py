@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,20 +9,20 @@ from typing import Self
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.util.connection import create_connection
 
 from airflow_green_notify.errors import GreenApiError, GreenApiResponseError, GreenApiTransportError
 from airflow_green_notify.hooks.addresses import check_written_address, public_addresses
 from airflow_green_notify.hooks.bounds import PIECE, FileBounds, FileTooLargeError, Unpacker
 from airflow_green_notify.hooks.connection import InstanceConfig
 from airflow_green_notify.hooks.failures import download_error, storage_refusal
+from airflow_green_notify.hooks.request_log import paths_out_of_log
 from airflow_green_notify.hooks.requests_session import (
     FAILURES,
     TimedAdapter,
+    TimedHTTPConnection,
+    TimedHTTPSConnection,
     TimedResponse,
     new_session,
-    paths_out_of_log,
     timeout,
 )
 from airflow_green_notify.hooks.route import route_to
@@ -35,34 +34,20 @@ class _FileResponse(TimedResponse):
     max_silence = 60.0
 
 
-class _FileConnection(HTTPConnection):
+class _FileConnection(TimedHTTPConnection):
     response_class = _FileResponse
 
 
-class _FileTLSConnection(HTTPSConnection):
+class _FileTLSConnection(TimedHTTPSConnection):
     response_class = _FileResponse
 
 
-class _ToPublicAddress(HTTPConnection):
-    """Looks a name up once, and connects to what it judged: a second look-up may give another answer."""
-
-    def _new_conn(self) -> socket.socket:
-        failure: OSError | None = None
-        for address in public_addresses(self.host, self.port):
-            try:
-                return create_connection(
-                    (address, self.port), self.timeout, socket_options=self.socket_options
-                )
-            except OSError as error:
-                failure = error
-        raise failure or OSError("no address")
+class _PublicConnection(_FileConnection):
+    def _addresses(self) -> list[str]:
+        return public_addresses(self.host, self.port)
 
 
-class _PublicConnection(_ToPublicAddress, _FileConnection):
-    pass
-
-
-class _PublicTLSConnection(_ToPublicAddress, _FileTLSConnection):
+class _PublicTLSConnection(_PublicConnection, _FileTLSConnection):
     pass
 
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import http.client
 import io
-import logging
 import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -18,11 +14,16 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.util.connection import create_connection
 
+from airflow_green_notify.hooks.addresses import addresses_of
 from airflow_green_notify.hooks.bounds import HEADERS
-from airflow_green_notify.protocol.redaction import redact
 
 CONNECT_TIMEOUT = 10.0
+
+MIN_CONNECT_TIMEOUT = 2.0
+"""Seconds for each address of a host that has many."""
 
 FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 """What a request, or reading its answer, may end with."""
@@ -78,15 +79,37 @@ class TimedResponse(http.client.HTTPResponse):
 
 
 class TimedHTTPConnection(HTTPConnection):
-    """A connection whose answers end in time."""
+    """A connection that is made in time, however many addresses a host has, and whose answers end in time."""
 
     response_class = TimedResponse
 
+    def _addresses(self) -> list[str]:
+        return addresses_of(self.host, self.port)
 
-class TimedHTTPSConnection(HTTPSConnection):
-    """A connection whose answers end in time."""
+    def _new_conn(self) -> socket.socket:
+        addresses = self._addresses()
+        seconds = float(self.timeout or CONNECT_TIMEOUT)
+        ends = time.monotonic() + seconds
+        failure: OSError = TimeoutError()
+        for address in addresses:
+            if time.monotonic() > ends:
+                break
+            try:
+                # To the address itself: a second look-up of the name might give another one.
+                return create_connection(
+                    (address, self.port),
+                    max(seconds / len(addresses), MIN_CONNECT_TIMEOUT),
+                    socket_options=self.socket_options,
+                )
+            except OSError as error:
+                failure = error
+        if isinstance(failure, TimeoutError):
+            raise ConnectTimeoutError(self, "timed out") from failure
+        raise NewConnectionError(self, "no connection") from failure
 
-    response_class = TimedResponse
+
+class TimedHTTPSConnection(TimedHTTPConnection, HTTPSConnection):
+    """The same with TLS."""
 
 
 Connections = tuple[type[HTTPConnection], type[HTTPSConnection]]
@@ -134,40 +157,3 @@ def timeout(seconds: float, answer: float | None = None) -> Any:
     :param answer: Seconds of it, at most, for which the answer is waited once all is sent.
     """
     return urllib3.Timeout(connect=min(CONNECT_TIMEOUT, seconds), read=answer, total=seconds)
-
-
-class _LogFilter(logging.Filter):
-    """Keeps secrets out of urllib3's own log lines, which hold the path of every request at DEBUG."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tokens: set[str] = set()
-        self.this_thread = threading.local()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if getattr(self.this_thread, "hides_paths", False) and isinstance(record.args, tuple):
-            record.args = tuple("***" if "/" in str(arg) else arg for arg in record.args)
-        message = record.getMessage()
-        for token in sorted(self.tokens, key=len, reverse=True):  # one may be part of another
-            message = redact(message, token)
-        record.msg, record.args = message, ()
-        return True
-
-
-_log_filter = _LogFilter()
-logging.getLogger("urllib3.connectionpool").addFilter(_log_filter)
-
-
-def keep_out_of_log(token: str) -> None:
-    """Replace a token in what urllib3 logs, from now on."""
-    _log_filter.tokens.add(token)
-
-
-@contextmanager
-def paths_out_of_log() -> Iterator[None]:
-    """Log requests without what follows the host: whoever holds a link to a file can read the file."""
-    _log_filter.this_thread.hides_paths = True
-    try:
-        yield
-    finally:
-        _log_filter.this_thread.hides_paths = False

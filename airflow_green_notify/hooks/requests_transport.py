@@ -12,13 +12,8 @@ from airflow_green_notify.hooks.connection import InstanceConfig
 from airflow_green_notify.hooks.failures import transport_error
 from airflow_green_notify.hooks.gateway_clock import GatewayClock
 from airflow_green_notify.hooks.rate_limit import limit_of
-from airflow_green_notify.hooks.requests_session import (
-    FAILURES,
-    TimedAdapter,
-    keep_out_of_log,
-    new_session,
-    timeout,
-)
+from airflow_green_notify.hooks.request_log import keep_out_of_log
+from airflow_green_notify.hooks.requests_session import FAILURES, TimedAdapter, new_session, timeout
 from airflow_green_notify.hooks.route import routes_of, tls_context
 from airflow_green_notify.protocol.calls import Call
 from airflow_green_notify.protocol.upload import Upload

@@ -7,6 +7,7 @@ import gzip
 import itertools
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from airflow_green_notify.errors import (
     GreenApiTransportError,
     GreenApiUnauthorizedError,
 )
-from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.hooks import GreenApiHook, requests_session
 from airflow_green_notify.protocol import calls
 
 SHORT = 0.05
@@ -80,6 +81,45 @@ async def test_answer_that_never_ends_is_given_up(
     connect(listen(reply).url)
     began = time.monotonic()
     with pytest.raises(GreenApiTransportError):
+        await ask(hook, "receive_notification", SHORT)
+    assert time.monotonic() - began < LASTS / 2
+
+
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """A port that answers no attempt to connect, on every address of this machine."""
+    with socket.socket() as deaf:
+        deaf.bind(("", 0))
+        deaf.listen(0)
+        address = deaf.getsockname()
+        waiting = [socket.socket() for _ in range(3)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.1", address[1]))
+        yield address[1]
+        for each in waiting:
+            each.close()
+
+
+@pytest.mark.usefixtures("_soon")
+async def test_host_of_many_silent_addresses_is_given_up(
+    ask: Any, hook: Any, connect: Any, deaf_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time to connect is for all addresses of a name together."""
+    monkeypatch.setattr(requests_session, "CONNECT_TIMEOUT", 1.0)
+    monkeypatch.setattr(requests_session, "MIN_CONNECT_TIMEOUT", 0.2)
+    look_up = socket.getaddrinfo
+
+    def many(host: str, port: Any, *args: Any, **kwargs: Any) -> Any:
+        if host != "many.example.org":
+            return look_up(host, port, *args, **kwargs)
+        family, kind, protocol, _, _ = look_up("127.0.0.1", port, type=socket.SOCK_STREAM)[0]
+        return [(family, kind, protocol, "", (f"127.0.1.{number}", deaf_port)) for number in range(1, 100)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", many)
+    connect(f"http://many.example.org:{deaf_port}")
+    began = time.monotonic()
+    with pytest.raises(GreenApiTransportError, match=r"(?i)timeout"):
         await ask(hook, "receive_notification", SHORT)
     assert time.monotonic() - began < LASTS / 2
 
@@ -276,7 +316,7 @@ async def test_empty_answer_may_be_said_to_be_compressed(
 GROWTH = """
 import asyncio, json, re, sys
 from airflow_green_notify.errors import GreenApiError
-from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.hooks import GreenApiHook, requests_session
 from airflow_green_notify.hooks import aiohttp_transport, requests_transport
 from airflow_green_notify.protocol import calls
 
