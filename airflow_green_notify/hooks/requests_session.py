@@ -138,11 +138,21 @@ def _pools(http: type[HTTPConnection], https: type[HTTPSConnection]) -> dict[str
     }
 
 
+class _Session(requests.Session):
+    """A session that leaves redirects alone, also where ``requests`` would only look where they lead.
+
+    It reads the whole answer for that.
+    """
+
+    def resolve_redirects(self, *args: Any, **kwargs: Any) -> Any:
+        return iter(())
+
+
 def new_session(adapter: HTTPAdapter) -> requests.Session:
     """Return a session that takes no password from ``~/.netrc``, no proxy or certificate from the environment
     on its own, and no cookie from anybody.
     """
-    session = requests.Session()
+    session = _Session()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update(HEADERS)

@@ -19,8 +19,8 @@ import pytest
 from airflow_green_notify.errors import (
     GreenApiError,
     GreenApiPayloadError,
+    GreenApiResponseError,
     GreenApiTransportError,
-    GreenApiUnauthorizedError,
 )
 from airflow_green_notify.hooks import GreenApiHook, requests_session
 from airflow_green_notify.protocol import calls
@@ -215,16 +215,23 @@ async def test_chunk_of_endless_description_is_a_transport_error(
         await ask(hook, "receive_notification", SHORT)
 
 
-@pytest.mark.parametrize("coding", ["", "\r\nContent-Encoding: gzip"])
+@pytest.mark.parametrize("coding", ["", "\r\nContent-Encoding: gzip"], ids=["plain", "gzip"])
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [("401 Unauthorized", "the token is wrong"), ("302 Found\r\nLocation: http://127.0.0.1:1/", "redirects")],
+    ids=["401", "302"],
+)
 async def test_refusal_of_a_gibibyte_is_still_that_refusal(
-    ask: Any, hook: Any, connect: Any, listen: Any, coding: str
+    ask: Any, hook: Any, connect: Any, listen: Any, coding: str, status: str, words: str
 ) -> None:
-    """Of a refusal, the first words are enough to tell which it is."""
+    """Of a refusal, the first words are enough to tell which it is, and the rest isn't even waited for."""
     body = spaces_in_gzip(1024) if coding else b"x" * MIB
-    reply = f"HTTP/1.1 401 Unauthorized\r\nContent-Length: 1073741824{coding}\r\n\r\n".encode() + body
-    connect(listen(reply, ...).url)
-    with pytest.raises(GreenApiUnauthorizedError, match="the token is wrong"):
+    reply = f"HTTP/1.1 {status}\r\nContent-Length: 1073741824{coding}\r\n\r\n".encode() + body
+    listener = listen(reply, ...)
+    connect(listener.url)
+    with pytest.raises(GreenApiResponseError, match=words):
         await ask(hook, "receive_notification", SHORT)
+    assert len(listener.requests) == 1
 
 
 async def test_refusal_with_a_long_page_keeps_its_first_words(
@@ -350,18 +357,15 @@ def test_gibibyte_takes_less_than_100_mib_of_memory(
 ) -> None:
     """In whichever way it is sent."""
     refusal = body_of(b"x", "502 Bad Gateway\r\nContent-Length: 1073741824")
-    connect(listen(listen.answer(), *huge.values(), refusal, chunk_without_end).url)
+    redirect = huge["gzip of spaces"].replace(b"200 OK", b"302 Found\r\nLocation: http://127.0.0.1:1/")
+    connect(listen(listen.answer(), *huge.values(), refusal, redirect, chunk_without_end).url)
     ended = subprocess.run(
-        [sys.executable, "-c", GROWTH, side, "6"], capture_output=True, text=True, timeout=300, env=os.environ
+        [sys.executable, "-c", GROWTH, side, "7"], capture_output=True, text=True, timeout=300, env=os.environ
     )
     assert ended.returncode == 0, ended.stderr
     seen = json.loads(ended.stdout.splitlines()[-1])
-    payload, unavailable, transport = (
-        "GreenApiPayloadError",
-        "GreenApiUnavailableError",
-        "GreenApiTransportError",
-    )
-    assert seen["told"] == [payload] * 4 + [unavailable, transport]
+    refused = ["GreenApiUnavailableError", "GreenApiResponseError", "GreenApiTransportError"]
+    assert seen["told"] == ["GreenApiPayloadError"] * 4 + refused
     assert seen["grew"] < 100
 
 

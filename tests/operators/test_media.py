@@ -283,6 +283,18 @@ def test_download_gives_up_a_link_that_redirects_for_ever(
     assert len(storage.requests) == 6
 
 
+def test_download_reads_nothing_of_an_answer_that_redirects(
+    green_api_connection: GreenApiEmulator, listen: Any, tmp_path: Path
+) -> None:
+    """What stands in it may be endless, or unpack to gigabytes."""
+    storage = listen(listen.answer(b"content"))
+    head = f"HTTP/1.1 302 Found\r\nLocation: {storage.url}/x\r\nContent-Length: 1073741824\r\n\r\n"
+    redirecting = listen(head.encode() + b"x" * 2**20, ...)
+    began = time.monotonic()
+    assert download([file_message(f"{redirecting.url}/file.bin")], tmp_path)["downloaded"] == 1
+    assert time.monotonic() - began < 30
+
+
 def test_download_brings_no_password_and_no_cookie_along(
     green_api_connection: GreenApiEmulator, listen: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
