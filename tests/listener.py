@@ -66,8 +66,7 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         self.server.connections += 1
-        while head := self._read_request():
-            self.server.requests.append(head)
+        while self._reads_request():
             answers = self.server.answers
             reply = answers.pop(0) if len(answers) > 1 else answers[0]
             if reply is None:
@@ -81,16 +80,20 @@ class _Connection(socketserver.StreamRequestHandler):
                 return
             self.wfile.write(reply)
 
-    def _read_request(self) -> str:
+    def _reads_request(self) -> bool:
+        """Read and note a request; return whether there was one that is to be answered."""
         lines = []
         while (line := self.rfile.readline()).strip():
             lines.append(line.decode("latin-1").strip())
+        if not lines:
+            return False
+        self.server.requests.append("\n".join(lines))
         if self.server.taker:
             self.server.taker(self)
-            return ""
+            return False
         length = next((int(each[15:]) for each in lines if each.lower().startswith("content-length:")), 0)
         self.rfile.read(length)
-        return "\n".join(lines)
+        return True
 
 
 @pytest.fixture

@@ -109,18 +109,32 @@ def test_doctor_finds_what_is_wrong_with_the_instance(
         ({"host": "http://127.0.0.1:9"}, ["got no answer", "connection's host"]),
         ({"host": "{url}/elsewhere"}, ["no such method at this address", "connection's host"]),
         ({"host": "http://no-such-host.invalid"}, ["got no answer", "DNS"]),
+        ({"extra": {"proxy": 123}}, ["proxy must be the address of an HTTP proxy"]),
+        (
+            {"host": "https://127.0.0.1:9", "extra": {"verify": __file__}},
+            ["verify", "no certificates to trust"],
+        ),
     ],
-    ids=["wrong token", "wrong instance", "odd instance", "unreachable", "wrong path", "wrong host"],
+    ids=[
+        "wrong token",
+        "wrong instance",
+        "odd instance",
+        "unreachable",
+        "wrong path",
+        "wrong host",
+        "wrong proxy",
+        "wrong certificates",
+    ],
 )
 def test_doctor_finds_what_is_wrong_with_the_connection(
     green_api_connection: GreenApiEmulator,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    changes: dict[str, str],
+    changes: dict[str, Any],
     words: list[str],
 ) -> None:
     """Exit code 1, the connection's field to mend is named, and looking further is left out."""
-    changes = {name: value.format(url=green_api_connection.url) for name, value in changes.items()}
+    changes = json.loads(json.dumps(changes).replace("{url}", green_api_connection.url))
     monkeypatch.setenv(VARIABLE, connection(green_api_connection, **changes))
     code, text = examine(capsys)
     assert code == 1

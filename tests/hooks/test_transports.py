@@ -9,10 +9,12 @@ import gzip
 import ipaddress
 import logging
 import os
+import select
 import socket
 import ssl
 import subprocess
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -575,6 +577,56 @@ async def test_unusable_certificates_of_the_environment_are_a_config_error(
     hook.__dict__.pop("config", None)
     connect(listen().url)
     assert await ask(hook, "receive_notification", SHORT) is None
+
+
+def relay_to(target: str) -> Callable[[Any], None]:
+    """What a proxy does with ``CONNECT``: it joins both ends, and knows nothing of what is said."""
+    host, port = target.removeprefix("https://").split(":")
+
+    def join(connection: Any) -> None:
+        with socket.create_connection((host, int(port))) as onwards:
+            connection.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            ends = [connection.connection, onwards]
+            while True:
+                for each in select.select(ends, [], [])[0]:
+                    data = each.recv(65536)
+                    if not data:
+                        return
+                    ends[each is connection.connection].sendall(data)
+
+    return join
+
+
+async def test_tls_goes_through_a_proxy_that_sees_nothing(
+    ask: Any, hook: Any, connect: Any, listen: Any, tls_url: str, certificate: Path
+) -> None:
+    """The proxy learns host and port, and neither token nor path."""
+    proxy = listen(taker=relay_to(tls_url))
+    connect(tls_url, extra={"proxy": proxy.url, "verify": str(certificate)})
+    for _ in range(2):
+        assert await ask(hook, "receive_notification", SHORT) is None
+    assert proxy.connections == 1
+    assert first_line(proxy).startswith(f"CONNECT {tls_url.removeprefix('https://')} ")
+    assert "waInstance" not in "".join(proxy.requests)
+
+
+async def test_proxy_that_never_lets_through_is_given_up(
+    ask: Any, hook: Any, connect: Any, listen: Any, tls_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time is that of the exchange too, though it sends something all the while."""
+    monkeypatch.setattr(calls, "READ_TIMEOUT", 1.0)
+
+    def dawdle(connection: Any) -> None:
+        connection.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for number in range(200):
+            connection.wfile.write(b"A%d: b\r\n" % (number % 50))
+            time.sleep(0.1)
+
+    connect(tls_url, extra={"proxy": listen(taker=dawdle).url})
+    began = time.monotonic()
+    with pytest.raises(GreenApiTransportError):
+        await ask(hook, "receive_notification", SHORT)
+    assert time.monotonic() - began < 10
 
 
 # --- logging ---
