@@ -1,6 +1,6 @@
 """How much is tried: as much as takes some five minutes, or as much as is asked for.
 
-The long form, an hour: ``GREEN_API_FUZZ_EXAMPLES=15000 python -m pytest -m fuzz tests/fuzz``
+The long form, an hour: ``GREEN_API_FUZZ_EXAMPLES=25000 python -m pytest -m fuzz tests/fuzz``
 
 What once failed stands in the tests as an example, or in ``corpus``, and is tried first each time. What fails
 on one machine is kept there in ``.hypothesis`` until it doesn't fail any more.
@@ -12,7 +12,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-EXAMPLES = int(os.environ.get("GREEN_API_FUZZ_EXAMPLES", "1000"))
+EXAMPLES = int(os.environ.get("GREEN_API_FUZZ_EXAMPLES", "2000"))
 """Values that each test tries; a test with state tries a tenth as many sequences of steps."""
 
 settings.register_profile(
