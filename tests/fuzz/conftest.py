@@ -12,7 +12,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-EXAMPLES = int(os.environ.get("GREEN_API_FUZZ_EXAMPLES", "2000"))
+EXAMPLES = int(os.environ.get("GREEN_API_FUZZ_EXAMPLES", "1500"))
 """Values that each test tries; a test with state tries a tenth as many sequences of steps."""
 
 settings.register_profile(

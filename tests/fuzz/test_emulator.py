@@ -106,11 +106,21 @@ class QueueMachine(RuleBasedStateMachine):
         assert is_same(envelope["body"], self.pushed[self.waiting[0]])
         self.receipts[envelope["receiptId"]] = self.waiting[0]
 
+    @rule(times=st.integers(1, 4))
+    def consume(self, times: int) -> None:
+        """A consumer receives and deletes, one after the other."""
+        for _ in range(min(times, len(self.waiting))):
+            head = self.waiting[0]
+            self.receive()
+            self.delete_receipt(next(receipt for receipt, number in self.receipts.items() if number == head))
+
     @precondition(lambda self: self.receipts)
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
         """A consumer deletes what it was shown, now or long ago."""
-        receipt = data.draw(st.sampled_from(sorted(self.receipts)))
+        self.delete_receipt(data.draw(st.sampled_from(sorted(self.receipts))))
+
+    def delete_receipt(self, receipt: int) -> None:
         number = self.receipts[receipt]
         answer = asked(self.instance, "DELETE", "deleteNotification", f"/{receipt}")
         assert answer.json()["result"] is (number in self.waiting)
@@ -129,7 +139,7 @@ class QueueMachine(RuleBasedStateMachine):
         told(self.gateway, "restart_receipts", b"", instance=self.instance.id_instance)
         self.receipts.clear()
 
-    @rule(hours=st.sampled_from([1, 11, 25]))
+    @rule(hours=st.sampled_from([1, 5, 11, 25]))
     def advance(self, hours: int) -> None:
         """Time passes, and what has waited for a day is gone."""
         self.gateway.advance(hours * HOUR)

@@ -71,12 +71,17 @@ class StoreMachine(RuleBasedStateMachine):
         self.crash()
         self.run, self.opened = run, self.store.open(run, QUEUE)
 
-    @precondition(lambda self: self.opened)
-    @rule(body=notified)
-    def put(self, body: Body) -> None:
-        """A notification arrives, perhaps one that the store has already."""
+    @rule(run=runs, bodies=st.lists(notified, min_size=1, max_size=4))
+    def put(self, run: str, bodies: list[Body]) -> None:
+        """Notifications arrive, perhaps some that the store has already."""
+        if self.opened is None:
+            self.open(run)
+        for body in bodies:
+            self.put_one(body.value)
+
+    def put_one(self, body: Any) -> None:
         assert self.opened is not None
-        notification = Notification(1, body.value, START + timedelta(seconds=len(self.arrived)))
+        notification = Notification(1, body, START + timedelta(seconds=len(self.arrived)))
         is_new = notification.key not in self.batch_of
         assert self.opened.put(notification) == is_new
         if is_new:
