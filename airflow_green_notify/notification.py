@@ -53,6 +53,13 @@ _QUOTING_PAYLOADS = (
 )
 
 
+def _aware(moment: datetime) -> datetime:
+    """Return a moment in UTC. One without a zone can't be compared with others."""
+    if moment.tzinfo is None:
+        raise ValueError("received_at has no time zone")
+    return moment.astimezone(UTC)
+
+
 @dataclass(frozen=True, repr=False)
 class Notification:
     """A notification as the gateway handed it out.
@@ -295,10 +302,10 @@ class Notification:
             found = cls(
                 receipt_id=int(value["receipt_id"]),
                 body=portable_json.from_members(value, "body"),
-                received_at=datetime.fromisoformat(value["received_at"]),
+                received_at=_aware(datetime.fromisoformat(value["received_at"])),
                 key=value["key"] or "missing",
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(
                 'Not a notification: expected {"key", "receipt_id", "received_at", "body"}, '
                 "the result of GreenApiReceiveNotificationOperator or Notification.as_dict() "

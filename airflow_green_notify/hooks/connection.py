@@ -150,7 +150,7 @@ def _extra(connection: AnyConnection, wrong: str) -> Mapping[str, Any]:
     # Not extra_dejson: inside an event loop it may block on the supervisor.
     try:
         extra = json.loads(connection.extra or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         extra = None
     if not isinstance(extra, dict):
         raise GreenApiConfigError(wrong + "extra must be a JSON object.")
@@ -237,7 +237,7 @@ def _requests_per_second(value: Any, wrong: str) -> int:
         return QUEUE_RATE.limit
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = 0
     if number < 1:
         raise GreenApiConfigError(wrong + "requests_per_second must be a whole number of at least 1.")

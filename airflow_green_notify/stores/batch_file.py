@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -71,14 +71,21 @@ def is_part(name: str) -> bool:
     return name.rpartition("/")[2].startswith("batch") and name.endswith(tuple(f".{end}" for end in FORMATS))
 
 
-def write_part(files: Files, folder: str, file_format: str, lines: Callable[[], Iterable[bytes]]) -> None:
+def write_part(
+    files: Files,
+    folder: str,
+    file_format: str,
+    lines: Callable[[], Iterable[bytes]],
+    taken: Container[str] = (),
+) -> None:
     """Write the next file of a batch; files of it that are there are left as they are.
 
     :param lines: Gives the lines of :func:`to_json`; called again if the name was taken meanwhile.
+    :param taken: Names that another batch removes the files of; one it removed already is not used again.
     """
     for number in count(len(part_names(files, folder)) + 1):
-        name = "batch" if number == 1 else f"batch-{number}"
-        if files.create(f"{folder}/{name}.{file_format}", _encoded(lines(), file_format)):
+        name = f"{folder}/{'batch' if number == 1 else f'batch-{number}'}.{file_format}"
+        if name not in taken and files.create(name, _encoded(lines(), file_format)):
             return
 
 

@@ -261,7 +261,9 @@ class DrainingBatch:
         return name in kept or name in self._closed
 
     def _names_in_file(self) -> set[str]:
-        parts = part_names(self._files, self._folder)
+        """Return what this batch's files hold, without those that are another's, or about to be removed."""
+        names = part_names(self._files, self._folder)
+        parts = [name for name in names if name not in self._batches.taken_parts]
         return {safe_name(entry.notification.key) for entry in read_parts(self._files, parts)}
 
     def _write_file(self, names: list[str], adopted: list[str], kept: set[str]) -> set[str]:
@@ -284,7 +286,7 @@ class DrainingBatch:
                     yield found[1]
 
         if any(True for _ in lines()):
-            write_part(self._files, self._folder, self._file_format, lines)
+            write_part(self._files, self._folder, self._file_format, lines, self._batches.taken_parts)
         if missing:
             self._explain(missing)
         return written

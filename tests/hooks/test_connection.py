@@ -187,14 +187,14 @@ def test_requests_per_second_is_read_in_each_form(value: Any, number: int) -> No
     assert config({"requests_per_second": value}).requests_per_second == number
 
 
-@pytest.mark.parametrize("value", [0, -1, "many", [], {}, "1.5", float("nan")], ids=str)
+@pytest.mark.parametrize("value", [0, -1, "many", [], {}, "1.5", float("nan"), float("inf")], ids=str)
 def test_requests_per_second_that_is_no_rate_is_refused(value: Any) -> None:
     """Nought would wait for ever, so it is refused with the field's name."""
     with pytest.raises(GreenApiConfigError, match="requests_per_second"):
         config({"requests_per_second": value})
 
 
-@pytest.mark.parametrize("extra", ["[1]", "5", '"text"', "{"])
+@pytest.mark.parametrize("extra", ["[1]", "5", '"text"', "{", "[" * 5_000 + "]" * 5_000], ids=lambda e: e[:6])
 def test_extra_that_is_no_object_is_refused(extra: str) -> None:
     """Extras that can't be read are not ignored."""
     broken = connection()
