@@ -39,8 +39,8 @@ from airflow_green_notify.stoppable import ToldToStop
 from airflow_green_notify.stores import SqlStore, read_batch
 from tests.balance import Balance, balance
 
-A_SECOND = 1.5
-"""How long an end may take, with something for a machine that is busy."""
+SOON = 10.0
+"""Seconds that an end may take on a machine that is busy: far less than what it would wait for otherwise."""
 
 
 class TaskInstance:
@@ -108,7 +108,7 @@ def test_timeout_at_any_moment_of_a_busy_drain_ends_it(
     chance = random.Random(1)
     for _ in range(60):
         seconds = chance.uniform(0.03, 0.3)
-        with ends_within(seconds + A_SECOND), pytest.raises(AirflowTaskTimeout), timeout(seconds):
+        with ends_within(seconds + SOON), pytest.raises(AirflowTaskTimeout), timeout(seconds):
             drain_operator(store).execute(CONTEXT)
         before = deletions(green_api_connection)
         time.sleep(0.02)
@@ -136,7 +136,7 @@ def test_timeout_ends_a_drain_whose_store_hangs_and_which_then_deletes_nothing(
     engine = BaseHook.get_hook("store").get_sqlalchemy_engine()
     with engine.begin() as connection:
         connection.execute(text(f"LOCK TABLE {postgres.table} IN SHARE MODE"))
-        with ends_within(1 + A_SECOND), pytest.raises(AirflowTaskTimeout), timeout(1):
+        with ends_within(1 + SOON), pytest.raises(AirflowTaskTimeout), timeout(1):
             drained(postgres)
     engine.dispose()
     time.sleep(0.5)
@@ -160,7 +160,7 @@ def test_timeout_ends_a_task_whose_handler_hangs(
     operator = GreenApiProcessNotificationsOperator(
         task_id="drain", handler=handler, dead_letter=sqlite, max_attempts=2, receive_timeout=0.2
     )
-    with ends_within(0.5 + A_SECOND), pytest.raises(AirflowTaskTimeout), timeout(0.5):
+    with ends_within(0.5 + SOON), pytest.raises(AirflowTaskTimeout), timeout(0.5):
         operator.execute(CONTEXT)
     assert not lease_is_free(sqlite)
     go_on.set()
@@ -270,7 +270,7 @@ def test_sigterm_ends_a_task_in_the_middle_of_a_long_poll(
 ) -> None:
     """SIGKILL follows after five seconds; the receive is given up, and so is the lease on the queue."""
     operator = make(sqlite)
-    with sigterm_after(1, operator), ends_within(1 + A_SECOND), pytest.raises(ToldToStop, match="retry"):
+    with sigterm_after(1, operator), ends_within(1 + SOON), pytest.raises(ToldToStop, match="retry"):
         operator.execute(CONTEXT)
     assert lease_is_free(sqlite)
     green_api_connection.push(*traffic(seed=1, n=1))
@@ -283,7 +283,7 @@ def test_sigterm_ends_the_wait_for_settings(green_api_connection: GreenApiEmulat
     """What was saved is saved; a retry finds it so."""
     green_api_connection.switch(settings_delay=30)
     operator = GreenApiConfigureInstanceOperator(task_id="configure", switch_off=["incomingCallWebhook"])
-    with sigterm_after(1, operator), ends_within(1 + A_SECOND), pytest.raises(ToldToStop):
+    with sigterm_after(1, operator), ends_within(1 + SOON), pytest.raises(ToldToStop):
         operator.execute({})
 
 
@@ -295,7 +295,7 @@ def test_sigterm_of_a_busy_drain_ends_it_and_loses_nothing(
     green_api_connection.push(*traffic(seed=1, n=400))
     for seconds in (0.1, 0.2, 0.3):
         operator = drain_operator(store)
-        with sigterm_after(seconds, operator), ends_within(seconds + A_SECOND), pytest.raises(ToldToStop):
+        with sigterm_after(seconds, operator), ends_within(seconds + SOON), pytest.raises(ToldToStop):
             operator.execute(CONTEXT)
     batch = drain_operator(store, receive_timeout=0.2).execute(CONTEXT)
     assert balance(green_api_connection, read_batch(batch)) == Balance()
