@@ -41,6 +41,35 @@ def _new_socket(address: Any) -> socket.socket:
     return _SippingSocket(family, kind, protocol)
 
 
+MAX_INTERIM = 10
+"""How many answers such as ``100 Continue`` may stand before the one that counts."""
+
+
+class _Response(aiohttp.ClientResponse):
+    """An answer that no flood of interim ones stands before.
+
+    aiohttp would read them for as long as they come, and the garbage that they make holds up the event loop.
+    """
+
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        protocol, left = connection.protocol, MAX_INTERIM
+
+        async def read() -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise aiohttp.ClientPayloadError("too many interim answers")
+            return await type(protocol).read(protocol)
+
+        if not hasattr(protocol, "__dict__"):
+            return await super().start(connection)
+        protocol.read = read
+        try:
+            return await super().start(connection)
+        finally:
+            del protocol.read
+
+
 class _SharedSession:
     """The one client session of an event loop, closed when its last user leaves."""
 
@@ -51,6 +80,7 @@ class _SharedSession:
             connector=aiohttp.TCPConnector(limit=0, socket_factory=_new_socket),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
+            response_class=_Response,
             headers=HEADERS,
             middlewares=[_never_repeat],
         )

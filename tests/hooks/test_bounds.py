@@ -398,6 +398,30 @@ def large_notification() -> bytes:
     return json.dumps({"receiptId": 1, "body": body}, ensure_ascii=False).encode()
 
 
+@pytest.mark.parametrize("count", [1, 5])
+async def test_a_few_interim_answers_are_read_over(
+    ask: Any, hook: Any, connect: Any, listen: Any, count: int
+) -> None:
+    """HTTP allows them before any answer, on one connection again and again."""
+    interim = b"HTTP/1.1 100 Continue\r\nLink: </x>\r\n\r\n" * count
+    listener = listen(interim + listen.answer(b'{"receiptId":1,"body":{}}'))
+    connect(listener.url)
+    for _ in range(20):
+        assert (await ask(hook, "receive_notification", SHORT)).receipt_id == 1
+    assert listener.connections == 1
+
+
+async def test_flood_of_interim_answers_leaves_the_event_loop_free(
+    hook: Any, connect: Any, listen: Any
+) -> None:
+    """It is cut short, not waited out."""
+    connect(listen(SLOW["100 Continue for ever"]).url)
+    began = time.monotonic()
+    with pytest.raises(GreenApiTransportError):
+        await hook.areceive_notification(SHORT)
+    assert time.monotonic() - began < 5
+
+
 @pytest.mark.parametrize("kind", [*HUGE, "large notification"])
 async def test_answer_of_any_size_leaves_the_event_loop_free(
     hook: Any, connect: Any, listen: Any, huge: dict[str, Any], kind: str
