@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.hooks.receipt import Receipt
+from airflow_green_notify.stoppable import run_async
 
 if TYPE_CHECKING:
     from airflow_green_notify.hooks import GreenApiHook
@@ -91,10 +93,4 @@ def compare_and_delete(
     hook: GreenApiHook, wanted: Notification | str, *, receive_timeout: float = 5.0
 ) -> bool:
     """Do the same as :func:`acompare_and_delete` from sync code."""
-
-    async def run() -> bool:
-        async with hook:
-            return await acompare_and_delete(hook, wanted, receive_timeout=receive_timeout)
-
-    _ = hook.config  # looked up here: inside an event loop a worker's look-up may block
-    return asyncio.run(run())
+    return run_async(hook, partial(acompare_and_delete, hook, wanted, receive_timeout=receive_timeout))

@@ -28,7 +28,7 @@ from airflow_green_notify.errors import (
     GreenApiUnavailableError,
 )
 from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES, settings_fault, state_fault
+from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES, settings_fault, state_fault, way_risks
 from airflow_green_notify.printable import NAME, printable
 from airflow_green_notify.protocol.calls import ACCOUNT_RATE, QUEUE_RATE, SENDING_RATE
 
@@ -39,7 +39,7 @@ COUNT_FAULTS = "it is counted every 10 s, and wrong zeros are known: only the ol
 class Finding:
     """What was looked at, what was found, and what to do about it.
 
-    :param ok: ``None`` if it could not be told.
+    :param ok: ``None`` if it could not be told, or works at a risk.
     """
 
     check: str
@@ -73,11 +73,12 @@ class Examination:
     def _lines(self) -> Iterator[str]:
         yield f"Connection {self.connection}, instance {self.instance or '?'} at {self.host or '?'}"
         for finding in self.findings:
-            mark = {True: "ok   ", False: "WRONG", None: "?    "}[finding.ok]
+            mark = {True: "ok   ", False: "WRONG", None: "warn "}[finding.ok]
             yield f"  {mark} {finding.check + ':':<10} {finding.found}"
             if finding.mend:
                 yield f"        {'':<10} To do: {finding.mend}"
-        yield "Healthy." if self.healthy else "Not healthy."
+        warned = any(finding.ok is None for finding in self.findings)
+        yield ("Healthy, with warnings." if warned else "Healthy.") if self.healthy else "Not healthy."
 
 
 def examine(green_api_conn_id: str = GreenApiHook.default_conn_name) -> Examination:
@@ -94,11 +95,14 @@ def examine(green_api_conn_id: str = GreenApiHook.default_conn_name) -> Examinat
 def _findings(hook: GreenApiHook, examination: Examination) -> Iterator[Finding]:
     try:
         config = hook.config
+        hook.get_conn()
     except (AirflowNotFoundException, GreenApiConfigError) as error:
         yield Finding("connection", False, str(error), "mend it under Admin, Connections")
         return
     examination.instance, examination.host = config.id_instance, config.base_url
     yield Finding("connection", True, "complete")
+    for risk in way_risks(config.base_url, config.media_url, config.verify):
+        yield Finding("way", None, risk.found, risk.remedy)
     looks: tuple[tuple[str, Callable[[], Any], Callable[[str, Any], Finding]], ...] = (
         ("state", hook.get_state_instance, _judge_state),
         ("settings", hook.get_settings, _judge_settings),

@@ -7,7 +7,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+
 from airflow_green_notify.deletion import doubt_wait
+from airflow_green_notify.stoppable import check
+from airflow_green_notify.stores.dead_letter import dead_letter
 
 if TYPE_CHECKING:
     from airflow_green_notify.drain.lease import ReaderLease
@@ -18,35 +22,43 @@ log = logging.getLogger(__name__)
 
 
 class NotificationHandler:
-    """Calls a handler for each notification, a bounded number of times, and sets aside what it fails on.
+    """Calls a handler for each notification, a bounded number of times, and gives up what it fails on.
 
     Each attempt is noted durably *before* the handler runs, so that one which takes the whole process down
     counts too, and that it returned is noted before the notification is deleted.
 
-    :param handler: Called with the notification. It may raise.
-    :param max_attempts: Hard limit of attempts on one key, over all tries and runs.
-    :param dead_letter: Opened; takes what failed ``max_attempts`` times and keeps the note of attempts.
-        Without it the last error is raised, and the notification stays in the queue.
+    What is given up goes to the dead letters, or stops the drain and stays in the queue. Then its attempts
+    are counted anew: whoever starts the next run has mended something.
+
+    :param handler: Called with the notification. It may raise: ``AirflowFailException`` ends the attempts on
+        this notification at once, ``AirflowSkipException`` counts it as handled.
+    :param max_attempts: Hard limit of attempts on one key, over all tries and runs. Without a store, over
+        this one.
+    :param store: Opened; keeps the note of attempts, and the dead letters.
     :param lease: The lease on the queue, checked before each attempt: another reader may handle it by now.
+    :param sets_aside: Whether what is given up goes to the dead letters.
     """
 
     def __init__(
         self,
         handler: Callable[[Notification], object],
         max_attempts: int,
-        dead_letter: NotificationStore | None,
+        store: NotificationStore | None,
         lease: ReaderLease | None = None,
+        *,
+        sets_aside: bool = True,
     ) -> None:
         self._lease = lease
         self._handler = handler
         self._max_attempts = max_attempts
-        self._dead_letter = dead_letter
+        self._store = store
+        self._sets_aside = sets_aside
         self._last_handled = ""
         self.handled = 0
         self.dead_letters = 0
 
     def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
-        """Handle the notification, or set it aside.
+        """Handle the notification, or give it up.
 
         :return: ``False`` if it was handled before.
         """
@@ -59,45 +71,71 @@ class NotificationHandler:
     def _handle(self, notification: Notification) -> bool:
         attempt = 0
         error: Exception | None = None
-        while True:
+        while not isinstance(error, AirflowFailException):
+            check()
             attempt = self._begin_attempt(notification.key, attempt)
             if attempt == 0:
                 return False
-            if self._lease is not None:
-                self._lease.check()  # behind the note, which may have taken long: nothing lies between now
             if attempt > self._max_attempts:
-                self._set_aside(notification, attempt - 1, error)
+                attempt -= 1
+                break
+            error = self._attempt(notification, attempt)
+            if error is None:
+                self._finish(notification.key)
+                self.handled += 1
                 return True
-            try:
-                self._handler(notification)
-            except Exception as raised:
-                error = raised
-                log.warning(
-                    "Attempt %d of %d on %r failed.", attempt, self._max_attempts, notification, exc_info=True
-                )
-                if attempt < self._max_attempts:
-                    time.sleep(doubt_wait(attempt, None))
-                continue
-            self._finish(notification.key)
-            self.handled += 1
-            return True
+        self._give_up(notification, attempt, error)
+        return True
+
+    def _attempt(self, notification: Notification, attempt: int) -> Exception | None:
+        """Call the handler, and return what it raised."""
+        if self._lease is not None:
+            self._lease.check()  # behind the note, which may have taken long: nothing lies between now
+        check()
+        try:
+            self._handler(notification)
+        except AirflowSkipException as skipped:
+            log.info("The handler skipped %r: %s", notification, skipped)
+        except Exception as error:
+            log.warning(
+                "Attempt %d of %d on %r failed.", attempt, self._max_attempts, notification, exc_info=True
+            )
+            if attempt < self._max_attempts and not isinstance(error, AirflowFailException):
+                time.sleep(doubt_wait(attempt, None))
+            return error
+        return None
 
     def _begin_attempt(self, key: str, last_attempt: int) -> int:
-        return self._dead_letter.begin_attempt(key) if self._dead_letter else last_attempt + 1
+        return self._store.begin_attempt(key) if self._store else last_attempt + 1
 
     def _finish(self, key: str) -> None:
-        if self._dead_letter:
-            self._dead_letter.finish(key)
+        if self._store:
+            self._store.finish(key)
 
-    def _set_aside(self, notification: Notification, attempts: int, error: Exception | None) -> None:
-        if self._dead_letter is None:
+    def _give_up(self, notification: Notification, attempts: int, error: Exception | None) -> None:
+        if self._store is None:
             raise error or RuntimeError(f"{attempts} attempts on {notification!r} failed.")
+        if self._sets_aside:
+            self._set_aside(notification, attempts, error, self._store)
+            return
+        self._store.forget_attempts(notification.key)
+        if isinstance(error, AirflowFailException):
+            raise error
+        reason = f": {type(error).__name__}: {error}" if error else "; the process died during the last one"
+        raise AirflowFailException(
+            f"{attempts} attempts on {notification!r} failed{reason}. It stays at the head of the queue: "
+            "mend the handler, then clear this task or start the next run."
+        ) from error
+
+    def _set_aside(
+        self, notification: Notification, attempts: int, error: Exception | None, store: NotificationStore
+    ) -> None:
         note = {
             "error_type": type(error).__name__ if error else "ProcessDied",
             "error_text": str(error) if error else "The process died during the last attempt.",
             "attempts": attempts,
         }
-        self._dead_letter.put(notification, note)
+        store.put(*dead_letter(notification, note))
         self._finish(notification.key)
         self.dead_letters += 1
         log.error(

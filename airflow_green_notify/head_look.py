@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_green_notify.drain import DrainReport, StopCondition, drain
@@ -13,6 +14,7 @@ from airflow_green_notify.drain.task_outcome import TaskOutcomes
 from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.filters import Verdict, judge
 from airflow_green_notify.hooks.diagnosis import settings_fault
+from airflow_green_notify.stoppable import run_async
 from airflow_green_notify.stores import batch_id_of
 
 if TYPE_CHECKING:
@@ -123,7 +125,8 @@ class HeadLook:
 
     def _receive(self) -> Notification | None:
         asked_at = time.monotonic()
-        head = self._hook.receive_notification(self._receive_timeout)
+        receive = partial(self._hook.areceive_notification, self._receive_timeout)
+        head = run_async(self._hook, receive)  # a long poll that is given up when the task is told to stop
         if head is None and time.monotonic() - asked_at < self._receive_timeout * 0.9:
             fault = settings_fault(self._hook.get_settings())
             if fault:

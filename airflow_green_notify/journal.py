@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from airflow_green_notify.notification import Notification, canonical_json
+from airflow_green_notify.notification import Notification
+from airflow_green_notify.stores.held import journal_key, message_of
 
 _FILE_FIELDS = (
     "downloadUrl",
@@ -35,8 +36,8 @@ _ENVELOPE_FIELDS = (
 def journal_notification(entry: Mapping[str, Any], instance_data: Mapping[str, Any]) -> Notification:
     """Return the notification for an entry, with the entry itself as ``journalEntry`` in its body.
 
-    Its key is made of instance, chat and message id, so that it stays the same while status, links and names
-    in the journal change. It is not the key under which the queue brings the same message.
+    Its key is made of the message's identity, so that it stays the same while status, links and names in the
+    journal change, and a store finds it when the queue brings the same message under another key.
 
     :param instance_data: What notifications of this instance carry under that name.
     """
@@ -49,14 +50,9 @@ def journal_notification(entry: Mapping[str, Any], instance_data: Mapping[str, A
         "messageData": _message_data(entry),
         "journalEntry": dict(entry),
     }
-    return Notification(receipt_id=0, body=body, key=_key(entry, instance_data))
-
-
-def _key(entry: Mapping[str, Any], instance_data: Mapping[str, Any]) -> str:
-    if not entry.get("idMessage"):
-        return ""
-    identity = ["journal", instance_data.get("idInstance"), entry.get("chatId"), entry["idMessage"]]
-    return hashlib.sha256(canonical_json(identity).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    notification = Notification(receipt_id=0, body=body)
+    message = message_of(notification)
+    return replace(notification, key=journal_key(message)) if message else notification
 
 
 def _type_webhook(entry: Mapping[str, Any]) -> str:

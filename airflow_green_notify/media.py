@@ -6,6 +6,7 @@ import json
 import logging
 import mimetypes
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -18,12 +19,14 @@ from airflow_green_notify.errors import (
     GreenApiResponseError,
     GreenApiUnauthorizedError,
 )
+from airflow_green_notify.hooks.bounds import FileBounds, FileTooLargeError
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import read_batch
 from airflow_green_notify.stores.names import safe_name
 
 if TYPE_CHECKING:
     from airflow_green_notify.hooks import GreenApiHook
+    from airflow_green_notify.hooks.downloads import Downloads
     from airflow_green_notify.stores.files import Files
 
 log = logging.getLogger(__name__)
@@ -88,7 +91,8 @@ class MediaReport:
     :param downloaded: Files that are new.
     :param present: Files that were there already.
     :param without_file: Notifications that bring no file.
-    :param too_large: Keys of notifications whose file has more than 100 MB: the gateway doesn't give it out.
+    :param too_large: Keys of notifications whose file has more than 100 MB, so that the gateway doesn't give
+        it out, or more than ``max_file_size``.
     :param failed: Keys and errors of those whose file could not be had.
     """
 
@@ -112,7 +116,11 @@ class MediaReport:
 
 
 def download_media(
-    hook: GreenApiHook, notifications: Iterable[Notification], files: Files, report: MediaReport
+    hook: GreenApiHook,
+    notifications: Iterable[Notification],
+    files: Files,
+    report: MediaReport,
+    bounds: FileBounds = FileBounds(),  # noqa: B008 (it can't be changed)
 ) -> None:
     """Download the files of notifications, one after the other, and tell in the report what became of them.
 
@@ -121,67 +129,83 @@ def download_media(
 
     :raises GreenApiError: The gateway refuses the instance as a whole, so that no file can be had.
     """
+    from airflow_green_notify.hooks.downloads import Downloads
+
     files.prepare()
     present = {*files.names("")}
-    for notification in notifications:
-        if not has_file(notification):
-            report.without_file += 1
-        elif media_name(notification) in present:
-            report.present += 1
-        elif notification.download_url == TOO_LARGE:
-            report.too_large.append(notification.key)
-        else:
-            _download_or_list(hook, notification, files, report)
-            present.add(media_name(notification))
+    with Downloads(hook.config, bounds) as downloads:
+        media = _Media(hook, downloads, files, bounds.max_seconds)
+        for notification in notifications:
+            if not has_file(notification):
+                report.without_file += 1
+            elif media_name(notification) in present:
+                report.present += 1
+            elif notification.download_url == TOO_LARGE:
+                report.too_large.append(notification.key)
+            else:
+                _download_or_list(media, notification, report)
+                present.add(media_name(notification))
 
 
-def _download_or_list(
-    hook: GreenApiHook, notification: Notification, files: Files, report: MediaReport
-) -> None:
+def _download_or_list(media: _Media, notification: Notification, report: MediaReport) -> None:
     try:
-        if _download(hook, notification, files):
+        if media.download(notification):
             report.downloaded += 1
         else:
             report.present += 1
     except _OF_THE_WHOLE_INSTANCE:
         raise
+    except FileTooLargeError as error:
+        log.warning("The file of notification %s is left out: %s", notification.key, error)
+        report.too_large.append(notification.key)
     except GreenApiError as error:
         log.warning("The file of notification %s is missing: %s", notification.key, error)
         report.failed.append({"key": notification.key, "error": str(error)})
 
 
-def _download(hook: GreenApiHook, notification: Notification, files: Files) -> bool:
-    """Download by the notification's own link; if it has expired, by a fresh one."""
-    name = media_name(notification)
-    if url := notification.download_url:
-        try:
-            return _save(hook, url, files, name)
-        except GreenApiResponseError as error:
-            if error.status not in EXPIRED:
-                raise
-    return _save(hook, _fresh_link(hook, notification), files, name)
+class _Media:
+    """Where files come from, and where they go."""
 
+    def __init__(self, hook: GreenApiHook, downloads: Downloads, files: Files, max_seconds: float) -> None:
+        self._hook = hook
+        self._downloads = downloads
+        self._files = files
+        self._max_seconds = max_seconds
 
-def _save(hook: GreenApiHook, url: str, files: Files, name: str) -> bool:
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+    def download(self, notification: Notification) -> bool:
+        """Download by the notification's own link; if it has expired, by a fresh one.
 
-    def once() -> bool:
-        with hook.get_conn().download(url) as chunks:
-            return files.create(name, chunks)
+        :return: Whether it was written; ``False`` if somebody else had written it meanwhile.
+        """
+        ends = time.monotonic() + self._max_seconds
+        name = media_name(notification)
+        if url := notification.download_url:
+            try:
+                return self._save(url, name, ends)
+            except GreenApiResponseError as error:
+                if error.status not in EXPIRED:
+                    raise
+        return self._save(self._fresh_link(notification), name, ends)
 
-    if not url.startswith(("http://", "https://")):
-        raise GreenApiResponseError("The notification's link is no http address.")
-    retrying = Retrying(
-        stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_exponential_jitter(initial=0.5, max=10, jitter=0.5),
-        retry=retry_if_exception(lambda error: isinstance(error, GreenApiError) and error.retryable),
-        reraise=True,
-    )
-    return retrying(once)
+    def _save(self, url: str, name: str, ends: float) -> bool:
+        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
+        def once() -> bool:
+            with self._downloads.open(url, ends) as chunks:
+                return self._files.create(name, chunks)
 
-def _fresh_link(hook: GreenApiHook, notification: Notification) -> str:
-    chat_id, id_message = notification.chat_id, notification.id_message
-    if not chat_id or not id_message:
-        raise GreenApiResponseError("Its link has expired, and it names no message to get a fresh one for.")
-    return hook.download_file(chat_id, id_message, notification.type_instance)
+        retrying = Retrying(
+            stop=lambda state: stop_after_attempt(ATTEMPTS)(state) or time.monotonic() >= ends,
+            wait=wait_exponential_jitter(initial=0.5, max=10, jitter=0.5),
+            retry=retry_if_exception(lambda error: isinstance(error, GreenApiError) and error.retryable),
+            reraise=True,
+        )
+        return retrying(once)
+
+    def _fresh_link(self, notification: Notification) -> str:
+        chat_id, id_message = notification.chat_id, notification.id_message
+        if not chat_id or not id_message:
+            raise GreenApiResponseError(
+                "Its link has expired, and it names no message to get a fresh one for."
+            )
+        return self._hook.download_file(chat_id, id_message, notification.type_instance)

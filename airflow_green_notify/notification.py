@@ -19,7 +19,8 @@ from airflow_green_notify.printable import NAME, printable
 MAX_XCOM_BYTES = 256 * 1024
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNDECRYPTED = ("{{SWE001}}", "{{SWE003}}")
+UNDECRYPTED = ("{{SWE001}}", "{{SWE003}}")
+"""Texts in the place of one that could not be decrypted."""
 
 _KEY = re.compile("[0-9a-f]{32}")
 
@@ -52,13 +53,11 @@ _QUOTING_PAYLOADS = (
 )
 
 
-def _without_thumbnails(value: Any, levels: int) -> Any:
-    if isinstance(value, dict) and levels:
-        members = ((name, item) for name, item in value.items() if name != "jpegThumbnail")
-        return {name: _without_thumbnails(item, levels - 1) for name, item in members}
-    if isinstance(value, list) and levels:
-        return [_without_thumbnails(item, levels - 1) for item in value]
-    return value
+def _aware(moment: datetime) -> datetime:
+    """Return a moment in UTC. One without a zone can't be compared with others."""
+    if moment.tzinfo is None:
+        raise ValueError("received_at has no time zone")
+    return moment.astimezone(UTC)
 
 
 @dataclass(frozen=True, repr=False)
@@ -214,7 +213,7 @@ class Notification:
     @property
     def is_undecrypted(self) -> bool:
         """Whether the text is only a marker; a second notification with the same message id may follow."""
-        return self.text in _UNDECRYPTED
+        return self.text in UNDECRYPTED
 
     def as_row(self) -> dict[str, Any]:
         """Return the flat row of a table: one value per column, the whole body as JSON text.
@@ -250,17 +249,13 @@ class Notification:
     def as_dict(self, *, thumbnails: bool = True) -> dict[str, Any]:
         """Return the one JSON form, of XCom and of files: ``{"key", "receipt_id", "received_at", "body"}``.
 
-        ``body`` is always the gateway's object, or ``None``, so that a column of it has one type for JSON
-        columns and query engines (DuckDB, Spark, jq). Where it holds what some of them refuse or change, it
-        is the nearest that all take, and ``body_text`` beside it is the exact body as JSON text. That is the
-        case with
-
-        * NUL and lone surrogates (U+FFFD in ``body``),
-        * NaN, Infinity and integers beyond 64 bits (``None``: a text would change the column's type; NaN and
-          Infinity that the gateway sends are text from the beginning),
-        * floats that are written with an exponent, and ``-0.0`` (unchanged, but JSONB changes them),
-        * ``__reserved__`` names, and more than thirty levels (``None`` in their place),
-        * what is no object (``None``).
+        ``body`` is always the gateway's object, or ``None``, so that it has one type for JSON columns and
+        query engines (DuckDB, Spark, jq). Where it holds what some refuse or change, it is the nearest that
+        all take, and ``body_text`` beside it is the exact body as JSON text. In ``body``, NUL and lone
+        surrogates are U+FFFD then. ``None`` stands for NaN, Infinity (from the gateway they come as text)
+        and integers beyond 64 bits, since a text would change a column's type; for objects with
+        ``__reserved__`` names, what lies below thirty levels, and a body that is no object. Floats written
+        with an exponent, and ``-0.0``, stay, though JSONB changes them.
 
         :meth:`from_dict` reads both.
 
@@ -276,7 +271,7 @@ class Notification:
 
     def _without_thumbnails(self) -> Notification:
         """Return it without thumbnails; they are looked for where messages have them, not at any depth."""
-        return replace(self, body=_without_thumbnails(self.body, portable_json.MAX_NESTING))
+        return replace(self, body=portable_json.without_members("jpegThumbnail", self.body))
 
     def as_xcom(self, max_bytes: int = MAX_XCOM_BYTES) -> dict[str, Any]:
         """Return :meth:`as_dict` without thumbnails, for XCom and events.
@@ -317,10 +312,10 @@ class Notification:
             found = cls(
                 receipt_id=int(value["receipt_id"]),
                 body=portable_json.from_members(value, "body"),
-                received_at=datetime.fromisoformat(value["received_at"]),
+                received_at=_aware(datetime.fromisoformat(value["received_at"])),
                 key=value["key"] or "missing",
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(
                 'Not a notification: expected {"key", "receipt_id", "received_at", "body"}, '
                 "the result of GreenApiReceiveNotificationOperator or Notification.as_dict() "

@@ -88,6 +88,16 @@ def nearest_portable(value: Any, levels: int = MAX_NESTING) -> Any:
     return value if _is_portable_scalar(value) else None
 
 
+def without_members(name: str, value: Any, levels: int = MAX_NESTING) -> Any:
+    """Return a JSON value without the members of this name; what is nested too deeply stays as it is."""
+    if isinstance(value, dict) and levels:
+        kept = ((each, item) for each, item in value.items() if each != name)
+        return {each: without_members(name, item, levels - 1) for each, item in kept}
+    if isinstance(value, list) and levels:
+        return [without_members(name, item, levels - 1) for item in value]
+    return value
+
+
 def _is_portable_name(name: Any) -> bool:
     return isinstance(name, str) and not name.startswith("__") and not _NO_TEXT.search(name)
 

@@ -196,12 +196,18 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
     def _look(self, context: Context, deadline: float, looks: int = 1) -> Seen:
         """Look at the head, and past what has a store; an outage shows nothing."""
         given = self.judged_arguments()
-        try:
-            with fail_fast(), self.hook as hook:
+
+        def see() -> Seen:
+            with self.hook as hook:
                 look = HeadLook(hook, given.matching, given.receive_timeout)
                 seen = look.see(looks)
                 if seen.miss is not None:
                     seen = self._past(seen.miss, given, look, context, deadline)
+                return seen
+
+        try:
+            with fail_fast():
+                seen = self._stoppably(see)
         except (GreenApiTransportError, GreenApiUnavailableError) as error:
             if self._outage is None:
                 self.log.warning("%s The wait goes on.", error)

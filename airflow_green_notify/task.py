@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
 from airflow.sdk import Asset, XComArg
@@ -15,11 +15,14 @@ from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR
 
 from airflow_green_notify.arguments import Judge, connection_of, has_template
 from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.stoppable import Stoppable
 from airflow_green_notify.templating import RendersDagFileOnly
 
 if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context
+
+T = TypeVar("T")
 
 
 class GreenApiTask(RendersDagFileOnly):
@@ -32,11 +35,25 @@ class GreenApiTask(RendersDagFileOnly):
     template_fields: Sequence[str] = ("green_api_conn_id",)
     judges: ClassVar[Mapping[str, Judge]] = {"green_api_conn_id": connection_of}
     green_api_conn_id: str
+    _work: Stoppable | None = None
 
     @cached_property
     def hook(self) -> GreenApiHook:
         """The hook for the connection."""
         return GreenApiHook(self.green_api_conn_id)
+
+    def _stoppably(self, work: Callable[[], T]) -> T:
+        """Do the work of ``execute`` so that ``execution_timeout`` and SIGTERM end it."""
+        self._work = Stoppable()
+        try:
+            return self._work.run(work)
+        finally:
+            self._work = None
+
+    def on_kill(self) -> None:
+        """End the work that is under way, within a second. Airflow calls this on SIGTERM."""
+        if (work := self._work) is not None:
+            work.stop()
 
     def check_arguments(self) -> None:
         """Judge what is known in the Dag file, and let the task wait for those whose output is in a store.

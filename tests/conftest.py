@@ -25,7 +25,7 @@ import pytest  # noqa: E402
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
-pytest_plugins = ["airflow_green_notify.emulator.pytest", "tests.servers"]
+pytest_plugins = ["airflow_green_notify.emulator.pytest", "tests.servers", "tests.listener"]
 
 
 @pytest.fixture(scope="session", autouse=True)

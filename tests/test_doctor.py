@@ -109,24 +109,81 @@ def test_doctor_finds_what_is_wrong_with_the_instance(
         ({"host": "http://127.0.0.1:9"}, ["got no answer", "connection's host"]),
         ({"host": "{url}/elsewhere"}, ["no such method at this address", "connection's host"]),
         ({"host": "http://no-such-host.invalid"}, ["got no answer", "DNS"]),
+        ({"extra": {"proxy": 123}}, ["proxy must be the address of an HTTP proxy"]),
+        (
+            {"host": "https://127.0.0.1:9", "extra": {"verify": __file__}},
+            ["verify", "no certificates to trust"],
+        ),
     ],
-    ids=["wrong token", "wrong instance", "odd instance", "unreachable", "wrong path", "wrong host"],
+    ids=[
+        "wrong token",
+        "wrong instance",
+        "odd instance",
+        "unreachable",
+        "wrong path",
+        "wrong host",
+        "wrong proxy",
+        "wrong certificates",
+    ],
 )
 def test_doctor_finds_what_is_wrong_with_the_connection(
     green_api_connection: GreenApiEmulator,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    changes: dict[str, str],
+    changes: dict[str, Any],
     words: list[str],
 ) -> None:
     """Exit code 1, the connection's field to mend is named, and looking further is left out."""
-    changes = {name: value.format(url=green_api_connection.url) for name, value in changes.items()}
+    changes = json.loads(json.dumps(changes).replace("{url}", green_api_connection.url))
     monkeypatch.setenv(VARIABLE, connection(green_api_connection, **changes))
     code, text = examine(capsys)
     assert code == 1
     assert text.count("WRONG") == 1
     assert [word for word in words if word not in text] == []
     assert green_api_connection.api_token not in text
+
+
+RISKS = [
+    ({"host": "http://gateway.example.org"}, ["http://", "unencrypted", "https://"]),
+    ({"host": "https://gateway.example.org", "extra": {"verify": False}}, ["certificate", "verify"]),
+    (
+        {"host": "https://gateway.example.org", "extra": {"media_url": "http://media.example.org"}},
+        ["unencrypted", "media_url"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), RISKS, ids=["http", "verify", "media_url"])
+def test_doctor_of_a_risky_way_to_the_gateway_warns(
+    green_api_connection: GreenApiEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, Any],
+    words: list[str],
+) -> None:
+    """The queue can be read, so it is healthy; but whoever sits on the way can read along."""
+    monkeypatch.setenv("ALL_PROXY", green_api_connection.url)
+    monkeypatch.setenv(VARIABLE, connection(green_api_connection, **changes))
+    found = doctor.examine().findings
+    (risk,) = [finding for finding in found if finding.check == "way"]
+    told = f"{risk.found} {risk.mend}"
+    assert (risk.ok, [word for word in words if word not in told]) == (None, [])
+
+
+def test_doctor_that_warns_does_not_say_healthy_alone(
+    green_api_connection: GreenApiEmulator,
+    listen: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exit code 0, since nothing is broken, and a last line that isn't taken for "all is well"."""
+    bodies = (b'{"stateInstance":"authorized"}', b'{"incomingWebhook":"yes"}', b'{"count":0}', b"null")
+    monkeypatch.setenv("http_proxy", listen(*map(listen.answer, bodies)).url)
+    monkeypatch.setenv(VARIABLE, connection(green_api_connection, host="http://gateway.invalid"))
+    code, text = examine(capsys)
+    assert code == 0
+    assert "warn  way:" in text
+    assert text.endswith("Healthy, with warnings.\n")
 
 
 def test_doctor_without_the_connection_says_where_to_make_it(capsys: pytest.CaptureFixture[str]) -> None:

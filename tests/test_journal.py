@@ -49,9 +49,18 @@ def test_journal_notification_keeps_its_key_while_status_and_links_change() -> N
     """A repeated backfill recognises an entry whose status, timestamp and link moved on."""
     entry = {"type": "outgoing", "idMessage": "3EB0", "chatId": "1@c.us", "timestamp": 1, "downloadUrl": "a"}
     later = entry | {"statusMessage": "read", "timestamp": 2, "downloadUrl": "b"}
-    other = entry | {"chatId": "2@c.us"}
+    other = entry | {"idMessage": "3EB1"}
     keys = [journal_notification(item, INSTANCE).key for item in (entry, later, other)]
     assert keys[0] == keys[1] != keys[2]
+
+
+def test_journal_notification_of_the_same_id_in_another_chat_is_another_where_ids_are_the_chats() -> None:
+    """On WhatsApp an id is unique and a chat has two names; in Telegram and MAX ids are unique in a chat."""
+    entry = {"type": "incoming", "idMessage": "17"}
+    chats = ("1@c.us", "2@lid", "10000042", "10000043")
+    keys = [journal_notification(entry | {"chatId": chat}, INSTANCE).key for chat in chats]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
 
 
 def test_journal_notification_keeps_the_whole_entry() -> None:

@@ -435,6 +435,9 @@ def test_dict_without_thumbnails_still_means_its_notification() -> None:
     assert not real.is_meant_by(altered)
 
 
+KEY = "0" * 32
+
+
 def test_dict_of_a_time_elsewhere_keeps_the_moment() -> None:
     """A moment stays the same moment, whatever zone it was given in."""
     moment = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=5)))
@@ -449,6 +452,9 @@ def test_dict_of_a_time_elsewhere_keeps_the_moment() -> None:
         {"key": "k", "receipt_id": "x", "received_at": "2026-01-01T00:00:00+00:00", "body": {}},
         {"key": "k", "receipt_id": 1, "received_at": "yesterday", "body": {}},
         {"key": "k", "receipt_id": 1, "received_at": None, "body": {}},
+        {"key": KEY, "receipt_id": float("inf"), "received_at": "2026-01-01T00:00:00+00:00", "body": {}},
+        {"key": KEY, "receipt_id": 1, "received_at": "2026-01-01T00:00:00", "body": {}},
+        {"key": KEY, "receipt_id": 1, "received_at": "0001-01-01T00:00:00+23:00", "body": {}},
         {"key": "k", "receipt_id": 1, "received_at": "2026-01-01T00:00:00+00:00", "body": "{broken"},
         {"receiptId": 1, "body": {}},
         "text",

@@ -135,6 +135,13 @@ def test_connection_form_shows_every_field_with_label_and_help() -> None:
         assert EXTRA_FIELDS[name]["description"] in json.dumps(field)
 
 
+@pytest.mark.parametrize("value", [None, "", "true", "false", "/etc/ca.pem", True, False])
+def test_form_takes_for_verify_what_the_hook_takes(value: Any) -> None:
+    """A file of certificates can be entered, and what was stored as a switch is still valid."""
+    jsonschema.validate(value, EXTRA_FIELDS["verify"]["schema"])
+    assert next(kind for kind in EXTRA_FIELDS["verify"]["schema"]["type"] if kind != "null") == "string"
+
+
 def test_command_line_lists_provider_and_hook() -> None:
     """``airflow providers list`` and ``hooks`` show what is installed, free of error and warning."""
     assert NAME in airflow("providers", "list")

@@ -17,7 +17,7 @@ import contextvars
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -27,14 +27,16 @@ from airflow_green_notify.deletion import doubt_wait
 from airflow_green_notify.drain.lease import LeaseLost
 from airflow_green_notify.drain.report import DrainReport, StopCondition
 from airflow_green_notify.drain.routing import Routing
+from airflow_green_notify.drain.store_thread import StoreThread
 from airflow_green_notify.errors import GreenApiError, GreenApiUnavailableError
 from airflow_green_notify.hooks.diagnosis import settings_fault
 from airflow_green_notify.hooks.receipt import Receipt
+from airflow_green_notify.stoppable import run_async
 from airflow_green_notify.stores.ledger import BatchTaken
 
 if TYPE_CHECKING:
     from airflow_green_notify.drain.lease import ReaderLease
-    from airflow_green_notify.drain.routing import Matching
+    from airflow_green_notify.filters import Matching
     from airflow_green_notify.hooks import GreenApiHook
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores import NotificationStore
@@ -69,26 +71,23 @@ def drain(
     """Do the same as :func:`adrain` from sync code.
 
     The event loop is the drain's own and has nothing else to do while the store is at work, so by default
-    that happens in the same thread.
+    that happens in the same thread. It is not the caller's: a task's ``execution_timeout`` ends the drain at
+    any moment.
     """
-
-    async def run() -> DrainReport:
-        async with hook:
-            return await adrain(
-                hook,
-                store,
-                stop=stop,
-                receive_timeout=receive_timeout,
-                accept=accept,
-                unmatched=unmatched,
-                keep=keep,
-                overlap=overlap,
-                store_in_thread=store_in_thread,
-                lease=lease,
-            )
-
-    _ = hook.config  # looked up here: inside an event loop a worker's look-up may block
-    return asyncio.run(run())
+    work = partial(
+        adrain,
+        hook,
+        store,
+        stop=stop,
+        receive_timeout=receive_timeout,
+        accept=accept,
+        unmatched=unmatched,
+        keep=keep,
+        overlap=overlap,
+        store_in_thread=store_in_thread,
+        lease=lease,
+    )
+    return run_async(hook, work)
 
 
 async def adrain(
@@ -113,7 +112,7 @@ async def adrain(
     :param stop: When to stop; by default when the queue is empty.
     :param receive_timeout: Seconds the gateway may hold a receive open, 5 to 60.
     :param accept: What goes into ``store``; everything else goes into ``unmatched``. What it can't judge
-        (an error) goes into ``store``: an error is never a miss.
+        (an error) goes into ``store``: an error is never a miss. One whose verdict changes may lie in both.
     :param unmatched: Opened; required with ``accept``.
     :param keep: Stop at the first notification for which this is true, and leave it in the queue.
     :param overlap: Whether to send a receive right behind a delete. It turns itself off where a gateway
@@ -126,7 +125,7 @@ async def adrain(
     :raises GreenApiError: The gateway refused, or stayed away longer than the hook's retries.
     """
     routing = Routing(store, accept, unmatched)
-    thread = ThreadPoolExecutor(1, "green-api-store") if store_in_thread else nullcontext()
+    thread = StoreThread() if store_in_thread else nullcontext()
     with thread as store_thread:
         run = _Drain(
             hook, routing, stop or StopCondition(), receive_timeout, keep, overlap, store_thread, lease
@@ -145,7 +144,7 @@ class _Drain:
         receive_timeout: float,
         keep: Callable[[Notification], bool] | None,
         overlap: bool,
-        store_thread: ThreadPoolExecutor | None,
+        store_thread: Executor | None,
         lease: ReaderLease | None,
     ) -> None:
         self.hook = hook
@@ -313,9 +312,14 @@ class _Drain:
             await asyncio.sleep(doubt_wait(self.repeats - 1, self.doubt))
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
-        """Do what may block, in the store's thread if there is one."""
+        """Do what may block, in the store's thread if there is one.
+
+        Nothing is deleted if the drain is cancelled meanwhile.
+        """
         if self.store_thread is None:
-            return work(*arguments)
+            result = work(*arguments)
+            await asyncio.sleep(0)  # what was cancelled while this blocked the event loop ends here
+            return result
         call = partial(contextvars.copy_context().run, work, *arguments)
         return await asyncio.get_running_loop().run_in_executor(self.store_thread, call)
 

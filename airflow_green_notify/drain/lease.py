@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.stoppable import check
 from airflow_green_notify.stopwatch import Stopwatch
 from airflow_green_notify.stores.names import task_of
 
@@ -29,6 +30,10 @@ MARGIN = 2.0
 
 ASK_EVERY = 1.0
 """Seconds between two questions of a reader that waits for its turn, and after a renewal that failed."""
+
+
+BACKFILL = "a backfill, "
+"""Begins the name of a holder that reads nothing, and only wants nobody else to store meanwhile."""
 
 
 class LeaseLost(Exception):
@@ -75,12 +80,13 @@ class ReaderLease:
                 told = self.holder
                 log.info("The queue is being read by %s; waiting up to %.0f s for it to end.", told, seconds)
             time.sleep(ASK_EVERY * random.uniform(0.5, 1.0))
+            check()
         return True
 
     def other_task(self) -> str:
         """Return the task that had it last, or has it, if that is another than this reader's."""
-        task = task_of(self.holder if self.holder != self.owner else self.previous)
-        return task if task != task_of(self.owner) else ""
+        other = self.holder if self.holder != self.owner else self.previous
+        return "" if other.startswith(BACKFILL) or task_of(other) == task_of(self.owner) else task_of(other)
 
     def renew(self) -> None:
         """Let it expire later, if it is still this reader's."""

@@ -16,33 +16,26 @@ Outcome = Literal["handed on", "failed", "unfinished", "unknown"]
 """What became of the task of a closed batch, as Airflow knows it."""
 
 
-def adopt_forgotten(
-    store: NotificationStore, outcome_of: Callable[[BatchRecord], Outcome], *, is_reader: bool = True
-) -> int:
+def adopt_forgotten(store: NotificationStore, outcome_of: Callable[[BatchRecord], Outcome]) -> int:
     """Take into this batch what earlier batches of the same task and queue hold that nobody was handed.
 
     A closed batch is taken if its task failed for good; if it succeeded, that is noted and never asked again.
-    One that is still open belongs to a reader that is gone, if the caller holds the queue's lease: it is
+    One that is still open belongs to a reader that is gone, since the caller holds the queue's lease: it is
     taken without asking.
 
     A crash in the middle leaves each notification in the one batch or in the other, and the next call goes
     on.
 
     :param store: Opened.
-    :param is_reader: Whether the caller holds the lease.
     :return: How many notifications were taken.
     """
-    left_open = () if is_reader else ("open",)
-    return sum(_adopt(store, record, outcome_of, ("closed", *left_open)) for record in store.not_handed_on())
+    return sum(_adopt(store, record, outcome_of) for record in store.not_handed_on())
 
 
 def _adopt(
-    store: NotificationStore,
-    record: BatchRecord,
-    outcome_of: Callable[[BatchRecord], Outcome],
-    asked_about: tuple[str, ...],
+    store: NotificationStore, record: BatchRecord, outcome_of: Callable[[BatchRecord], Outcome]
 ) -> int:
-    if record.state in asked_about:
+    if record.state == "closed":
         outcome = outcome_of(record)
         if outcome == "handed on":
             store.settle(record, "confirmed")

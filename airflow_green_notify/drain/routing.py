@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from airflow_green_notify.filters import NotificationFilter, Verdict, judge
+from airflow_green_notify.arguments import matching_of
+from airflow_green_notify.filters import Verdict, judge
 
 if TYPE_CHECKING:
     from airflow_green_notify.drain.report import DrainReport
+    from airflow_green_notify.filters import Matching
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores import NotificationStore
-
-Matching = NotificationFilter | Callable[["Notification"], object]
 
 
 class Routing:
     """What is accepted goes to one store, the rest to another; nothing is dropped.
 
-    :raises ValueError: ``accept`` is given without a store for the rest.
+    Neither store is looked into for what goes to the other: a notification that comes again, because its
+    delete failed, must be judged as before, or it lies in both.
+
+    :raises ValueError: ``accept`` is given without a store for the rest, or is nothing that judges: an async
+        function is refused, since its answer would never be awaited.
     """
 
     def __init__(
@@ -27,7 +30,7 @@ class Routing:
         if (accept is None) != (unmatched is None):
             raise ValueError("accept= and unmatched= go together: name a store for what is not accepted.")
         self._store = store
-        self._accept = accept
+        self._accept = None if accept is None else matching_of("accept", accept)
         self._store_for_rest = unmatched or store
 
     def put(self, notification: Notification, report: DrainReport) -> None:

@@ -3,24 +3,71 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
 
 from airflow_green_notify.errors import GreenApiError
+from airflow_green_notify.hooks.bounds import HEADERS, Answer
 from airflow_green_notify.hooks.connection import InstanceConfig
 from airflow_green_notify.hooks.failures import transport_error
 from airflow_green_notify.hooks.gateway_clock import GatewayClock
 from airflow_green_notify.hooks.rate_limit import limit_of
-from airflow_green_notify.protocol.answers import read_answer
+from airflow_green_notify.hooks.route import routes_of, tls_context
 from airflow_green_notify.protocol.calls import Call
 from airflow_green_notify.protocol.upload import Upload
 
 CONNECT_TIMEOUT = 10.0
+
+SIP = 32 * 2**10
+"""Bytes that are read from a connection at once. aiohttp parses them in one go: a quarter of a megabyte of
+``100 Continue`` or of one-byte chunks holds up the event loop for a tenth of a second."""
+
+
+class _SippingSocket(socket.socket):
+    def recv(self, size: int, /, *flags: int) -> bytes:
+        return super().recv(min(size, SIP), *flags)
+
+    def recv_into(self, buffer: Any, size: int = 0, /, *flags: int) -> int:
+        return super().recv_into(buffer, min(size or len(buffer), SIP), *flags)
+
+
+def _new_socket(address: Any) -> socket.socket:
+    family, kind, protocol, *_ = address
+    return _SippingSocket(family, kind, protocol)
+
+
+MAX_INTERIM = 10
+"""How many answers such as ``100 Continue`` may stand before the one that counts."""
+
+
+class _Response(aiohttp.ClientResponse):
+    """An answer that no flood of interim ones stands before.
+
+    aiohttp would read them for as long as they come, and the garbage that they make holds up the event loop.
+    """
+
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        protocol, left = connection.protocol, MAX_INTERIM
+
+        async def read() -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise aiohttp.ClientPayloadError("too many interim answers")
+            return await type(protocol).read(protocol)
+
+        if not hasattr(protocol, "__dict__"):
+            return await super().start(connection)
+        protocol.read = read
+        try:
+            return await super().start(connection)
+        finally:
+            del protocol.read
 
 
 class _SharedSession:
@@ -30,8 +77,11 @@ class _SharedSession:
         self.loop = loop
         self.users = 0
         self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, socket_factory=_new_socket),
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            response_class=_Response,
+            headers=HEADERS,
             middlewares=[_never_repeat],
         )
 
@@ -70,8 +120,8 @@ class AiohttpTransport:
     def __init__(self, config: InstanceConfig, clock: GatewayClock) -> None:
         self._config = config
         self._clock = clock
-        self._proxy = config.proxy or _proxy_of_environment(config.base_url)
-        self._ssl = _ssl_of(config.verify)
+        self._routes = routes_of(config)
+        self._tls_contexts: dict[str, ssl.SSLContext] = {}
         self._shared: _SharedSession | None = None
 
     def _session(self) -> aiohttp.ClientSession:
@@ -81,11 +131,24 @@ class AiohttpTransport:
             self._shared.users += 1
         return self._shared.session
 
+    async def _tls(self, verify: bool | str) -> ssl.SSLContext | bool:
+        if isinstance(verify, bool):
+            return verify
+        if verify not in self._tls_contexts:
+            self._tls_contexts[verify] = await asyncio.to_thread(tls_context, verify)
+        return self._tls_contexts[verify]
+
     async def send(self, call: Call) -> Any:
         """Send ``call`` once and return its result.
 
         :raises GreenApiError: As :mod:`airflow_green_notify.errors` tells.
         """
+        outcome = await self._outcome(call)
+        if isinstance(outcome, GreenApiError):
+            raise outcome
+        return outcome
+
+    async def _outcome(self, call: Call) -> Any:
         limit = limit_of(self._config, call)
         while wait := limit.take():  # noqa: ASYNC110 (it says for how long)
             await asyncio.sleep(wait)
@@ -93,12 +156,15 @@ class AiohttpTransport:
             answer = await self._exchange(call)
         finally:
             limit.give_back()
-        if isinstance(answer, GreenApiError):
-            raise answer
-        status, body, retry_after = answer
-        return read_answer(call, status, body, token=self._config.api_token, retry_after=retry_after)
+        if not isinstance(answer, Answer):
+            return answer
+        if answer.is_quick:
+            return answer.outcome(self._config.api_token)
+        return await asyncio.to_thread(answer.outcome, self._config.api_token)
 
-    async def _exchange(self, call: Call) -> tuple[int, bytes, str | None] | GreenApiError:
+    async def _exchange(self, call: Call) -> Answer | GreenApiError:
+        route = self._routes[call.media]
+        tls = await self._tls(route.verify)
         try:
             async with self._session().request(
                 call.verb,
@@ -107,14 +173,16 @@ class AiohttpTransport:
                 data=_chunks(call.upload) if call.upload else None,
                 headers=call.headers,
                 timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=CONNECT_TIMEOUT, sock_read=call.timeout
+                    total=call.timeout, sock_connect=CONNECT_TIMEOUT, sock_read=call.answer_timeout
                 ),
-                proxy=self._proxy,
-                ssl=self._ssl,
+                proxy=route.proxy,
+                ssl=tls,
                 allow_redirects=False,
             ) as response:
                 self._clock.note(response.headers.get("Date"))
-                return response.status, await response.read(), response.headers.get("Retry-After")
+                answer = Answer(call, response.status, response.headers)
+                await _read(response.content, answer)
+                return answer
         except (aiohttp.ClientError, _NoAnswer, OSError, ValueError, TimeoutError) as error:
             return transport_error(
                 call, (error.__cause__ or error) if isinstance(error, _NoAnswer) else error
@@ -131,22 +199,16 @@ class AiohttpTransport:
             await shared.session.close()
 
 
+async def _read(content: aiohttp.StreamReader, answer: Answer) -> None:
+    async for data in content.iter_any():
+        for _ in answer.take(data):
+            await asyncio.sleep(0)
+        if answer.is_enough:
+            return
+    answer.end()
+
+
 async def _chunks(upload: Upload) -> AsyncIterator[bytes]:
     chunks = iter(upload)
     while chunk := await asyncio.to_thread(next, chunks, b""):
         yield chunk
-
-
-def _proxy_of_environment(url: str) -> str | None:
-    """Read ``HTTPS_PROXY`` and its kin once: aiohttp's own ``trust_env`` costs a thread for every request."""
-    parts = urlsplit(url)
-    proxy = getproxies().get(parts.scheme)
-    return proxy if proxy and not proxy_bypass(parts.hostname or "") else None
-
-
-def _ssl_of(verify: bool | str) -> Any:
-    if isinstance(verify, str):
-        import ssl
-
-        return ssl.create_default_context(cafile=verify)
-    return verify

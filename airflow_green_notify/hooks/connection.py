@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from urllib.parse import urlsplit
 
 from airflow_green_notify.errors import GreenApiConfigError
@@ -30,8 +32,9 @@ EXTRA_FIELDS: dict[str, dict[str, Any]] = {
     },
     "verify": {
         "label": "Verify TLS",
-        "description": "Check the gateway's TLS certificate.",
-        "schema": {"type": ["boolean", "null"], "default": True},
+        "description": "true (default) or false: whether the gateway's TLS certificate is checked; or the "
+        "path of a file with the certificates to trust.",
+        "schema": {"type": ["string", "boolean", "null"], "examples": ["true", "false"]},
     },
     "proxy": {
         "label": "Proxy",
@@ -94,12 +97,35 @@ class InstanceConfig:
         """Return the address of a call; it holds the token, so it must not be logged or raised."""
         return call.url(self.media_url if call.media else self.base_url, self.id_instance, self.api_token)
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "An InstanceConfig holds the token, so it can't be pickled or copied: pass on the id of the "
+            "connection, or the hook, which looks it up again."
+        )
+
     @classmethod
     def from_connection(cls, connection: AnyConnection) -> InstanceConfig:
         """Read the connection.
 
         :raises GreenApiConfigError: A field is missing or wrong; the text names it.
         """
+        config = cls._read_or_error(connection)
+        # The error is raised where its traceback holds neither the connection nor what was read of it: some
+        # tools report the locals of every frame.
+        del connection
+        if isinstance(config, GreenApiConfigError):
+            raise config
+        return config
+
+    @classmethod
+    def _read_or_error(cls, connection: AnyConnection) -> InstanceConfig | GreenApiConfigError:
+        try:
+            return cls._read(connection)
+        except GreenApiConfigError as error:
+            return error.with_traceback(None)
+
+    @classmethod
+    def _read(cls, connection: AnyConnection) -> InstanceConfig:
         wrong = f"Connection {connection.conn_id!r}: "
         login = str(connection.login or "").strip()
         if not re.fullmatch(r"[0-9]+", login):
@@ -115,7 +141,7 @@ class InstanceConfig:
             id_instance=login,
             api_token=token,
             verify=_verify(extra.get("verify"), wrong),
-            proxy=extra.get("proxy") or None,
+            proxy=checked_proxy(extra["proxy"], wrong + "proxy") if extra.get("proxy") else None,
             requests_per_second=_requests_per_second(extra.get("requests_per_second"), wrong),
         )
 
@@ -124,7 +150,7 @@ def _extra(connection: AnyConnection, wrong: str) -> Mapping[str, Any]:
     # Not extra_dejson: inside an event loop it may block on the supervisor.
     try:
         extra = json.loads(connection.extra or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         extra = None
     if not isinstance(extra, dict):
         raise GreenApiConfigError(wrong + "extra must be a JSON object.")
@@ -163,22 +189,47 @@ def _media_url(base_url: str) -> str:
 
 
 def _verify(value: Any, wrong: str) -> bool | str:
-    if isinstance(value, str):
-        named = {"true": True, "false": False, "": True}.get(value.strip().lower())
-        return _checked_certificates(value, wrong) if named is None else named
-    return value if isinstance(value, bool) else True
+    if value is None or isinstance(value, bool):
+        return value is not False
+    text = str(value).strip()
+    named = {"true": True, "false": False, "": True}.get(text.lower())
+    return checked_certificates(text, wrong + "verify must be true, false, or") if named is None else named
 
 
-def _checked_certificates(path: str, wrong: str) -> str:
-    import ssl
+def checked_certificates(path: str, must: str) -> str:
+    """Return the path of a file with certificates, without reading it.
 
+    :param must: The beginning of what the error says: who must be what else.
+    :raises GreenApiConfigError: It is no readable file; a pipe would be waited for for ever.
+    """
     try:
-        ssl.create_default_context(cafile=path)
+        usable = stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.R_OK)
     except (OSError, ValueError):
-        raise GreenApiConfigError(
-            wrong + "verify must be true, false, or a file with the certificates to trust."
-        ) from None
+        usable = False
+    if not usable:
+        raise GreenApiConfigError(f"{must} a readable file with the certificates to trust (PEM).")
     return path
+
+
+def checked_proxy(value: object, what: str) -> str:
+    """Return the address of a proxy, with its scheme.
+
+    :param what: Where it stands.
+    :raises GreenApiConfigError: It is none that both ``requests`` and ``aiohttp`` can use.
+    """
+    proxy = value.strip() if isinstance(value, str) else "-://"
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        parts = urlsplit(proxy)
+        valid = parts.scheme.lower() in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise GreenApiConfigError(
+            f"{what} must be the address of an HTTP proxy, such as http://proxy.example.org:3128 (http:// or "
+            "https://; SOCKS is not supported)."
+        )
+    return proxy
 
 
 def _requests_per_second(value: Any, wrong: str) -> int:
@@ -186,7 +237,7 @@ def _requests_per_second(value: Any, wrong: str) -> int:
         return QUEUE_RATE.limit
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = 0
     if number < 1:
         raise GreenApiConfigError(wrong + "requests_per_second must be a whole number of at least 1.")

@@ -1,9 +1,11 @@
-"""What an instance's state and settings mean for reading its queue."""
+"""What an instance's state and settings, and the way to it, mean for reading its queue."""
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from airflow_green_notify.printable import NAME, printable
 
@@ -59,3 +61,44 @@ def diagnose(state: str, settings: Mapping[str, Any]) -> tuple[bool, str]:
     if fault := state_fault(state) or settings_fault(settings):
         return False, fault[0].upper() + fault[1:] + "."
     return True, "The instance is authorized and its queue can be read."
+
+
+class Risk(NamedTuple):
+    """What others can do, and what to do about it."""
+
+    found: str
+    remedy: str
+
+
+def way_risks(base_url: str, media_url: str, verify: bool | str) -> list[Risk]:
+    """Tell who else may read the token and every message on the way to the gateway.
+
+    What stays on this machine is nobody else's business.
+    """
+    fields = {media_url: "media_url", base_url: "host"}
+    abroad = {url: field for url, field in fields.items() if not _is_loopback(urlsplit(url).hostname or "")}
+    schemes = {field: urlsplit(url).scheme.lower() for url, field in abroad.items()}
+    risks = [
+        Risk(
+            f"the token and every message travel unencrypted, since {field} begins with http://",
+            "put https:// there",
+        )
+        for field, scheme in schemes.items()
+        if scheme == "http"
+    ]
+    if verify is False and "https" in schemes.values():
+        risks.append(
+            Risk(
+                "the gateway's certificate is not checked, so anybody on the way can pass for the gateway "
+                "and read the token",
+                "set verify to true, or to the file of your own certificate authority",
+            )
+        )
+    return risks
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

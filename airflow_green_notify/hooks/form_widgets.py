@@ -8,9 +8,9 @@ from typing import Any
 
 def form_widgets(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return a WTForms field for each of the connection's extra fields."""
-    from wtforms import BooleanField, IntegerField, StringField
+    from wtforms import IntegerField, StringField
 
-    kinds = {"boolean": BooleanField, "integer": IntegerField, "string": StringField}
+    kinds = {"integer": IntegerField, "string": StringField}
     return {
         name: kinds[spec["schema"]["type"][0]](
             spec["label"], description=spec["description"], default=spec["schema"].get("default")

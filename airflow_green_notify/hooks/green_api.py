@@ -257,12 +257,14 @@ class GreenApiHook(InstanceHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Check state and settings, and say in words what is wrong and where to mend it."""
-        from airflow_green_notify.hooks.diagnosis import diagnose
+        from airflow_green_notify.hooks.diagnosis import diagnose, way_risks
 
         try:
             # Two attempts: somebody waits for the answer.
             with GreenApiHook(self.green_api_conn_id, max_attempts=2) as hook:
-                return diagnose(hook.get_state_instance(), hook.get_settings())
+                good, verdict = diagnose(hook.get_state_instance(), hook.get_settings())
+                risks = way_risks(hook.config.base_url, hook.config.media_url, hook.config.verify)
+                return good, verdict + "".join(f" Warning: {risk.found}: {risk.remedy}." for risk in risks)
         except GreenApiError as error:
             return False, str(error)
 

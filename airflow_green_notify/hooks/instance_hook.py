@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
+import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from airflow_green_notify.protocol.calls import Call
 
 MAX_RETRY_WAIT = 60.0
+
+_NEVER_COPIED = ("config", "_retrying", "_aretrying")
 
 
 class InstanceHook(BaseHook):
@@ -55,8 +60,9 @@ class InstanceHook(BaseHook):
     async def aconfig(self) -> InstanceConfig:
         """Async twin of :attr:`config`."""
         if "config" not in self.__dict__:
-            connection = await self.aget_connection(self.green_api_conn_id)
-            self.__dict__["config"] = InstanceConfig.from_connection(connection)
+            self.__dict__["config"] = InstanceConfig.from_connection(
+                await self.aget_connection(self.green_api_conn_id)
+            )
         return self.config
 
     def get_conn(self) -> RequestsTransport:
@@ -71,10 +77,16 @@ class InstanceHook(BaseHook):
         """Return the transport that the async twins use."""
         config = await self.aconfig()
         if self._aiohttp is None:
+            await _import_aside("airflow_green_notify.hooks.aiohttp_transport")
             from airflow_green_notify.hooks.aiohttp_transport import AiohttpTransport
 
-            self._aiohttp = AiohttpTransport(config, self._clock)
+            self._aiohttp = self._aiohttp or AiohttpTransport(config, self._clock)
         return self._aiohttp
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what holds the token: a copy looks the connection up again."""
+        state = {name: value for name, value in vars(self).items() if name not in _NEVER_COPIED}
+        return state | {"_requests": None, "_aiohttp": None}
 
     def gateway_time(self) -> datetime | None:
         """Return what time it is at the gateway (aware, UTC), by its last answer.
@@ -160,6 +172,12 @@ class InstanceHook(BaseHook):
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
+
+
+async def _import_aside(module: str) -> None:
+    """Import a module in a thread, if it isn't yet: with all that it loads, it takes a fifth of a second."""
+    if module not in sys.modules:
+        await asyncio.to_thread(importlib.import_module, module)
 
 
 def _retry_wait(state: RetryCallState) -> float:

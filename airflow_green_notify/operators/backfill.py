@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_green_notify.arguments import Judge, count_of, names_of, receive_timeout_of, store_of
+from airflow_green_notify.arguments import Judge, count_of, names_of, receive_timeout_of, seconds_of, store_of
 from airflow_green_notify.deletion import EMPTY_ANSWERS
+from airflow_green_notify.drain.lease import BACKFILL, ReaderLease, renewed
 from airflow_green_notify.drain.ownership import adopt_forgotten
 from airflow_green_notify.drain.task_outcome import TaskOutcomes
+from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.journal import journal_notification
-from airflow_green_notify.stores import open_batch
-from airflow_green_notify.stores.held import message_of
+from airflow_green_notify.stoppable import check, run_async
+from airflow_green_notify.stores import batch_id_of, open_batch
+from airflow_green_notify.stores.held import JOURNAL, message_of
 from airflow_green_notify.task import GreenApiTask
 
 if TYPE_CHECKING:
@@ -42,9 +47,11 @@ class GreenApiBackfillMessagesOperator(GreenApiTask):
     A crash at any point leaves what was stored, and a retry adds the rest; repeated backfills, also at once,
     store no message twice. Nothing is deleted from the gateway.
 
-    What the store holds from the queue is recognised by instance, chat and message id. What still waits in
-    the queue is left to the next drain: the head tells from when on. So run it behind a drain into the same
-    store, and every message of the span is there once. Messages come from the journals with
+    A message is recognised by instance and message id (beside WhatsApp by its chat too), whichever way it
+    came first: the backfill leaves out what the queue brought, and a drain what a backfill brought. What
+    seems to wait in the queue, as its head tells, is left to the next drain, since the queue brings it with
+    more fields; so run this behind a drain into the same store. Meanwhile it holds the queue's lease, and
+    drains into that store wait. Messages come from the journals with
     ``{"source": "journal"}`` in their note and the entry itself as ``journalEntry`` in their body, which is
     otherwise shaped as the queue would have brought it. The journals hold messages only: no calls, states or
     statuses, and only kinds of messages whose notifications are switched on.
@@ -56,6 +63,8 @@ class GreenApiBackfillMessagesOperator(GreenApiTask):
     :param minutes: How far to look back; 1440 is a day. Two more are added, since journals lag.
     :param journals: ``"incoming"``, ``"outgoing"`` or both.
     :param receive_timeout: Seconds the gateway may hold the look at the queue's head open, 5 to 60.
+    :param wait_for_reader: Seconds to wait while somebody reads the queue into ``store``. Then the task
+        fails, and a retry goes on.
     :param green_api_conn_id: The connection, of type ``green_api``.
     :return: The batch description for :func:`~airflow_green_notify.stores.read_batch`, with ``"report"``:
         how many entries the journals had; how many were stored, held before, or wait in the queue; how many
@@ -66,7 +75,14 @@ class GreenApiBackfillMessagesOperator(GreenApiTask):
         and https://green-api.com/en/docs/api/journals/LastOutgoingMessages/
     """
 
-    template_fields: Sequence[str] = ("store", "minutes", "journals", "receive_timeout", "green_api_conn_id")
+    template_fields: Sequence[str] = (
+        "store",
+        "minutes",
+        "journals",
+        "receive_timeout",
+        "wait_for_reader",
+        "green_api_conn_id",
+    )
     template_fields_renderers: ClassVar[dict[str, str]] = {"store": "py"}
     judges: ClassVar[Mapping[str, Judge]] = {
         **GreenApiTask.judges,
@@ -74,6 +90,7 @@ class GreenApiBackfillMessagesOperator(GreenApiTask):
         "minutes": count_of,
         "journals": names_of(*JOURNALS, at_least=1),
         "receive_timeout": receive_timeout_of,
+        "wait_for_reader": seconds_of,
     }
     ui_color = "#cde3ee"
 
@@ -84,6 +101,7 @@ class GreenApiBackfillMessagesOperator(GreenApiTask):
         minutes: int | str = 1440,
         journals: Sequence[str] = JOURNALS,
         receive_timeout: float | timedelta | str = 5,
+        wait_for_reader: float | timedelta | str = 60,
         green_api_conn_id: str = GreenApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -92,31 +110,50 @@ class GreenApiBackfillMessagesOperator(GreenApiTask):
         self.minutes = minutes
         self.journals = journals
         self.receive_timeout = receive_timeout
+        self.wait_for_reader = wait_for_reader
         self.green_api_conn_id = green_api_conn_id
         self.check_arguments()
         self.check_handed_on()
 
     def execute(self, context: Context) -> dict[str, Any]:
+        return self._stoppably(partial(self._execute, context))
+
+    def _execute(self, context: Context) -> dict[str, Any]:
         given = self.judged_arguments()
-        with fail_fast(), self.hook as hook:
+        with fail_fast(), ExitStack() as stack:
+            hook = stack.enter_context(self.hook)
+            queue = hook.config.queue
+            store = stack.enter_context(open_batch(given.store, context, f"{queue}{JOURNAL}"))
+            lease = ReaderLease(store.leases, queue, f"{BACKFILL}{batch_id_of(context)}")
+            _become_reader(lease, given.wait_for_reader, stack)
+            adopted = adopt_forgotten(store, TaskOutcomes(context))
             waiting_since = _waiting_since(hook, given.receive_timeout)
             messages = _messages(hook, given.minutes, given.journals)
-            with open_batch(given.store, context, hook.config.queue) as store:
-                adopted = adopt_forgotten(store, TaskOutcomes(context), is_reader=False)
-                report = _store(messages, store, waiting_since) | {"adopted": adopted}
+            report = _store(messages, store, waiting_since, lease, given.minutes) | {"adopted": adopted}
             batch = store.close()
         self.log.info("From the journals: %s", report)
         self.tell_outlets(context, {"batch": batch} if batch["count"] else None)
         return {**batch, "report": report}
 
 
-def _waiting_since(hook: GreenApiHook, receive_timeout: float) -> datetime:
+def _become_reader(lease: ReaderLease, seconds: float, stack: ExitStack) -> None:
+    """Hold the queue's lease until the stack is left, so that no drain stores what is looked for."""
+    if not lease.wait(seconds):
+        raise NotificationStoreError(
+            f"The queue is being read by {lease.holder}, and a backfill waits for its end. A retry goes "
+            "on; to wait longer, set wait_for_reader."
+        )
+    stack.enter_context(renewed(lease))
+
+
+def _waiting_since(hook: GreenApiHook, timeout: float) -> datetime:
     """Return from when on messages may still wait in the queue; one empty answer is not proof."""
-    now = datetime.now(UTC)
     for _ in range(EMPTY_ANSWERS):
-        if head := hook.receive_notification(receive_timeout):
-            return (head.timestamp or now - RETENTION) - OVERLAP
-        time.sleep(min(1.0, receive_timeout))
+        head = run_async(hook, partial(hook.areceive_notification, timeout))
+        now = hook.gateway_time() or datetime.now(UTC)
+        if head is not None:
+            return _came_at(head, now) - OVERLAP
+        time.sleep(min(1.0, timeout))
     return now - OVERLAP
 
 
@@ -133,6 +170,54 @@ def _messages(hook: GreenApiHook, minutes: int, journals: Sequence[str]) -> list
     return [journal_notification(entry, instance_data) for entry in entries]
 
 
+def _store(
+    messages: Sequence[Notification],
+    store: NotificationStore,
+    waiting_since: datetime,
+    lease: ReaderLease,
+    minutes: int,
+) -> dict[str, int]:
+    """Store what the store lacks; tell what became of the entries."""
+    past = [message for message in messages if not message.timestamp or message.timestamp < waiting_since]
+    lacking = _lacking(past, store, minutes)
+    stored = 0
+    for message in lacking:
+        check()
+        if not lease.is_valid():
+            raise NotificationStoreError(
+                "The lease on the queue was lost, since this process stood still or the store was away. "
+                "A drain may store by now what this backfill was about to; a retry goes on."
+            )
+        stored += store.put(message, {"source": "journal"})
+    return {
+        "entries": len(messages),
+        "stored": stored,
+        "held": len(past) - stored,
+        "waiting": len(messages) - len(past),
+    }
+
+
+def _lacking(messages: Sequence[Notification], store: NotificationStore, minutes: int) -> list[Notification]:
+    """Return the messages that the store doesn't hold.
+
+    What came from the queue was received after it had entered the journal's span, whatever time it bears.
+    """
+    if not messages:
+        return []
+    held = store.held_messages(datetime.now(UTC) - timedelta(minutes=minutes) - STATUS_LAG)
+    return [message for message in messages if message_of(message) not in held]
+
+
+def _came_at(head: Notification, now: datetime) -> datetime:
+    """Return when the head came, at the latest: now if its timestamp can't be when it came.
+
+    A notification about a state may bear any time. If more is left to the queue than waits there, it is
+    stored by no one; if less, the drain finds it stored.
+    """
+    timestamp = head.timestamp
+    return timestamp if timestamp and now - RETENTION <= timestamp <= now else now
+
+
 def _timestamp(entry: Mapping[str, Any]) -> float:
     value = entry.get("timestamp")
     return float(value) if isinstance(value, int | float) else 0.0
@@ -145,22 +230,4 @@ def _instance_data(hook: GreenApiHook) -> dict[str, Any]:
         "idInstance": int(hook.config.id_instance),
         "wid": settings.get("wid", ""),
         "typeInstance": settings.get("typeInstance", "whatsapp"),
-    }
-
-
-def _store(
-    messages: Sequence[Notification], store: NotificationStore, waiting_since: datetime
-) -> dict[str, int]:
-    """Store what the store lacks; tell what became of the entries."""
-    past = [message for message in messages if not message.timestamp or message.timestamp < waiting_since]
-    earliest = min((message.timestamp for message in past if message.timestamp), default=waiting_since)
-    held = store.held_messages(earliest - STATUS_LAG) if past else set()
-    stored = sum(
-        message_of(message) not in held and store.put(message, {"source": "journal"}) for message in past
-    )
-    return {
-        "entries": len(messages),
-        "stored": stored,
-        "held": len(past) - stored,
-        "waiting": len(messages) - len(past),
     }

@@ -27,7 +27,7 @@ from airflow_green_notify.stores import open_batch
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_green_notify.drain.routing import Matching
+    from airflow_green_notify.filters import Matching
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores import NotificationStore
 
@@ -52,7 +52,8 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         ``SqlStore("warehouse")`` or ``ObjectStorageStore("s3://bucket/green-api")``.
     :param accept: What goes into ``store``: a :class:`~airflow_green_notify.filters.NotificationFilter`, its
         arguments as a dict, or a callable that gets the notification and returns whether it is meant.
-        Everything else goes into ``unmatched``; what it fails on goes into ``store``.
+        Everything else goes into ``unmatched``; what it fails on goes into ``store``. It has to judge a
+        notification that comes again as before: one whose verdict changes may lie in both stores.
     :param unmatched: The store for everything else, another than ``store``; required with ``accept``.
     :param green_api_conn_id: The connection, of type ``green_api``.
     :param max_notifications: Hard limit of notifications.
@@ -122,7 +123,7 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         if known.get("unmatched") is not None and "store" in known:
             check_apart("store", known["store"], "unmatched", known["unmatched"])
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def _execute(self, context: Context) -> dict[str, Any]:
         given = self.judged_arguments()
         with fail_fast(), ExitStack() as stack:
             queue = self.hook.config.queue
@@ -152,14 +153,23 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
     With ``outlets``, each asset event carries ``{"handled", "dead_letters", "dead_letter_batch"}`` in its
     ``extra``; when nothing came there is no event.
 
+    A handler may end the attempts on a notification itself. ``AirflowFailException``: trying again is in
+    vain, so it is treated as if ``max_attempts`` were reached. ``AirflowSkipException``: there is nothing to
+    do for this one, so it counts as handled and is deleted. ``execution_timeout`` and SIGTERM end the task
+    within a second; a handler that hangs goes on until the process ends, but nothing is deleted any more.
+
     :param handler: Called with each :class:`~airflow_green_notify.notification.Notification`, in a thread of
         its own, one at a time.
     :param dead_letter: The store for what the handler keeps failing on; it also keeps the count of attempts,
-        and the lease that lets one reader at a time into the queue. With ``on_error="stop"`` it may be left
-        out; then nothing keeps two runs from handling the same notification, so set ``max_active_runs=1``.
-    :param max_attempts: Hard limit of attempts on one notification.
-    :param on_error: After ``max_attempts``: ``"dead_letter"`` sets the notification aside, ``"stop"`` fails
-        the task and leaves it at the head of the queue.
+        and the lease that lets one reader at a time into the queue. A dead letter lies there with
+        ``{"error_type", "error_text", "attempts", "key"}`` as its note, apart from the same notification if
+        a drain stored that. With ``on_error="stop"`` it may be left out; then nothing keeps two runs from
+        handling the same notification, so set ``max_active_runs=1``.
+    :param max_attempts: Hard limit of attempts on one notification, over all tries and runs. Without a store
+        in ``dead_letter`` nothing counts over tries: each retry of the task begins anew.
+    :param on_error: After ``max_attempts``: ``"dead_letter"`` sets the notification aside. ``"stop"`` fails
+        the task and leaves it at the head of the queue: without using the task's retries if there is a store
+        that counts, and the next run, or the cleared task, counts anew.
     :param green_api_conn_id: The connection, of type ``green_api``.
     :param max_notifications: As in :class:`GreenApiDrainNotificationsOperator`, like all that follow.
     :return: ``{"handled", "dead_letters", "dead_letter_batch", "report"}``.
@@ -221,14 +231,16 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
         if known.get("on_error") == "dead_letter" and known.get("dead_letter", ...) is None:
             raise ValueError('dead_letter is None; it must be the store that on_error="dead_letter" needs.')
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def _execute(self, context: Context) -> dict[str, Any]:
         given = self.judged_arguments()
         with fail_fast(), ExitStack() as stack:
             queue = self.hook.config.queue
             ledger = given.dead_letter and stack.enter_context(open_batch(given.dead_letter, context, queue))
             lease = self._lease(ledger, self.hook, context)
-            dead_letter = ledger if given.on_error == "dead_letter" else None
-            handling = NotificationHandler(given.handler, given.max_attempts, dead_letter, lease)
+            sets_aside = given.on_error == "dead_letter"
+            handling = NotificationHandler(
+                given.handler, given.max_attempts, ledger, lease, sets_aside=sets_aside
+            )
             stores = [ledger] if ledger else []
             # In a thread of its own a handler may run an event loop.
             report = self._drain(handling, given, lease, stack, stores, context, store_in_thread=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +23,7 @@ from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES
 from airflow_green_notify.printable import NAME, printable
+from airflow_green_notify.stoppable import run_async
 from airflow_green_notify.task import GreenApiTask
 from airflow_green_notify.wanted_settings import await_settings, differing
 
@@ -133,13 +134,8 @@ class GreenApiConfigureInstanceOperator(GreenApiTask):
                 timeout=self.deferral_timeout(context, max_wait + TRIGGER_GRACE),
             )
         hook = GreenApiHook(self.green_api_conn_id, max_attempts=1)
-        _ = hook.config  # looked up here: inside an event loop a worker's look-up may block
-
-        async def wait() -> None:
-            async with hook:
-                await await_settings(hook, wanted, deadline=deadline, poll_interval=poll_interval)
-
-        asyncio.run(wait())
+        wait = partial(await_settings, hook, wanted, deadline=deadline, poll_interval=poll_interval)
+        self._stoppably(partial(run_async, hook, wait))
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, str]:
         """Go on in the worker when the settings hold, or waiting was in vain."""

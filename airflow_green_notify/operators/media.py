@@ -6,10 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_green_notify.arguments import Judge, as_dicts, choice_of, notifications_of, path_of
+from airflow_green_notify.arguments import (
+    Judge,
+    as_dicts,
+    choice_of,
+    count_of,
+    notifications_of,
+    path_of,
+    plain_boolean_of,
+    positive_seconds_of,
+)
 from airflow_green_notify.errors import GreenApiTransportError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.hooks.bounds import FileBounds
 from airflow_green_notify.media import MediaReport, download_media, notifications_in
 from airflow_green_notify.task import GreenApiTask
 from airflow_green_notify.templating import templatable
@@ -33,27 +43,46 @@ class GreenApiDownloadMediaOperator(GreenApiTask):
     they are written, never as a whole in memory. An expired link is replaced by a fresh one from
     ``downloadFile``, within its rate. Download soon: links live from a day (Telegram) to 15 days (MAX).
 
+    Links come from a chat, so from anybody: redirects are followed one by one, and neither they nor the link
+    may lead to a private or loopback address. Behind an HTTP proxy, which looks names up by itself, refusing
+    those is the proxy's business. What is refused is listed with the reason.
+
     :param notifications: The batch description that a drain returned (its ``.output``), a notification as the
         receiving operator or the sensor returned it, or a list of such.
     :param path: Folder, or a URL such as ``s3://bucket/media``.
     :param conn_id: Airflow connection for the bucket.
     :param on_failed: With files that could not be had: ``"list"`` them in the result, or ``"fail"`` the task
         after all others were tried.
+    :param max_file_size: Bytes that a file may have, unpacked; of a larger one nothing is left.
+    :param max_seconds: Seconds that a file may take, all attempts together.
+    :param allow_private_addresses: Whether links may lead to private and loopback addresses: for a storage of
+        your own, and for the emulator.
     :param green_api_conn_id: The connection, of type ``green_api``.
     :return: ``{"path", "downloaded", "present", "without_file", "too_large_count", "too_large",
         "failed_count", "failed"}``: counts, and the keys of the first hundred files above 100 MB, which the
-        gateway doesn't give out, and of those that failed, with the error.
+        gateway doesn't give out, or above ``max_file_size``, and of those that failed, with the error.
 
     .. seealso:: https://green-api.com/en/docs/api/receiving/files/DownloadFile/
     """
 
-    template_fields: Sequence[str] = ("notifications", "path", "conn_id", "on_failed", "green_api_conn_id")
+    template_fields: Sequence[str] = (
+        "notifications",
+        "path",
+        "conn_id",
+        "on_failed",
+        "max_file_size",
+        "max_seconds",
+        "green_api_conn_id",
+    )
     template_fields_renderers: ClassVar[dict[str, str]] = {"notifications": "json"}
     judges: ClassVar[Mapping[str, Judge]] = {
         **GreenApiTask.judges,
         "notifications": notifications_of,
         "path": path_of,
         "on_failed": choice_of("list", "fail"),
+        "max_file_size": count_of,
+        "max_seconds": positive_seconds_of,
+        "allow_private_addresses": plain_boolean_of,
     }
     ui_color = "#fbe8d0"
 
@@ -64,10 +93,16 @@ class GreenApiDownloadMediaOperator(GreenApiTask):
         path: str | PathLike[str] | ObjectStoragePath,
         conn_id: str | None = None,
         on_failed: Literal["list", "fail"] = "list",
+        max_file_size: int | str = FileBounds.max_file_size,
+        max_seconds: float | str = FileBounds.max_seconds,
+        allow_private_addresses: bool = False,
         green_api_conn_id: str = GreenApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.max_file_size = max_file_size
+        self.max_seconds = max_seconds
+        self.allow_private_addresses = allow_private_addresses
         self.notifications = as_dicts(notifications)
         self.path = templatable(path)
         self.conn_id = conn_id
@@ -79,10 +114,15 @@ class GreenApiDownloadMediaOperator(GreenApiTask):
         from airflow_green_notify.stores.files import files_at
 
         given = self.judged_arguments()
+        bounds = FileBounds(
+            max_file_size=given.max_file_size,
+            max_seconds=given.max_seconds,
+            allow_private_addresses=given.allow_private_addresses,
+        )
         report = MediaReport()
         files = files_at(str(self.path), self.conn_id or getattr(self.path, "conn_id", None))
         with fail_fast(), self.hook as hook:
-            download_media(hook, notifications_in(given.notifications), files, report)
+            download_media(hook, notifications_in(given.notifications), files, report, bounds)
         self.log.info("Files: %s", report.as_dict())
         if report.failed and given.on_failed == "fail":
             raise GreenApiTransportError(

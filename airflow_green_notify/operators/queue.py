@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
@@ -159,16 +161,16 @@ class GreenApiDeleteNotificationOperator(GreenApiTask):
     def execute(self, context: Context) -> bool:
         given = self.judged_arguments()
         with fail_fast():
-            if given.notification is None:
-                with self.hook as hook:
-                    deleted = hook.delete_notification(given.receipt_id)
-            else:
-                deleted = compare_and_delete(
-                    self.hook, given.notification, receive_timeout=given.receive_timeout
-                )
+            deleted = self._stoppably(partial(self._delete, given))
         if not deleted:
             self._was_gone(given.if_gone)
         return deleted
+
+    def _delete(self, given: SimpleNamespace) -> bool:
+        if given.notification is None:
+            with self.hook as hook:
+                return hook.delete_notification(given.receipt_id)
+        return compare_and_delete(self.hook, given.notification, receive_timeout=given.receive_timeout)
 
     def _was_gone(self, if_gone: str) -> None:
         text = "The notification is not at the head of the queue: deleted before, or another one came first."

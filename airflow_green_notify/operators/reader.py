@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,7 +22,7 @@ from airflow_green_notify.arguments import (
     seconds_of,
 )
 from airflow_green_notify.drain import DrainReport, StopCondition, drain
-from airflow_green_notify.drain.lease import ReaderLease, renewed
+from airflow_green_notify.drain.lease import BACKFILL, ReaderLease, renewed
 from airflow_green_notify.drain.ownership import adopt_forgotten
 from airflow_green_notify.drain.task_outcome import TaskOutcomes
 from airflow_green_notify.errors import NotificationStoreError
@@ -31,7 +32,7 @@ from airflow_green_notify.task import GreenApiTask
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_green_notify.drain.routing import Matching
+    from airflow_green_notify.filters import Matching
     from airflow_green_notify.hooks import GreenApiHook
     from airflow_green_notify.stores import NotificationStore
 
@@ -87,6 +88,12 @@ class ReaderOperator(GreenApiTask):
         self.wait_for_reader = wait_for_reader
         self.overlap = overlap
         self.skip_if_empty = skip_if_empty
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        return self._stoppably(partial(self._execute, context))
+
+    def _execute(self, context: Context) -> dict[str, Any]:
+        raise NotImplementedError
 
     def _lease(
         self, store: NotificationStore | None, hook: GreenApiHook, context: Context
@@ -144,6 +151,11 @@ class ReaderOperator(GreenApiTask):
             raise NotificationStoreError(
                 f"An earlier try of this task still reads the queue, and fills the same batch: "
                 f"{lease.holder}. A retry goes on when it has ended."
+            )
+        if lease.holder.startswith(BACKFILL):
+            raise NotificationStoreError(
+                f"The queue is kept by {lease.holder}, and nobody drains it meanwhile. A retry goes on when "
+                "that has ended; to wait longer, set wait_for_reader."
             )
         self.log.warning(
             "The queue is being read by %s, which stores what comes. Nothing to do here; to wait longer, set "

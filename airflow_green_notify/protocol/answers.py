@@ -5,18 +5,39 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from airflow_green_notify.errors import GreenApiPayloadError, GreenApiUnavailableError
+from airflow_green_notify.errors import GreenApiError, GreenApiPayloadError, GreenApiUnavailableError
 from airflow_green_notify.json_text import from_text
 from airflow_green_notify.protocol.calls import Call
 from airflow_green_notify.protocol.redaction import redact
 from airflow_green_notify.protocol.refusals import refusal_error
 from airflow_green_notify.protocol.results import EMPTY
 
+MAX_WORDS = 500
+"""Characters of the gateway's own words that an error repeats."""
+
+_SEARCHED = 64 * 2**10
+"""Characters of its words that are looked at: so many that no token which is cut off at their end comes into
+the first :data:`MAX_WORDS`, however many of those before it were replaced."""
+
 _NOT_JSON = object()
 
 
+def outcome_of(
+    call: Call, status: int, body: bytes | bytearray, *, token: str = "", retry_after: str | None = None
+) -> Any:
+    """Return what :func:`read_answer` returns, or the error that it raises.
+
+    An error without its traceback: the frames in there hold the token, and a body that may repeat it. Who
+    raises it must have neither within reach, since some tools report the locals of every frame.
+    """
+    try:
+        return read_answer(call, status, body, token=token, retry_after=retry_after)
+    except GreenApiError as error:
+        return error.with_traceback(None)
+
+
 def read_answer(
-    call: Call, status: int, body: bytes, *, token: str = "", retry_after: str | None = None
+    call: Call, status: int, body: bytes | bytearray, *, token: str = "", retry_after: str | None = None
 ) -> Any:
     """Return what the answer to ``call`` holds.
 
@@ -36,17 +57,18 @@ def read_answer(
             )
         status, reason = _refused_in_body(answer)
         if status == 200:
-            return _read_good(call, answer)
+            return _read_good(call, _with_redacted_reason(answer, token))
     else:
         reason = _reason(answer, body)
     # "The message to delete was not found" is the other form of 200 {"result": false}.
     if call.method == "deleteNotification" and status == 500 and "findUnAckedMessage" in reason:
         return False
-    raise refusal_error(call.method, status, redact(reason, token)[:500], retry_after)
+    words = redact(reason[:_SEARCHED], token)[:MAX_WORDS]
+    raise refusal_error(call.method, status, words, retry_after)
 
 
-def _parse(body: bytes) -> Any:
-    if not body.strip():
+def _parse(body: bytes | bytearray) -> Any:
+    if not body or body.isspace():
         return EMPTY
     try:
         answer = from_text(body, parse_constant=str, parse_float=_finite, parse_int=_readable)
@@ -70,7 +92,11 @@ def _read_good(call: Call, answer: Any) -> Any:
         raise GreenApiUnavailableError(
             f"{call.method} gave an empty answer, as the gateway does now and then: try again.", status=200
         )
-    return call.read(answer)
+    try:
+        return call.read(answer)
+    except RecursionError:
+        what = f"{call.method} gave an answer that is nested too deeply to be worked with."
+    raise GreenApiPayloadError(what)
 
 
 def _refused_in_body(answer: Any) -> tuple[int, str]:
@@ -85,13 +111,25 @@ def _refused_in_body(answer: Any) -> tuple[int, str]:
     return 200, ""
 
 
-def _reason(answer: Any, body: bytes) -> str:
+def _with_redacted_reason(answer: Any, token: str) -> Any:
+    """Errors repeat why ``isCleared`` is false; a notification has no such member."""
+    reason = answer.get("reason") if isinstance(answer, dict) and "receiptId" not in answer else None
+    return answer | {"reason": redact(reason[:_SEARCHED], token)} if isinstance(reason, str) else answer
+
+
+def _reason(answer: Any, body: bytes | bytearray) -> str:
     """The gateway's words: plain text, or JSON with ``message``, ``reason``, ``description`` or a quota."""
     if not isinstance(answer, dict):
-        return body[:10_000].decode("utf-8", "replace").strip()
-    words = [answer.get(name) for name in ("message", "reason", "description")]
+        return body[:_SEARCHED].decode("utf-8", "replace").strip()
+    words = [_word(answer.get(name)) for name in ("message", "reason", "description")]
     # The description of a quota lists chats, which are personal data; status and numbers say enough.
     for quota in (answer.get("invokeStatus"), answer.get("correspondentsStatus")):
         if isinstance(quota, dict):
-            words.append(f"{quota.get('status')}: {quota.get('used')} of {quota.get('total')}")
-    return "; ".join(str(word) for word in words if word)
+            status, used, total = (_word(quota.get(name)) for name in ("status", "used", "total"))
+            words.append(f"{status}: {used} of {total}")
+    return "; ".join(filter(None, words))
+
+
+def _word(value: Any) -> str:
+    """A list or an object is no word, and may be nested too deeply to be written."""
+    return str(value) if isinstance(value, str | int | float) else ""

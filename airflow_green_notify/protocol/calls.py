@@ -16,6 +16,15 @@ READ_TIMEOUT = 15.0
 FILE_HOLD = 120.0
 """Seconds the gateway may need to fetch or take in a file of up to 100 MB."""
 
+SLOWEST_UPLOAD = 32 * 2**10
+"""Bytes of a file that are sent each second at least, or the upload is given up."""
+
+MAX_VALUES = 300_000
+"""Values in the JSON of an answer, counted by commas and brackets, so that those in texts count as well: the
+longest text of a chat has 65,536 characters, and stands in a notification a few times at most."""
+
+MAX_JOURNAL_VALUES = 3_000_000
+
 
 class Rate(NamedTuple):
     """The documented limit of a method: ``limit`` requests in ``seconds``, per instance."""
@@ -43,6 +52,7 @@ class Call:
     :param repeatable: Whether sending it twice does no harm.
     :param media: Whether it goes to the media host.
     :param may_be_empty: Whether an empty answer is a good one.
+    :param max_values: How many values the JSON of a good answer has at most.
     """
 
     method: str
@@ -57,11 +67,17 @@ class Call:
     repeatable: bool = True
     media: bool = False
     may_be_empty: bool = False
+    max_values: int = MAX_VALUES
+
+    @property
+    def answer_timeout(self) -> float:
+        """Seconds to wait for the answer, once all is sent."""
+        return self.hold + READ_TIMEOUT
 
     @property
     def timeout(self) -> float:
-        """Seconds to wait for the answer."""
-        return self.hold + READ_TIMEOUT
+        """Seconds for the whole exchange, from connecting to the last byte of the answer."""
+        return self.answer_timeout + (len(self.upload) / SLOWEST_UPLOAD if self.upload else 0.0)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -191,5 +207,12 @@ def last_outgoing_messages(minutes: int) -> Call:
 
 def _journal(method: str, minutes: int) -> Call:
     return Call(
-        method, "GET", ACCOUNT_RATE, results.objects, query={"minutes": minutes}, hold=30.0, may_be_empty=True
+        method,
+        "GET",
+        ACCOUNT_RATE,
+        results.objects,
+        query={"minutes": minutes},
+        hold=30.0,
+        may_be_empty=True,
+        max_values=MAX_JOURNAL_VALUES,
     )

@@ -11,6 +11,9 @@ from airflow_green_notify.notification import Notification
 EMPTY: Any = None
 """What an empty answer reads as: zero bytes, white space, ``null``, ``{}`` or ``[]``."""
 
+MAX_LEFT_TIME = 86_400
+"""Seconds; a gateway that names more names nonsense."""
+
 
 def notification(answer: Any) -> Notification | None:
     if answer is EMPTY:
@@ -65,10 +68,12 @@ def cleared(answer: Any) -> bool:
     if _member(answer, "isCleared", bool):
         return True
     left = answer.get("leftTime")
-    wait = f"wait {left} s and try again" if left else "try again in a minute"
+    seconds = float(max(0, min(left, MAX_LEFT_TIME))) if isinstance(left, int | float) else None
+    wait = f"wait {seconds:g} s and try again" if seconds else "try again in a minute"
+    reason = str(answer.get("reason"))[:100]
     raise GreenApiUnavailableError(
-        f"The queue was not cleared ({answer.get('reason')}): it can be cleared once a minute; {wait}.",
+        f"The queue was not cleared ({reason}): it can be cleared once a minute; {wait}.",
         status=200,
-        reason=str(answer.get("reason")),
-        retry_after=float(left) if isinstance(left, int | float) else None,
+        reason=reason,
+        retry_after=seconds,
     )

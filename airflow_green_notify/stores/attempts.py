@@ -33,6 +33,11 @@ class Attempts:
         """Note that no attempt is to begin any more."""
         self._files.create(f"{_folder(key)}/{_FINISHED}", [b""])
 
+    def forget(self, key: str) -> None:
+        """Count from 1 again."""
+        folder = _folder(key)
+        self._files.remove(f"{folder}/{name}" for name in self._files.names(folder))
+
 
 def _folder(key: str) -> str:
     return f"attempts/{safe_name(key)}"

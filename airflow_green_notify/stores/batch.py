@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.printable import printable
+from airflow_green_notify.stores.dead_letter import as_received
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -75,14 +76,14 @@ class Batch:
             ) from None
 
     def __iter__(self) -> Iterator[Notification]:
-        return (entry.notification for entry in self._reader.entries())
+        return (notification for notification, _ in self.with_notes())
 
     def __len__(self) -> int:
         return self._reader.count()
 
     def with_notes(self) -> Iterator[tuple[Notification, dict[str, Any] | None]]:
         """Yield each notification with the note kept beside it, such as why it is a dead letter."""
-        return ((entry.notification, entry.note) for entry in self._reader.entries())
+        return ((as_received(entry.notification, entry.note), entry.note) for entry in self._reader.entries())
 
     def as_dataframe(self) -> DataFrame:
         """Return a pandas frame with the columns of :meth:`Notification.as_row`."""

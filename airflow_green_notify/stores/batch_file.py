@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from airflow_green_notify.stores.files import Files
 
 FORMATS = ("ndjson", "parquet")
+
+_SEQUENCE = re.compile(rb', "sequence": \d+\}\n\Z')
 
 
 class Entry(NamedTuple):
@@ -37,6 +40,11 @@ def to_json(entry: Entry) -> bytes:
     if entry.sequence is not None:
         value["sequence"] = entry.sequence
     return to_text(value).encode() + b"\n"
+
+
+def without_sequence(line: bytes) -> bytes:
+    """Return a line of :func:`to_json` as it stands in the file of a batch, where the lines are in order."""
+    return _SEQUENCE.sub(b"}\n", line)
 
 
 def from_json(line: bytes) -> Entry:
@@ -63,14 +71,21 @@ def is_part(name: str) -> bool:
     return name.rpartition("/")[2].startswith("batch") and name.endswith(tuple(f".{end}" for end in FORMATS))
 
 
-def write_part(files: Files, folder: str, file_format: str, lines: Callable[[], Iterable[bytes]]) -> None:
+def write_part(
+    files: Files,
+    folder: str,
+    file_format: str,
+    lines: Callable[[], Iterable[bytes]],
+    taken: Container[str] = (),
+) -> None:
     """Write the next file of a batch; files of it that are there are left as they are.
 
     :param lines: Gives the lines of :func:`to_json`; called again if the name was taken meanwhile.
+    :param taken: Names that another batch removes the files of; one it removed already is not used again.
     """
     for number in count(len(part_names(files, folder)) + 1):
-        name = "batch" if number == 1 else f"batch-{number}"
-        if files.create(f"{folder}/{name}.{file_format}", _encoded(lines(), file_format)):
+        name = f"{folder}/{'batch' if number == 1 else f'batch-{number}'}.{file_format}"
+        if name not in taken and files.create(name, _encoded(lines(), file_format)):
             return
 
 

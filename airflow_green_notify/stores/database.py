@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow.sdk import BaseHook
 from sqlalchemy import Connection, Engine, Executable, Row, Table, func, select
@@ -13,6 +14,8 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalErr
 from airflow_green_notify.errors import GreenApiError, NotificationStoreError
 from airflow_green_notify.stores.database_errors import words_of
 from airflow_green_notify.stores.sql_table import StoreTables
+
+T = TypeVar("T")
 
 _BUSY_TIMEOUT = 30
 """Seconds; how long a SQLite file that another process writes to is waited for."""
@@ -30,8 +33,11 @@ _ADVICE: dict[type[DBAPIError], str] = {
 class Database:
     """One connection, reused until it fails, and made anew for the next statement then.
 
-    Each statement is a transaction of its own (AUTOCOMMIT): one round trip, and durable when it returns. Any
-    thread may use it, one at a time.
+    Each statement is a transaction of its own (AUTOCOMMIT): one round trip, and durable when it returns. If
+    the connection is lost in it, a connection that was idle for too long perhaps, the statement is repeated
+    once on a new one, whether or not it had its effect: it must be idempotent.
+
+    Any thread may use it, one at a time, and any may close it: a statement under way is not waited for.
     """
 
     def __init__(self, conn_id: str, engine: Engine | None = None) -> None:
@@ -39,6 +45,10 @@ class Database:
         self._owns_engine = engine is None
         self._conn_id = conn_id
         self._connection: Connection | None = None
+        self.repeats = 0
+        """How many statements were repeated so far."""
+        self._in_use = threading.Lock()
+        self._is_closing = False
 
     def beside(self) -> Database:
         """Return a second connection, for another thread; close it before this one."""
@@ -50,14 +60,20 @@ class Database:
         return self._engine.dialect.name
 
     def execute(self, statement: Executable, values: Mapping[str, Any] | None = None) -> int:
-        """Execute a statement and return how many rows it changed or inserted."""
+        """Execute a statement and return how many rows it changed or inserted.
+
+        If it was repeated, that may be none, though the lost one had its effect.
+        """
+        return self._repeated(lambda connection: connection.execute(statement, values).rowcount)
+
+    def execute_once(self, statement: Executable) -> int:
+        """Execute a statement that must not be repeated."""
         with self._connected() as connection:
-            return connection.execute(statement, values).rowcount
+            return connection.execute(statement).rowcount
 
     def rows(self, statement: Executable) -> list[Row]:
         """Return all rows of a query."""
-        with self._connected() as connection:
-            return list(connection.execute(statement).all())
+        return self._repeated(lambda connection: list(connection.execute(statement).all()))
 
     def insert(self, table: Table, row: Mapping[str, Any]) -> bool:
         """Insert a row unless its primary key is there; return whether it was inserted."""
@@ -85,25 +101,46 @@ class Database:
         return number
 
     def close(self) -> None:
-        """Close the connection and the engine's pool."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-        if self._owns_engine:
-            self._engine.dispose()
+        """Close the connection and the engine's pool; if a statement is under way, when that returns."""
+        self._is_closing = True
+        if self._in_use.acquire(blocking=False):
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+            if self._owns_engine:
+                self._engine.dispose()
+            self._in_use.release()
+
+    def _repeated(self, work: Callable[[Connection], T]) -> T:
+        try:
+            with self._connected() as connection:
+                return work(connection)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        self.repeats += 1
+        with self._connected() as connection:
+            return work(connection)
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        if self._connection is None:
-            self._connection = self._engine.connect()
-            _prepare_sqlite(self._connection)
         try:
-            yield self._connection
-        except IntegrityError:
-            raise
-        except BaseException:
-            self._give_up_connection()
-            raise
+            with self._in_use:
+                if self._connection is None:
+                    self._connection = self._engine.connect()
+                    # Without it SQLAlchemy says -1 for an INSERT that inserted nothing, as for one that did.
+                    self._connection.execution_options(preserve_rowcount=True)
+                    _prepare_sqlite(self._connection)
+                try:
+                    yield self._connection
+                except IntegrityError:
+                    raise
+                except BaseException:
+                    self._give_up_connection()
+                    raise
+        finally:
+            if self._is_closing:
+                self.close()
 
     def _give_up_connection(self) -> None:
         """Forget a connection that failed, or was interrupted in the middle of a statement."""

@@ -40,9 +40,9 @@ from airflow_green_notify.stores.closed_keys import ClosedKeys
 from airflow_green_notify.stores.draining_objects import DrainingObjects, object_name
 from airflow_green_notify.stores.file_batches import FileBatches
 from airflow_green_notify.stores.file_leases import FileLeases
-from airflow_green_notify.stores.held import messages_among
+from airflow_green_notify.stores.held import FromJournal, messages_among
 from airflow_green_notify.stores.ledger import BatchTaken
-from airflow_green_notify.stores.names import folder_of, safe_name
+from airflow_green_notify.stores.names import folder_of, safe_name, without_again
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -81,9 +81,11 @@ class DrainingBatch:
         self._attempts = Attempts(files)
         self._batches = FileBatches(files, batch_id, queue)
         self._mine: dict[str, int] = {}
+        self._draining: set[str] = set()
         self._was_open = False
         self._sequence = 0
         self.leases = FileLeases(files, errors_told)
+        self._from_journal = FromJournal(self.leases, self._look, self._holds)
 
     @property
     def taken(self) -> BatchRecord | None:
@@ -96,7 +98,7 @@ class DrainingBatch:
         if name in self._closed:
             return False
         self._open()
-        if name in self._mine:
+        if name in self._mine or (note is None and notification in self._from_journal):
             return False
         self._sequence += 1
         entry = Entry(notification, self._batches.tag, note, self._sequence)
@@ -104,6 +106,14 @@ class DrainingBatch:
             return False  # another batch's, and durable there
         self._mine[name] = self._sequence
         return True
+
+    def _look(self) -> bool:
+        self._closed.refresh()
+        self._draining = {*self._objects.names()}
+        return True
+
+    def _holds(self, name: str) -> bool:
+        return name in self._closed or (name in self._draining and self._owner(name) is not None)
 
     def _create_or_find(self, name: str, entry: Entry) -> str:
         """Create an object unless it is there, and return whose it is then.
@@ -113,12 +123,17 @@ class DrainingBatch:
         for _ in range(_MAX_LOOKS):
             if self._objects.create(name, entry):
                 return entry.batch_id
-            owner = self._objects.tag_of(name)
-            if owner is not None and (owner in self._batches.owned or not self._is_stray(owner, name)):
+            if (owner := self._owner(name)) is not None:
                 return owner
         raise NotificationStoreError(
             f"{object_name(name)} is there, and can't be read: nothing was stored under this name. Remove it."
         )
+
+    def _owner(self, name: str) -> str | None:
+        """Return whose an object is that somebody will hand on; ``None`` if there is none."""
+        owner = self._objects.tag_of(name)
+        is_stray = owner is not None and owner not in self._batches.owned and self._is_stray(owner, name)
+        return None if is_stray else owner
 
     def not_handed_on(self) -> list[BatchRecord]:
         """Return the other batches of this task and queue that may hold forgotten notifications."""
@@ -128,7 +143,7 @@ class DrainingBatch:
     def adopt(self, record: BatchRecord) -> int | None:
         """Take the objects and the files of another batch."""
         names = self._objects.of([record.batch_id], self._batches.tag)
-        parts = part_names(self._files, folder_of(_without_again(record.batch_id)))
+        parts = part_names(self._files, folder_of(without_again(record.batch_id)))
         count = len(names) + sum(1 for _ in read_parts(self._files, parts))
         if not self._claim(record, count, tuple(parts)):
             return None
@@ -204,6 +219,10 @@ class DrainingBatch:
         """Let no attempt begin any more."""
         self._attempts.finish(key)
 
+    def forget_attempts(self, key: str) -> None:
+        """Count attempts from 1 again."""
+        self._attempts.forget(key)
+
     def held_messages(self, since: datetime) -> set[Message]:
         """Return the messages in all batches; one that is finished just now is read twice, never missed."""
         return messages_among((entry.notification for entry in self._entries_since(since)), since)
@@ -212,7 +231,7 @@ class DrainingBatch:
         """Do nothing: connections to a bucket are shared by the whole process."""
 
     def _entries_since(self, since: datetime) -> Iterator[Entry]:
-        yield from filter(None, self._objects.entries(self._objects.names()))
+        yield from self._objects.entries()
         for name in self._files.modified_since("batches", since):
             if is_part(name):
                 yield from read_parts(self._files, [name])
@@ -242,7 +261,9 @@ class DrainingBatch:
         return name in kept or name in self._closed
 
     def _names_in_file(self) -> set[str]:
-        parts = part_names(self._files, self._folder)
+        """Return what this batch's files hold, without those that are another's, or about to be removed."""
+        names = part_names(self._files, self._folder)
+        parts = [name for name in names if name not in self._batches.taken_parts]
         return {safe_name(entry.notification.key) for entry in read_parts(self._files, parts)}
 
     def _write_file(self, names: list[str], adopted: list[str], kept: set[str]) -> set[str]:
@@ -257,15 +278,15 @@ class DrainingBatch:
                 if (name := safe_name(entry.notification.key)) not in kept:
                     written.add(name)
                     yield to_json(entry)
-            for name, found in zip(names, self._objects.entries(names), strict=True):
+            for name, found in zip(names, self._objects.lines(names), strict=True):
                 if found is None:
                     missing.add(name)
-                elif name not in written and found.batch_id in self._batches.owned:
+                elif name not in written and found[0] in self._batches.owned:
                     written.add(name)
-                    yield to_json(found._replace(sequence=None))
+                    yield found[1]
 
         if any(True for _ in lines()):
-            write_part(self._files, self._folder, self._file_format, lines)
+            write_part(self._files, self._folder, self._file_format, lines, self._batches.taken_parts)
         if missing:
             self._explain(missing)
         return written
@@ -281,7 +302,3 @@ class DrainingBatch:
                 f"'draining' before the batch was finished, such as {object_name(lost[0])}. Something else "
                 "removes objects there; a retry of the task goes on without them."
             )
-
-
-def _without_again(tag: str) -> str:
-    return "/".join(part for part in tag.split("/") if not part.startswith("#"))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_green_notify.errors import NotificationStoreError
-from airflow_green_notify.stores.batch_file import Entry, from_json, to_json
+from airflow_green_notify.stores.batch_file import Entry, from_json, to_json, without_sequence
 from airflow_green_notify.stores.names import safe_name
 
 if TYPE_CHECKING:
@@ -61,10 +61,16 @@ class DrainingObjects:
         found.sort(key=lambda place: (place.batch_id == own, began[place.batch_id], *place))
         return {place.name: place.sequence for place in found}
 
-    def entries(self, names: Iterable[str]) -> Iterator[Entry | None]:
-        """Yield what the objects hold; ``None`` for one that is gone."""
+    def lines(self, names: Iterable[str]) -> Iterator[tuple[str, bytes] | None]:
+        """Yield whose each object is, and its line for the file of a batch; ``None`` for one that is gone."""
         for _, content in self._files.read(map(object_name, names)):
-            yield None if content is None else from_json(content)
+            yield None if content is None else (json.loads(content)["batch_id"], without_sequence(content))
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what all objects hold."""
+        for _, content in self._files.read(map(object_name, self.names())):
+            if content is not None:
+                yield from_json(content)
 
     def names(self) -> list[str]:
         """Return the names of all objects."""

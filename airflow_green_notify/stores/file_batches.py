@@ -104,10 +104,13 @@ class FileBatches:
     def _find_own(self, links: dict[str, Link]) -> Link:
         """Return where this batch stands; behind each adoption it goes on under another tag."""
         self.taken: BatchRecord | None = None
+        self.taken_parts: set[str] = set()
+        """Files of this batch that are another's now, or that it took back and has yet to write anew."""
         link = links.get(self._batch_id) or Link(self._batch_id)
         times = 0
         while link.state == "adopted":
             self.taken = link.record()
+            self.taken_parts.update(link.parts)
             times += 1
             tag = f"{self._batch_id}/#{times}"
             link = links.get(tag) or Link(tag)
@@ -172,6 +175,7 @@ class FileBatches:
         if link is None or not self._chains.add(link, parts=parts, **claim):
             return False
         self.owned[record.batch_id] = parts
+        self.taken_parts.update(parts)
         return True
 
     def settle(self, record: BatchRecord, state: BatchState) -> None:
@@ -208,11 +212,11 @@ class FileLedgerView:
         """Do nothing: connections to a bucket are shared by the whole process."""
 
 
-def adopters(files: Files, batch_id: str) -> list[BatchRecord]:
-    """Return the records of a batch that others took from, one for each time."""
+def adoptions(files: Files, batch_id: str) -> list[Link]:
+    """Return the last records of a batch that others took from, one for each time."""
     links = Chains(files).of_task(batch_id).values()
     return [
-        link.record()
+        link
         for link in links
         if link.adopted_by and (link.tag == batch_id or link.tag.startswith(f"{batch_id}/#"))
     ]

@@ -35,6 +35,8 @@ class FileLeases:
         self._files = files
         self._errors_told = errors_told
         self._watched = ("", Stopwatch())
+        self.times_taken = 0
+        """How often a lease was taken; what others stored until then is seen after it."""
 
     def take_lease(self, queue: str, owner: str, span: float) -> tuple[str, str]:
         """Take it unless somebody else has it; return who has it now, and who had it before."""
@@ -45,6 +47,7 @@ class FileLeases:
                 if latest.owner != owner and not self._is_free(folder, latest):
                     return latest.owner, latest.owner
                 if self._add(folder, _Generation(latest.number + 1, owner, span)):
+                    self.times_taken += 1
                     return owner, latest.owner
 
     def renew_lease(self, queue: str, owner: str, span: float) -> bool:

@@ -1,37 +1,123 @@
-"""Which messages a store holds already, so that a journal brings none of them twice."""
+"""Which message a notification brings, so that a queue and a journal bring none of them twice."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+import hashlib
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from airflow_green_notify.notification import UNDECRYPTED, canonical_json
 
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
 
-MESSAGE_TYPES = ("incomingMessageReceived", "outgoingMessageReceived", "outgoingAPIMessageReceived")
-"""Notifications that carry a message. A status names a message too, but doesn't bring it."""
+MESSAGE_TYPES = {
+    "incomingMessageReceived": "incoming",
+    "outgoingMessageReceived": "outgoing",
+    "outgoingAPIMessageReceived": "outgoing",
+}
+"""Notifications that carry a message, and its direction. A status names a message, but doesn't bring it."""
+
+ABOUT_ANOTHER = ("editedMessage", "deletedMessage", "reactionMessage", "pollUpdateMessage")
+"""Kinds of messages that say something about another one, and in some products bear its id."""
+
+
+JOURNAL = "/journal"
+"""Ends the queue of a batch that is filled from the journals beside a queue."""
+
+QUEUED_FOR = timedelta(days=2)
+"""A message that came from a journal longer ago is in the queue no more: that keeps it for a day."""
 
 
 class Message(NamedTuple):
-    """Identity of a message: its id is unique only within its chat, and a chat's within its instance."""
+    """Identity of a message, whichever way it came.
 
-    instance_id: str | None
-    chat_id: str | None
-    id_message: str | None
+    :param chat_id: Empty on WhatsApp, where the id alone is unique, and one chat has two ids: a phone number
+        and a LID. Elsewhere an id is unique only within its chat, and chat ids have no ``@``.
+    :param kind: Its direction; what it does to another message; whether it is but a marker in the place of
+        one that could not be decrypted, and comes again under the same id.
+    """
+
+    instance_id: str
+    chat_id: str
+    id_message: str
+    kind: str
 
 
-def message_of(notification: Notification) -> Message:
-    """Return the identity of the message that a notification brings."""
-    return Message(notification.instance_id, notification.chat_id, notification.id_message)
+def message_of(notification: Notification) -> Message | None:
+    """Return the identity of the message that a notification brings; ``None`` if it brings none."""
+    return identity(
+        notification.instance_id,
+        notification.chat_id,
+        notification.id_message,
+        notification.type_webhook,
+        notification.type_message,
+        notification.text,
+    )
+
+
+def identity(
+    instance_id: str | None,
+    chat_id: str | None,
+    id_message: str | None,
+    type_webhook: str | None,
+    type_message: str | None,
+    text: str | None,
+) -> Message | None:
+    """Do the same as :func:`message_of` for the columns of a row; ``text`` counts where it tells kinds apart.
+
+    What can't be told apart from another message has no identity: better stored twice than taken for it.
+    """
+    kind = [MESSAGE_TYPES.get(type_webhook or "", "")]
+    if not (kind[0] and instance_id and id_message):
+        return None
+    if type_message in ABOUT_ANOTHER:
+        kind.append(str(type_message))
+    if type_message == "editedMessage" or text in UNDECRYPTED:
+        kind.append(str(text))
+    chat_id = chat_id or ""
+    return Message(instance_id, "" if "@" in chat_id else chat_id, id_message, " ".join(kind))
+
+
+def journal_key(message: Message) -> str:
+    """Return the key under which a message is stored that came from a journal."""
+    identity = canonical_json(["journal", *message])
+    return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def messages_among(notifications: Iterable[Notification], since: datetime) -> set[Message]:
-    """Return the messages that these notifications bring, from a timestamp on."""
-    return {
-        message_of(notification)
-        for notification in notifications
-        if notification.type_webhook in MESSAGE_TYPES
-        and notification.timestamp is not None
-        and notification.timestamp >= since
-    }
+    """Return the messages among what was received from ``since`` on."""
+    received = (item for item in notifications if item.received_at >= since)
+    return {message for notification in received if (message := message_of(notification))}
+
+
+class Leases(Protocol):
+    """How often a reader took a lease in the ledger of its store."""
+
+    times_taken: int
+
+
+class FromJournal:
+    """Tells whether a backfill stored the message that a queue brings.
+
+    Nobody backfills while a reader has the queue's lease, so it looks at what is there only when the lease
+    was taken anew.
+
+    :param look: Looks, and returns whether there is anything from a journal.
+    :param holds: Returns whether a key was there at the last look.
+    """
+
+    def __init__(self, leases: Leases, look: Callable[[], bool], holds: Callable[[str], bool]) -> None:
+        self._leases = leases
+        self._look = look
+        self._holds = holds
+        self._looked_at = -1
+        self._is_any = False
+
+    def __contains__(self, notification: Notification) -> bool:
+        if self._looked_at != self._leases.times_taken:
+            self._looked_at = self._leases.times_taken
+            self._is_any = self._look()
+        message = message_of(notification) if self._is_any else None
+        return message is not None and self._holds(journal_key(message))

@@ -57,6 +57,11 @@ def folder_of(batch_id: str) -> str:
     return "/".join(["batches", *map(safe_name, batch_id.split("/"))])
 
 
+def without_again(tag: str) -> str:
+    """Return the id of a batch that was adopted, and perhaps continued by its own task."""
+    return _AGAIN.sub("", tag)
+
+
 def task_of(batch_id: str) -> str:
     """Return what the batches of all runs of a task have in common: ``dag_id/task_id``."""
     parts = _AGAIN.sub("", batch_id).split("/")

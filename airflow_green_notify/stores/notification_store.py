@@ -40,6 +40,9 @@ class NotificationStore(Protocol):
     def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
         """Store a notification unless its key is there, and return only when it is durable.
 
+        Nor is it stored if a backfill of its queue stored the message that it brings; one with a note is no
+        more what a queue brought, and is always stored under its key.
+
         :param note: Small JSON value kept beside it.
         :return: ``True`` if it is new, ``False`` if it was there already, in whichever batch.
         :raises ValueError: Its key could not be checked (``key_is_checked``).
@@ -67,8 +70,12 @@ class NotificationStore(Protocol):
         """Note durably that a notification is handled: no attempt at it begins any more."""
         ...
 
+    def forget_attempts(self, key: str) -> None:
+        """Let attempts at a notification be counted from 1 again."""
+        ...
+
     def held_messages(self, since: datetime) -> set[Message]:
-        """Return the messages that this store holds, in whichever batch, with a timestamp from ``since`` on.
+        """Return the messages that this store holds, in whichever batch, received from ``since`` on.
 
         It reads much, and is meant for repairs.
         """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.stores import batch_file
 from airflow_green_notify.stores.draining_batch import DrainingBatch
-from airflow_green_notify.stores.file_batches import FileLedgerView, adopters
+from airflow_green_notify.stores.file_batches import FileLedgerView, adoptions
 from airflow_green_notify.stores.files import files_at, place_of
 from airflow_green_notify.stores.ledger import warn_of
 from airflow_green_notify.stores.names import folder_of
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from airflow_green_notify.stores.batch_file import Entry
+    from airflow_green_notify.stores.file_batches import Link
     from airflow_green_notify.stores.files import Files
-    from airflow_green_notify.stores.ledger import BatchRecord
 
 _ADVICE = {
     errno.ENOSPC: "The disk is full: free space, then clear or retry the task.",
@@ -123,28 +123,32 @@ class ObjectStorageBatchReader:
     def entries(self) -> Iterator[Entry]:
         """Yield what the batch holds, in queue order."""
         with errors_told(f"The batch {self._path}"):
-            warn_of(self._adopters())
-            yield from batch_file.read_parts(*self._parts())
+            adopted = self._adoptions()
+            warn_of(link.record() for link in adopted)
+            yield from batch_file.read_parts(*self._parts(adopted))
 
     def count(self) -> int:
-        """Return how many notifications the batch holds; it is read for that only if it was continued."""
+        """Return how many notifications the batch holds; it is read for that only if it was changed."""
         with errors_told(f"The batch {self._path}"):
-            files, names = self._parts()
-            if self._count and len(names) == 1:
+            adopted = self._adoptions()
+            files, names = self._parts(adopted)
+            if self._count and len(names) == 1 and not adopted:
                 return self._count
             return sum(1 for _ in batch_file.read_parts(files, names))
 
-    def _parts(self) -> tuple[Files, list[str]]:
+    def _parts(self, adopted: list[Link]) -> tuple[Files, list[str]]:
+        """Return the files, without those that an adopter has yet to remove."""
         files = files_at(self._path, self._conn_id)
         names = batch_file.part_names(files, "")
-        if self._count and not names and not self._adopters():
+        if self._count and not names and not adopted:
             raise NotificationStoreError(f"The batch {self._path} has no file any more; was it removed?")
-        return files, names
+        taken = {part for link in adopted for part in link.parts}
+        return files, [name for name in names if f"{folder_of(self._batch_id)}/{name}" not in taken]
 
-    def _adopters(self) -> list[BatchRecord]:
+    def _adoptions(self) -> list[Link]:
         """Return what others took from the batch."""
         root = self._path.removesuffix(f"/{folder_of(self._batch_id)}")
-        return adopters(files_at(root, self._conn_id), self._batch_id)
+        return adoptions(files_at(root, self._conn_id), self._batch_id)
 
 
 @contextmanager

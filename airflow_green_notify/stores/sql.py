@@ -21,9 +21,11 @@ class SqlStore(Store):
     crash leaves rows; the retry of the task goes on with the same batch, and what comes again is recognised
     by its key, however old. Two drains at once don't store anything twice.
 
-    Durable means: the database confirmed the commit. If the connection is lost at that moment, the put fails,
-    the notification stays in the queue, and the next put of it finds out. A SQLite file is set to write-ahead
-    logging (WAL), which takes one write to the disk instead of four; it must not lie on a network drive.
+    Durable means: the database confirmed the commit. If the connection is lost, for instance because it was
+    idle while a handler was at work, the statement is repeated once on a new one, which finds what the lost
+    one may have left; if that fails too, the notification stays in the queue. A SQLite file is set to
+    write-ahead logging (WAL), which takes one write to the disk instead of four; it must not lie on a network
+    drive.
 
     The table is created if it is missing, with the columns of
     :meth:`~airflow_green_notify.notification.Notification.as_row`, ``batch_id``, ``note`` and ``sequence``,

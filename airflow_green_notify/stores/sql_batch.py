@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import false, func, select, true
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import case, func, or_, select
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from airflow_green_notify.notification import UNDECRYPTED
 from airflow_green_notify.stores.batch_file import Entry
 from airflow_green_notify.stores.database import Database, errors_told
-from airflow_green_notify.stores.held import MESSAGE_TYPES, Message
+from airflow_green_notify.stores.held import (
+    MESSAGE_TYPES,
+    QUEUED_FOR,
+    FromJournal,
+    Message,
+    identity,
+)
 from airflow_green_notify.stores.ledger import BatchTaken, warn_of
 from airflow_green_notify.stores.row import from_row, to_row
 from airflow_green_notify.stores.sql_ledger import SqlBatches, SqlLeases, adopters
 from airflow_green_notify.stores.sql_table import StoreTables, column_id
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState
     from airflow_green_notify.stores.sql_ledger import ErrorsTold
@@ -44,22 +50,41 @@ class SqlBatch:
         self._is_open = False
         self._was_there = False
         self._sequence = 0
+        self._journal_keys: set[str] = set()
+        self._from_journal = FromJournal(self.leases, self._look, self._holds)
         self.taken: BatchRecord | None = None
 
     def put(self, notification: Notification, note: dict[str, Any] | None) -> bool:
-        """Insert the row of a notification unless its key is there."""
+        """Insert the row of a notification unless its key is there, or the message came from a journal."""
         self._open()
+        if note is None and notification in self._from_journal:
+            return False
         self._sequence += 1
         row = to_row(Entry(notification, self._batch_id, note)) | {"sequence": self._sequence}
+        repeats = self._database.repeats
         try:
             if self._database.execute(self._guarded_insert, row):
                 return True
         except IntegrityError:
-            if not self._database.has(self._rows, notification.key):
+            held = self._place_of(notification.key)
+            if held is None:
                 raise
-            return False
+            # A statement that was repeated may have met what it had inserted itself.
+            return self._database.repeats > repeats and held == (self._batch_id, notification.received_at)
         self._is_open = False
         raise BatchTaken
+
+    def _look(self) -> bool:
+        self._journal_keys = self._batches.keys_from_journal(datetime.now(UTC) - QUEUED_FOR)
+        return bool(self._journal_keys)
+
+    def _holds(self, key: str) -> bool:
+        return key in self._journal_keys
+
+    def _place_of(self, key: str) -> tuple[str, datetime] | None:
+        rows = self._rows.c
+        found = self._database.rows(select(rows.batch_id, rows.received_at).where(rows.key == key))
+        return tuple(found[0]) if found else None
 
     def not_handed_on(self) -> list[BatchRecord]:
         """Return the other batches of this task and queue that may hold forgotten notifications."""
@@ -99,45 +124,70 @@ class SqlBatch:
         return self._database.rows(last)[0][0] or 0
 
     def begin_attempt(self, key: str) -> int:
-        """Count an attempt; 0 if the key is finished."""
-        table = self._attempts
-        counted = table.update().where(table.c.key == key, table.c.finished == false())
-        if not self._database.execute(counted.values(attempts=table.c.attempts + 1)):
-            if self._database.insert(table, {"key": key, "attempts": 1, "finished": False}):
-                return 1
-            if self._is_finished(key):
+        """Count an attempt; 0 if the key is finished.
+
+        The count is set, not added to. If the connection is lost in that, a look tells whether it was set:
+        nobody else counts, since a queue has one reader.
+        """
+        while True:
+            count, finished = self._counted(key)
+            if finished:
                 return 0
-            return self.begin_attempt(key)  # another consumer was faster with the first attempt
-        return self._attempts_at(key)
+            try:
+                if self._set_count(key, count):
+                    return count + 1
+            except DBAPIError as error:
+                if not error.connection_invalidated or self._counted(key)[0] != count + 1:
+                    raise
+                return count + 1
 
     def finish_attempts(self, key: str) -> None:
         """Let no attempt begin any more."""
-        if self._database.insert(self._attempts, {"key": key, "attempts": 0, "finished": True}):
-            return
-        self._database.execute(
-            self._attempts.update().where(self._attempts.c.key == key).values(finished=True)
-        )
+        finished = self._attempts.update().where(self._attempts.c.key == key).values(finished=True)
+        if not self._database.execute(finished):
+            self._database.insert(self._attempts, {"key": key, "attempts": 0, "finished": True})
+
+    def forget_attempts(self, key: str) -> None:
+        """Count attempts from 1 again."""
+        self._database.execute(self._attempts.delete().where(self._attempts.c.key == key))
 
     def held_messages(self, since: datetime) -> set[Message]:
         """Return the messages in the whole table."""
-        rows, message = self._rows.c, (self._rows.c[name] for name in Message._fields)
-        brought = select(*message).where(rows.type_webhook.in_(MESSAGE_TYPES), rows.notified_at >= since)
-        return {Message(*row) for row in self._database.rows(brought)}
+        rows = self._rows.c
+        text = case((or_(rows.type_message == "editedMessage", rows.text.in_(UNDECRYPTED)), rows.text))
+        columns = (
+            rows.instance_id,
+            rows.chat_id,
+            rows.id_message,
+            rows.type_webhook,
+            rows.type_message,
+            text,
+        )
+        brought = select(*columns).where(rows.type_webhook.in_(MESSAGE_TYPES), rows.received_at >= since)
+        return {message for row in self._database.rows(brought) if (message := identity(*row))}
 
     def release(self) -> None:
         """Let go of the connections."""
         self._beside.close()
         self._database.close()
 
-    def _attempts_at(self, key: str) -> int:
-        table = self._attempts
-        return int(self._database.rows(select(table.c.attempts).where(table.c.key == key))[0][0])
+    def _counted(self, key: str) -> tuple[int, bool]:
+        """Return how many attempts were counted, and whether the key is finished."""
+        attempts = self._attempts.c
+        found = self._database.rows(select(attempts.attempts, attempts.finished).where(attempts.key == key))
+        return tuple(found[0]) if found else (0, False)
 
-    def _is_finished(self, key: str) -> bool:
-        table = self._attempts
-        return bool(
-            self._database.rows(select(table.c.key).where(table.c.key == key, table.c.finished == true()))
-        )
+    def _set_count(self, key: str, before: int) -> bool:
+        """Count one more, unless another consumer was faster."""
+        attempts = self._attempts.c
+        if before:
+            same = self._attempts.update().where(attempts.key == key, attempts.attempts == before)
+            return self._database.execute_once(same.values(attempts=before + 1)) > 0
+        first = self._attempts.insert().values(key=key, attempts=1, finished=False)
+        try:
+            return self._database.execute_once(first) > 0
+        except IntegrityError:
+            return False
 
 
 class SqlBatchReader:

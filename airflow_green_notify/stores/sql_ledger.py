@@ -23,11 +23,14 @@ from sqlalchemy import (
 
 from airflow_green_notify.portable_json import storable
 from airflow_green_notify.stores.database import Database
+from airflow_green_notify.stores.held import JOURNAL
 from airflow_green_notify.stores.ledger import BatchRecord
 from airflow_green_notify.stores.names import task_of
 from airflow_green_notify.stores.sql_table import StoreTables, column_id
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import Row
 
     from airflow_green_notify.stores.ledger import BatchState
@@ -50,6 +53,8 @@ class SqlLeases:
         self._database = database
         self._table = tables.leases
         self._errors_told = errors_told
+        self.times_taken = 0
+        """How often a lease was taken; what others stored until then is seen after it."""
 
     def take_lease(self, queue: str, owner: str, span: float) -> tuple[str, str]:
         """Take it unless somebody else has it; return who has it now, and who had it before."""
@@ -59,9 +64,10 @@ class SqlLeases:
                 self._database.insert(self._table, {"queue": name, "owner": "", "expires_at": 0.0})
             free = or_(leases.expires_at <= self._now(), leases.owner == owner)
             taken = self._table.update().where(leases.queue == name, leases.owner == before, free)
-            if self._database.execute(taken.values(owner=owner, expires_at=self._now() + span)):
-                return owner, before
-            return self._owner(name) or "", before
+            self._database.execute(taken.values(owner=owner, expires_at=self._now() + span))
+            holder = self._owner(name) or ""
+            self.times_taken += holder == owner
+            return holder, before
 
     def renew_lease(self, queue: str, owner: str, span: float) -> bool:
         """Let it expire later, unless somebody else took it."""
@@ -113,6 +119,13 @@ class SqlBatches:
         self._database.execute(self._table.update().where(self._table.c.batch_id == name).values(row))
         return False
 
+    def keys_from_journal(self, since: datetime) -> set[str]:
+        """Return the keys that backfills have stored since then."""
+        rows, batches = self._rows.c, self._table.c
+        backfills = select(batches.batch_id).where(batches.queue.endswith(JOURNAL))
+        found = select(rows.key).where(rows.batch_id.in_(backfills), rows.received_at >= since)
+        return {row.key for row in self._database.rows(found)}
+
     def guarded_insert(self) -> Insert:
         """Return the insert of a notification, which inserts nothing once the batch is another try's.
 
@@ -158,7 +171,7 @@ class SqlBatches:
         moved = {"batch_id": column_id(self._batch_id), "sequence": self._rows.c.sequence + last_sequence}
         count = self._database.execute(taken.values(moved))
         adopted = self._table.update().where(self._table.c.batch_id == column_id(record.batch_id))
-        self._database.execute(adopted.values(adopted=self._table.c.adopted + count))
+        self._database.execute(adopted.values(adopted=record.adopted + count))
         return count
 
     def settle(self, record: BatchRecord, state: BatchState) -> None:

@@ -51,6 +51,10 @@ class OpenBatch(Protocol):
         """Let no attempt begin any more."""
         ...
 
+    def forget_attempts(self, key: str) -> None:
+        """Count attempts from 1 again."""
+        ...
+
     def held_messages(self, since: datetime) -> set[Message]:
         """Return the messages that the whole store holds from ``since`` on."""
         ...
@@ -125,6 +129,10 @@ class Store(NotificationStore):
     def finish(self, key: str) -> None:
         with self._errors_told():
             self._opened().finish_attempts(key)
+
+    def forget_attempts(self, key: str) -> None:
+        with self._errors_told():
+            self._opened().forget_attempts(key)
 
     def held_messages(self, since: datetime) -> set[Message]:
         with self._errors_told():

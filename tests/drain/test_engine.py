@@ -279,6 +279,20 @@ def test_drain_accept_sends_the_rest_to_the_other_store(
     assert report.unmatched == others["count"]
 
 
+def test_drain_accept_that_is_async_is_refused(
+    green_api_connection: GreenApiEmulator, store: SqlStore
+) -> None:
+    """Nobody awaits it, and what it returns is true whatever it would say."""
+
+    async def accept(notification: Notification) -> bool:
+        return False
+
+    green_api_connection.push(*traffic(seed=1, n=1))
+    with store.open("unmatched") as unmatched, pytest.raises(ValueError, match=r"accept is .* async"):
+        run(store, accept=accept, unmatched=unmatched)
+    assert len(green_api_connection.queue()) == 1
+
+
 def test_drain_accept_raises_stores_as_accepted(
     green_api_connection: GreenApiEmulator, store: SqlStore
 ) -> None:

@@ -87,14 +87,16 @@ def test_answer_messages_answers_each_text_once_and_as_it_is(
 
 
 def test_archive_media_keeps_every_file_beside_its_notification(
-    green_api_connection: GreenApiEmulator, run_example: Callable[..., Any], tmp_path: Path
+    green_api_connection: GreenApiEmulator, run_dag: Callable[..., Any], tmp_path: Path
 ) -> None:
     """The index names files that are there, also those whose link had expired."""
     green_api_connection.push(NOISE)
     for name in ("one.jpg", "two.pdf"):
         green_api_connection.media_message(name, 5000, expires_after=60)
     green_api_connection.advance(120)
-    run = run_example("archive_media", archive=str(tmp_path))
+    dag = load_dag("archive_media")
+    dag.get_task("download").allow_private_addresses = True  # the emulator's links lead to this machine
+    run = run_dag(dag, run_conf={"archive": str(tmp_path)})
     index = run.get_task_instance("index").xcom_pull(task_ids="index")
     assert sorted(Path(path).suffix for path in index.values()) == [".jpg", ".pdf"]
     assert all(Path(path).stat().st_size == 5000 for path in index.values())

@@ -145,20 +145,56 @@ def test_verify_is_read_in_each_form(value: Any, verify: bool) -> None:
     assert config({"verify": value}).verify is verify
 
 
+@pytest.mark.parametrize("value", [[], {}, 5, "/no/such/file", "~/ca.pem", "/", "/dev/zero", "\x00"], ids=str)
+def test_verify_that_is_no_file_is_refused(value: Any) -> None:
+    """The text says what it may be."""
+    with pytest.raises(GreenApiConfigError, match="verify must be true, false, or a readable file"):
+        config({"verify": value})
+
+
+@pytest.mark.parametrize(
+    ("value", "proxy"),
+    [
+        (None, None),
+        ("", None),
+        ("http://proxy:3128", "http://proxy:3128"),
+        ("proxy:3128", "http://proxy:3128"),
+        (" https://u:p%40w@proxy ", "https://u:p%40w@proxy"),
+    ],
+)
+def test_proxy_is_read_in_each_form(value: Any, proxy: str | None) -> None:
+    """With or without scheme and password."""
+    assert config({"proxy": value}).proxy == proxy
+
+
+@pytest.mark.parametrize(
+    "value",
+    [123, True, ["http://x"], {"http": "x"}, "socks5://x:1", "ftp://x", "http://", "http://x:99999"],
+    ids=str,
+)
+def test_proxy_that_is_none_is_refused_at_once(value: Any) -> None:
+    """Not later, in the words of a library; what stands there may be a password, and isn't repeated."""
+    with pytest.raises(GreenApiConfigError, match="proxy must be the address of an HTTP proxy") as caught:
+        config({"proxy": value})
+    assert str(value) not in str(caught.value).replace("http://proxy.example.org:3128", "").replace(
+        "http://", ""
+    )
+
+
 @pytest.mark.parametrize(("value", "number"), [(5, 5), ("5", 5), ("", 100), (1, 1)])
 def test_requests_per_second_is_read_in_each_form(value: Any, number: int) -> None:
     """A number in the form, or text in a URI, mean the same."""
     assert config({"requests_per_second": value}).requests_per_second == number
 
 
-@pytest.mark.parametrize("value", [0, -1, "many", [], {}, "1.5", float("nan")], ids=str)
+@pytest.mark.parametrize("value", [0, -1, "many", [], {}, "1.5", float("nan"), float("inf")], ids=str)
 def test_requests_per_second_that_is_no_rate_is_refused(value: Any) -> None:
     """Nought would wait for ever, so it is refused with the field's name."""
     with pytest.raises(GreenApiConfigError, match="requests_per_second"):
         config({"requests_per_second": value})
 
 
-@pytest.mark.parametrize("extra", ["[1]", "5", '"text"', "{"])
+@pytest.mark.parametrize("extra", ["[1]", "5", '"text"', "{", "[" * 5_000 + "]" * 5_000], ids=lambda e: e[:6])
 def test_extra_that_is_no_object_is_refused(extra: str) -> None:
     """Extras that can't be read are not ignored."""
     broken = connection()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_green_notify.hooks import GreenApiHook, rate_limit
-from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES, diagnose, settings_fault
+from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES, diagnose, settings_fault, way_risks
 
 EVERYTHING_OFF = dict.fromkeys(NOTIFICATION_SWITCHES, "no")
 
@@ -31,6 +31,39 @@ def verdict() -> tuple[bool, str]:
 def test_connection_of_a_healthy_instance_is_good(gateway: Any) -> None:
     """What works is said to work."""
     assert verdict() == (True, "The instance is authorized and its queue can be read.")
+
+
+@pytest.mark.parametrize(
+    ("host", "media_url", "verify", "words"),
+    [
+        ("https://api.green-api.com", "https://media.green-api.com", True, []),
+        ("https://api.green-api.com", "https://media.green-api.com", "/etc/ca.pem", []),
+        ("http://127.0.0.1:18090", "http://localhost:18090", False, []),
+        ("http://[::1]:18090", "http://127.1.2.3", True, []),
+        ("http://gateway.example.org", "http://gateway.example.org", True, ["host"]),
+        ("HTTP://10.0.0.1", "https://127.0.0.1", True, ["host"]),
+        ("https://gateway.example.org", "http://media.example.org", True, ["media_url"]),
+        ("https://gateway.example.org", "https://media.example.org", False, ["verify"]),
+        ("http://gateway.example.org", "https://media.example.org", False, ["host", "verify"]),
+    ],
+)
+def test_way_to_the_gateway_that_others_can_listen_in_on_is_a_risk(
+    host: str, media_url: str, verify: bool | str, words: list[str]
+) -> None:
+    """Only what leaves this machine counts; each risk names the field to mend."""
+    risks = way_risks(host, media_url, verify)
+    assert len(risks) == len(words)
+    assert all(word in f"{risk.found}: {risk.remedy}" for word, risk in zip(words, risks, strict=True))
+
+
+def test_connection_test_warns_of_an_unencrypted_way(listen: Any, connect: Any, monkeypatch: Any) -> None:
+    """It works, and the button says so; whoever reads on learns what it costs."""
+    bodies = (b'{"stateInstance":"authorized"}', b'{"incomingWebhook":"yes"}')
+    monkeypatch.setenv("http_proxy", listen(*map(listen.answer, bodies)).url)
+    connect("http://gateway.invalid")
+    good, text = verdict()
+    assert good is True
+    assert text.startswith("The instance is authorized and its queue can be read. Warning: the token and ")
 
 
 def test_connection_is_tested_without_touching_the_queue(gateway: Any) -> None:

@@ -8,9 +8,13 @@ import datetime
 import gzip
 import ipaddress
 import logging
+import os
+import select
 import socket
 import ssl
+import subprocess
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +25,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from airflow_green_notify import __version__
 from airflow_green_notify.errors import GreenApiConfigError, GreenApiResponseError, GreenApiTransportError
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import Notification
@@ -346,6 +351,80 @@ async def test_proxy_of_the_connection_wins_over_the_environment(
     assert (len(near.requests), len(far.requests)) == (1, 0)
 
 
+@pytest.mark.parametrize("variable", ["all_proxy", "ALL_PROXY", "HTTP_PROXY"])
+async def test_each_variable_that_names_a_proxy_holds_alike(
+    ask: Any, hook: Any, connect: Any, listen: Any, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """The token leaves by the way that is open, on both transports."""
+    proxy = listen()
+    monkeypatch.setenv(variable, proxy.url)
+    connect("http://gateway.invalid")
+    assert await ask(hook, "receive_notification", SHORT) is None
+    assert len(proxy.requests) == 1
+
+
+async def test_proxy_without_a_scheme_is_an_http_proxy(
+    ask: Any, hook: Any, connect: Any, listen: Any
+) -> None:
+    """Many write it so."""
+    proxy = listen()
+    connect("http://gateway.invalid", extra={"proxy": proxy.url.removeprefix("http://")})
+    assert await ask(hook, "receive_notification", SHORT) is None
+    assert len(proxy.requests) == 1
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "nonsense://x", "http://", "http://[::1"])
+async def test_proxy_of_the_environment_that_cannot_be_used_is_a_config_error(
+    ask: Any, hook: Any, connect: Any, listen: Any, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    """The request doesn't go the other way instead, on neither transport."""
+    gateway = listen()
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    connect(gateway.url)
+    with pytest.raises(GreenApiConfigError, match="ALL_PROXY must be the address of an HTTP proxy"):
+        await ask(hook, "receive_notification", SHORT)
+    assert gateway.connections == 0
+
+
+@pytest.mark.parametrize("pattern", ["127.0.0.0/8", "127.0.0.1", "*"])
+async def test_host_of_no_proxy_is_known_in_each_way_to_write_it(
+    ask: Any, hook: Any, gateway: Any, listen: Any, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    """What ``requests`` understands holds for both."""
+    proxy = listen()
+    monkeypatch.setenv("ALL_PROXY", proxy.url)
+    monkeypatch.setenv("NO_PROXY", pattern)
+    assert await ask(hook, "receive_notification", SHORT) is None
+    assert proxy.requests == []
+
+
+async def test_password_of_netrc_is_not_sent(
+    ask: Any, hook: Any, connect: Any, listen: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the worker's owner may do elsewhere is nothing to the gateway; nor are cookies kept."""
+    (tmp_path / "netrc").write_text("default login worker password secret\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    listener = listen(listen.answer(Set_Cookie="a=b; Path=/"))
+    connect(listener.url)
+    for _ in range(2):
+        await ask(hook, "receive_notification", SHORT)
+    heads = "\n".join(listener.requests).lower()
+    assert "authorization" not in heads
+    assert "cookie" not in heads
+
+
+async def test_requests_say_who_asks(ask: Any, hook: Any, connect: Any, listen: Any, tmp_path: Path) -> None:
+    """The vendor's support can tell this client and its version from others."""
+    (tmp_path / "a.txt").write_text("a")
+    listener = listen(listen.answer(b'{"idMessage": "AA"}'))
+    connect(listener.url)
+    await ask(hook, "send_message", "1@c.us", "text")
+    await ask(hook, "send_file", "1@c.us", tmp_path / "a.txt")
+    expected = f"User-Agent: airflow-green-notify/{__version__}"
+    assert [expected in head.splitlines() for head in listener.requests] == [True, True]
+
+
 async def test_host_of_no_proxy_is_reached_directly(
     ask: Any, hook: Any, gateway: Any, listen: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -428,17 +507,126 @@ async def test_own_certificate_authority_is_trusted(
     assert await ask(hook, "receive_notification", SHORT) is None
 
 
-@pytest.mark.parametrize("content", [None, "no certificate"])
+UNUSABLE: dict[str, Callable[[Path], Any]] = {
+    "nothing": lambda path: None,
+    "no certificate": lambda path: path.write_text("no certificate"),
+    "empty": lambda path: path.touch(),
+    "a folder": lambda path: path.mkdir(),
+    "a pipe": os.mkfifo,
+}
+
+
+@pytest.mark.parametrize("make", UNUSABLE.values(), ids=UNUSABLE)
 async def test_unusable_certificate_file_is_a_config_error(
-    ask: Any, hook: Any, connect: Any, tls_url: str, tmp_path: Path, content: str | None
+    ask: Any, hook: Any, connect: Any, tls_url: str, tmp_path: Path, make: Callable[[Path], Any]
 ) -> None:
-    """A file that isn't there, or holds no certificate, is the connection's fault and named as such."""
-    path = tmp_path / "ca.pem"
-    if content is not None:
-        path.write_text(content)
-    connect(tls_url, extra={"verify": str(path)})
+    """A file that isn't there, or holds no certificate, is the connection's fault and named as such.
+
+    A pipe that nobody writes to is not waited for.
+    """
+    make(tmp_path / "ca.pem")
+    connect(tls_url, extra={"verify": str(tmp_path / "ca.pem")})
     with pytest.raises(GreenApiConfigError, match="verify"):
         await ask(hook, "receive_notification", SHORT)
+
+
+@pytest.fixture(params=["file", "folder"])
+def bundle(request: pytest.FixtureRequest, certificate: Path, tmp_path: Path) -> str:
+    """The certificates in each form that ``requests`` takes: a folder is one that OpenSSL has an index of."""
+    if request.param == "file":
+        return str(certificate)
+    command = ["openssl", "x509", "-hash", "-noout", "-in", str(certificate)]
+    indexed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    (tmp_path / f"{indexed}.0").write_bytes(certificate.read_bytes())
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+async def test_certificates_of_the_environment_are_trusted_alike(
+    ask: Any,
+    hook: Any,
+    connect: Any,
+    tls_url: str,
+    bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+) -> None:
+    """What holds for everything that is built on ``requests`` holds for both transports."""
+    monkeypatch.setenv(variable, bundle)
+    connect(tls_url)
+    assert await ask(hook, "receive_notification", SHORT) is None
+
+
+@pytest.mark.parametrize("make", [UNUSABLE["nothing"], UNUSABLE["a pipe"]], ids=["nothing", "a pipe"])
+async def test_unusable_certificates_of_the_environment_are_a_config_error(
+    ask: Any,
+    hook: Any,
+    connect: Any,
+    listen: Any,
+    tls_url: str,
+    tmp_path: Path,
+    make: Callable[[Path], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The variable is named, and matters to none but TLS."""
+    make(tmp_path / "ca.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    connect(tls_url)
+    with pytest.raises(GreenApiConfigError, match="REQUESTS_CA_BUNDLE must be a folder or a readable file"):
+        await ask(hook, "receive_notification", SHORT)
+    hook.__dict__.pop("config", None)
+    connect(listen().url)
+    assert await ask(hook, "receive_notification", SHORT) is None
+
+
+def relay_to(target: str) -> Callable[[Any], None]:
+    """What a proxy does with ``CONNECT``: it joins both ends, and knows nothing of what is said."""
+    host, port = target.removeprefix("https://").split(":")
+
+    def join(connection: Any) -> None:
+        with socket.create_connection((host, int(port))) as onwards:
+            connection.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            ends = [connection.connection, onwards]
+            while True:
+                for each in select.select(ends, [], [])[0]:
+                    data = each.recv(65536)
+                    if not data:
+                        return
+                    ends[each is connection.connection].sendall(data)
+
+    return join
+
+
+async def test_tls_goes_through_a_proxy_that_sees_nothing(
+    ask: Any, hook: Any, connect: Any, listen: Any, tls_url: str, certificate: Path
+) -> None:
+    """The proxy learns host and port, and neither token nor path."""
+    proxy = listen(taker=relay_to(tls_url))
+    connect(tls_url, extra={"proxy": proxy.url, "verify": str(certificate)})
+    for _ in range(2):
+        assert await ask(hook, "receive_notification", SHORT) is None
+    assert proxy.connections == 1
+    assert first_line(proxy).startswith(f"CONNECT {tls_url.removeprefix('https://')} ")
+    assert "waInstance" not in "".join(proxy.requests)
+
+
+async def test_proxy_that_never_lets_through_is_given_up(
+    ask: Any, hook: Any, connect: Any, listen: Any, tls_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time is that of the exchange too, though it sends something all the while."""
+    monkeypatch.setattr(calls, "READ_TIMEOUT", 1.0)
+
+    def dawdle(connection: Any) -> None:
+        connection.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for number in range(200):
+            connection.wfile.write(b"A%d: b\r\n" % (number % 50))
+            time.sleep(0.1)
+
+    connect(tls_url, extra={"proxy": listen(taker=dawdle).url})
+    began = time.monotonic()
+    with pytest.raises(GreenApiTransportError):
+        await ask(hook, "receive_notification", SHORT)
+    assert time.monotonic() - began < 10
 
 
 # --- logging ---

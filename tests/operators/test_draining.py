@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.sdk import DAG
 
 from airflow_green_notify.drain.lease import ReaderLease
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications, traffic
 from airflow_green_notify.filters import NotificationFilter
+from airflow_green_notify.handling import NotificationHandler
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.operators import (
@@ -27,6 +28,7 @@ from airflow_green_notify.operators import (
 )
 from airflow_green_notify.stores import ObjectStorageStore, SqlStore, read_batch
 from tests.balance import Balance, balance, key_of
+from tests.stores.cutting_proxy import CuttingProxy
 
 
 class TaskInstance:
@@ -202,7 +204,8 @@ def test_process_poison_goes_to_the_dead_letters_and_the_rest_is_handled(
     assert calls.count(poison) == 2
     ((letter, note),) = read_batch(result["dead_letter_batch"]).with_notes()
     assert letter.key == poison
-    assert note == {"error_type": "KeyError", "error_text": "'no such customer'", "attempts": 2}
+    error = {"error_type": "KeyError", "error_text": "'no such customer'"}
+    assert note == error | {"attempts": 2, "key": poison}
     assert not green_api_connection.queue()
 
 
@@ -283,6 +286,180 @@ def test_process_stop_leaves_the_notification_at_the_head(green_api_connection: 
     with pytest.raises(LookupError):
         process(handler, on_error="stop", max_attempts=2)
     assert len(green_api_connection.queue()) == 2
+
+
+def calls_of_tries(
+    error: Exception, tries: int, expected: type[Exception], **arguments: Any
+) -> list[Notification]:
+    """Return what a handler that raises was called with in so many tries of a task, each of which fails."""
+    calls: list[Notification] = []
+
+    def handler(notification: Notification) -> None:
+        calls.append(notification)
+        raise error
+
+    for _ in range(tries):
+        with pytest.raises(expected):
+            process(handler, on_error="stop", **arguments)
+    return calls
+
+
+def test_process_that_stops_limits_the_attempts_over_all_tries(
+    green_api_connection: GreenApiEmulator, store: SqlStore
+) -> None:
+    """With a store that counts, the limit fails the task for good; a run after it begins anew."""
+    green_api_connection.push(*traffic(seed=1, n=2))
+
+    def dies(notification: Notification) -> None:
+        raise SystemExit("as if the worker was killed")
+
+    with pytest.raises(SystemExit):
+        process(dies, on_error="stop", dead_letter=store)
+    failing = LookupError("no such customer")
+    assert len(calls_of_tries(failing, 1, AirflowFailException, dead_letter=store)) == 2
+    assert len(calls_of_tries(failing, 1, AirflowFailException, dead_letter=store)) == 3
+    assert len(green_api_connection.queue()) == 2
+    handled: list[str] = []
+    assert process(lambda n: handled.append(n.key), on_error="stop", dead_letter=store)["handled"] == 2
+
+
+def test_process_that_stops_after_the_process_died_says_so(
+    green_api_connection: GreenApiEmulator, store: SqlStore
+) -> None:
+    """No error tells why; the words do."""
+    green_api_connection.push(*traffic(seed=1, n=1))
+
+    def dies(notification: Notification) -> None:
+        raise SystemExit("as if the worker was killed")
+
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            process(dies, on_error="stop", dead_letter=store, max_attempts=2)
+    with pytest.raises(AirflowFailException, match=r"2 attempts on .* the process died .* clear this task"):
+        process(dies, on_error="stop", dead_letter=store, max_attempts=2)
+
+
+def test_process_that_stops_without_a_store_counts_each_try_for_itself(
+    green_api_connection: GreenApiEmulator,
+) -> None:
+    """There is nothing that could count over tries."""
+    green_api_connection.push(*traffic(seed=1, n=2))
+    assert len(calls_of_tries(LookupError("no such customer"), 2, LookupError, max_attempts=2)) == 4
+
+
+def test_process_handler_that_fails_for_good_is_called_once(
+    green_api_connection: GreenApiEmulator, store: SqlStore
+) -> None:
+    """AirflowFailException: the notification is set aside, or the task stops, without another attempt."""
+    green_api_connection.push(*traffic(seed=1, n=1))
+    failing = AirflowFailException("no such customer")
+    assert len(calls_of_tries(failing, 1, AirflowFailException)) == 1
+    assert len(calls_of_tries(failing, 2, AirflowFailException, dead_letter=store)) == 2
+    calls: list[str] = []
+
+    def handler(notification: Notification) -> None:
+        calls.append(notification.key)
+        raise failing
+
+    result = process(handler, dead_letter=store)
+    assert (len(calls), result["dead_letters"]) == (1, 1)
+    ((_, note),) = read_batch(result["dead_letter_batch"]).with_notes()
+    assert note is not None
+    assert (note["error_type"], note["attempts"]) == ("AirflowFailException", 1)
+
+
+@pytest.mark.parametrize("on_error", ["dead_letter", "stop"])
+def test_process_handler_that_skips_has_handled(
+    on_error: str, green_api_connection: GreenApiEmulator, store: SqlStore
+) -> None:
+    """AirflowSkipException: there was nothing to do, and the notification is deleted."""
+    green_api_connection.push(*traffic(seed=1, n=2))
+    calls: list[str] = []
+
+    def handler(notification: Notification) -> None:
+        calls.append(notification.key)
+        raise AirflowSkipException("not for us")
+
+    result = process(handler, dead_letter=store, on_error=on_error)
+    assert (len(calls), result["handled"], result["dead_letters"]) == (2, 2, 0)
+    assert result["dead_letter_batch"]["count"] == 0
+    assert not green_api_connection.queue()
+
+
+@pytest.mark.parametrize("kind", ["sql", "files", "parquet"])
+@pytest.mark.parametrize("is_closed", [False, True], ids=["open", "closed"])
+def test_process_dead_letter_that_a_drain_had_stored_is_kept_beside_it(
+    is_closed: bool, kind: str, green_api_connection: GreenApiEmulator, store: SqlStore, tmp_path: Path
+) -> None:
+    """A drain into the same store died before its delete: its batch has it, and the dead letters do."""
+    green_api_connection.push(*traffic(seed=1, n=1))
+    (body,) = green_api_connection.queue()
+    place: Any = store
+    if kind != "sql":
+        form = "ndjson" if kind == "files" else kind
+        place = ObjectStorageStore(str(tmp_path / "store"), format=form)  # type: ignore[arg-type]
+    drained = place.open("dag/run/another_drain/-1", "queue")
+    assert drained.put(Notification(1, body))
+    if is_closed:
+        drained.close()
+
+    def handler(notification: Notification) -> None:
+        raise KeyError("no such customer")
+
+    result = process(handler, dead_letter=place, max_attempts=1)
+    ((letter, note),) = read_batch(result["dead_letter_batch"]).with_notes()
+    assert (letter.key, letter.body) == (key_of(body), body)
+    assert note is not None
+    assert note["error_type"] == "KeyError"
+    assert [n.key for n in read_batch(drained.close())] == [key_of(body)]
+    assert [n.key for n in read_batch(result["dead_letter_batch"])] == [key_of(body)]
+    assert list(read_batch(result["dead_letter_batch"]).as_dataframe()["key"]) == [key_of(body)]
+
+
+@pytest.mark.parametrize("kind", ["sql", "files"])
+def test_process_dead_letter_of_a_run_that_died_is_in_the_next_runs_batch(
+    kind: str, green_api_connection: GreenApiEmulator, store: SqlStore, tmp_path: Path
+) -> None:
+    """It died between setting aside and deleting; the next run takes the letter over with its note."""
+    green_api_connection.push(*traffic(seed=1, n=2))
+    place: Any = store if kind == "sql" else ObjectStorageStore(str(tmp_path / "store"))
+    died = place.open("dag/earlier/drain/-1", GreenApiHook().config.queue)
+    notification = Notification(1, green_api_connection.queue()[0])
+    died.begin_attempt(notification.key)
+    assert NotificationHandler(print, 1, died).put(notification)
+    died.release()
+
+    class NextRun(TaskInstance):
+        run_id = "next"
+
+    handled: list[str] = []
+    operator = GreenApiProcessNotificationsOperator(
+        task_id="drain", handler=lambda n: handled.append(n.key), dead_letter=place, receive_timeout=0.2
+    )
+    result = operator.execute({"ti": NextRun})  # type: ignore[arg-type,typeddict-item]
+    ((letter, note),) = read_batch(result["dead_letter_batch"]).with_notes()
+    assert (letter.key, len(handled)) == (notification.key, 1)
+    assert note is not None
+    assert note["error_type"] == "ProcessDied"
+
+
+def test_process_whose_connection_is_cut_while_the_handler_runs_has_handled(
+    green_api_connection: GreenApiEmulator, postgres_connection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The handler took longer than the database lets a connection idle; it is not called again."""
+    green_api_connection.push(*traffic(seed=1, n=3))
+    connection = json.loads(postgres_connection)
+    proxy = CuttingProxy(connection["port"])
+    monkeypatch.setenv("AIRFLOW_CONN_STORE", json.dumps(connection | {"port": proxy.port}))
+    handled: list[str] = []
+
+    def handler(notification: Notification) -> None:
+        handled.append(notification.key)
+        proxy.cut = "before"
+
+    result = process(handler, dead_letter=SqlStore("store", table="cut_while_handling"), max_attempts=1)
+    assert (len(handled), result["handled"], result["dead_letters"]) == (3, 3, 0)
+    proxy.close()
 
 
 def test_process_wrong_arguments_are_refused_in_the_dag_file() -> None:

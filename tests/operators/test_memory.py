@@ -94,14 +94,18 @@ def test_download_of_1000_files_stays_flat_and_within_the_rate(
     (tmp_path / "bodies.json").write_text(json.dumps(bodies))
     prepare = (
         "import json\n"
+        "from airflow_green_notify.hooks.bounds import FileBounds\n"
         "from airflow_green_notify.media import MediaReport, download_media\n"
         "from airflow_green_notify.notification import Notification\n"
         "from airflow_green_notify.stores.files import files_at\n"
         "items = [Notification(1, body) for body in json.load(open(sys.argv[1]))]\n"
         "hook, files, report = GreenApiHook(), files_at(sys.argv[2], None), MediaReport()\n"
-        "download_media(hook, items[:100], files, report)"
+        "bounds = FileBounds(allow_private_addresses=True)\n"
+        "download_media(hook, items[:100], files, report, bounds)"
     )
-    work = "download_media(hook, items[100:], files, report)\nassert report.downloaded == 1000, report"
+    work = (
+        "download_media(hook, items[100:], files, report, bounds)\nassert report.downloaded == 1000, report"
+    )
     folder = tmp_path / "media"
     grew = growth(green_api_emulator, prepare, work, str(tmp_path / "bodies.json"), str(folder))
     assert grew < 10 * MIB

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.sdk import DAG
 
 from airflow_green_notify.drain import lease
@@ -324,7 +324,7 @@ def test_drain_adopts_from_a_task_that_failed_on_a_real_airflow(
 def test_process_that_stops_keeps_no_letters_but_the_lease(
     green_api_connection: GreenApiEmulator, store: Store
 ) -> None:
-    """With on_error="stop" the store serves for its lease alone: what failed stays at the head."""
+    """With on_error="stop" the store serves for its lease and its count: what failed stays at the head."""
     green_api_connection.push(*traffic(seed=1, n=2))
 
     def handler(notification: Notification) -> None:
@@ -342,6 +342,6 @@ def test_process_that_stops_keeps_no_letters_but_the_lease(
         operator.wait_for_reader = 0
         result = operator.execute({"ti": TaskInstance("first")})  # type: ignore[arg-type,typeddict-item]
         assert result["report"]["stopped_by"] == "another_reader"
-    with pytest.raises(LookupError):
+    with pytest.raises(AirflowFailException, match="LookupError: no such customer"):
         operator.execute({"ti": TaskInstance("first")})  # type: ignore[arg-type,typeddict-item]
     assert len(green_api_connection.queue()) == 2

@@ -308,10 +308,12 @@ def test_optional_number_rendered_to_nothing_is_no_limit(
 
 @pytest.mark.parametrize("operator", NEEDED)
 def test_constructor_names_every_argument(operator: type[BaseOperator]) -> None:
-    """Behind ``**kwargs`` are only those of every Airflow task; all but functions and modes are templates."""
+    """Behind ``**kwargs`` are those of every Airflow task; all but functions and switches are templates."""
     named = {*signature(operator.__init__).parameters}
     assert named >= {*operator.judges}  # type: ignore[attr-defined]
-    assert named - {"self", "kwargs", "handler", "deferrable"} == {*operator.template_fields}
+    assert named - {"self", "kwargs", "handler", "deferrable", "allow_private_addresses"} == {
+        *operator.template_fields
+    }
 
 
 def test_drain_names_every_argument_of_its_async_twin() -> None:

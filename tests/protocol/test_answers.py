@@ -9,10 +9,15 @@ from typing import Any
 import pytest
 
 from airflow_green_notify.emulator import example_notifications
-from airflow_green_notify.errors import GreenApiPayloadError, GreenApiUnavailableError
+from airflow_green_notify.errors import (
+    GreenApiError,
+    GreenApiPayloadError,
+    GreenApiUnauthorizedError,
+    GreenApiUnavailableError,
+)
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.protocol import calls
-from airflow_green_notify.protocol.answers import read_answer
+from airflow_green_notify.protocol.answers import outcome_of, read_answer
 from airflow_green_notify.protocol.calls import Call
 
 RECEIVE = calls.receive_notification(5)
@@ -194,6 +199,35 @@ def test_answer_that_is_not_json_is_a_payload_error(call: Call, body: bytes) -> 
         read_answer(call, 200, body)
     assert "html" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("depth", [500, 835, 900, 950, 980, 990, 1000, 5000])
+@pytest.mark.parametrize("status", [200, 401, 500])
+@pytest.mark.parametrize(
+    "form", ['{"receiptId":1,"body":%s}', '{"message":%s}', '{"isCleared":false,"reason":%s}']
+)
+@pytest.mark.parametrize("call", [RECEIVE, CLEAR, DELETE], ids=lambda call: call.method)
+def test_answer_of_any_depth_is_read_or_refused_in_words(
+    call: Call, status: int, form: str, depth: int
+) -> None:
+    """Python gives up on what is nested deeply, at a depth that depends on who calls: no error of its own
+    comes out of it."""
+    body = (form % ("[" * depth + "]" * depth)).encode()
+    outcome = outcome_of(call, status, body)
+    if isinstance(outcome, GreenApiError):
+        assert (outcome.__context__, outcome.__traceback__) == (None, None)
+    assert isinstance(outcome, GreenApiUnauthorizedError) is (status == 401)
+
+
+@pytest.mark.parametrize(
+    "left", ["9" * 900, "-" + "9" * 900, "1e308", "1e999", "-5", "true", "[]", '"5"', "NaN"]
+)
+def test_refused_clearing_survives_any_number_of_seconds_left(left: str) -> None:
+    """What is no number of seconds is no reason to fail otherwise than the contract says."""
+    with pytest.raises(GreenApiUnavailableError, match="once a minute") as caught:
+        read_answer(CLEAR, 200, b'{"isCleared":false,"leftTime":%b}' % left.encode())
+    assert len(str(caught.value)) < 200
+    assert caught.value.retry_after is None or 0 <= caught.value.retry_after <= 86_400
 
 
 # --- deleting ---

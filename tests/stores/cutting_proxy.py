@@ -9,18 +9,24 @@ from typing import Any, Literal
 
 
 class CuttingProxy:
-    """Passes bytes on; ``cut`` drops the client's next bytes ("before") or the next answer ("after")."""
+    """Passes bytes on; ``cut`` drops the client's next bytes ("before") or the next answer ("after").
+
+    With ``words`` it drops the next bytes that hold these, or the answer to them.
+    """
 
     def __init__(self, port: int) -> None:
         self.cut: Literal["", "before", "after"] = ""
+        self.words = b""
         proxy = self
 
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
+                asked = [b""]
                 with socket.create_connection(("127.0.0.1", port)) as server:
-                    answers = threading.Thread(target=proxy._pass, args=(server, self.request, "after"))
+                    ends = (server, self.request, "after", asked)
+                    answers = threading.Thread(target=proxy._pass, args=ends)
                     answers.start()
-                    proxy._pass(self.request, server, "before")
+                    proxy._pass(self.request, server, "before", asked)
                     answers.join()
 
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
@@ -32,10 +38,12 @@ class CuttingProxy:
         self._server.shutdown()
         self._server.server_close()
 
-    def _pass(self, source: socket.socket, sink: socket.socket, direction: str) -> None:
+    def _pass(self, source: socket.socket, sink: socket.socket, direction: str, asked: list[bytes]) -> None:
         try:
             while data := source.recv(2**16):
-                if self.cut == direction:
+                if direction == "before":
+                    asked[0] = data
+                if self.cut == direction and self.words in asked[0]:
                     self.cut = ""
                     break
                 sink.sendall(data)

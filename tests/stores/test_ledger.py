@@ -222,6 +222,55 @@ def test_adopter_is_continued_by_its_retry(store: NotificationStore) -> None:
         batch.release()
 
 
+def test_batch_that_its_own_task_takes_back_keeps_what_it_held(store: NotificationStore) -> None:
+    """Its adopter died, and then the task was cleared: what it closed before is written anew, not removed."""
+    given = some(3)
+    with opened(store, 1) as first:
+        for notification in given[:2]:
+            first.put(notification)
+    dead = opened(store, 2)
+    adopt_all(dead)
+    dead.release()
+    with opened(store, 1) as cleared:
+        adopt_all(cleared)
+        cleared.put(given[2])
+    assert keys(cleared.close()) == once(given)
+    assert len(read_batch(cleared.close())) == 3
+
+
+def test_batch_whose_adopter_died_is_not_handed_on_by_its_own_task_too(store: NotificationStore) -> None:
+    """From the moment of the adoption it is the adopter's, or that of the batch that adopts this one."""
+    given = some(2)
+    with opened(store, 1) as first:
+        first.put(given[0])
+    dead = opened(store, 2)
+    adopt_all(dead)
+    dead.release()
+    with opened(store, 1) as cleared:
+        cleared.put(given[1])
+    before = keys(cleared.close())
+    with opened(store, 3) as following:
+        adopt_all(following, "success")
+    assert before == once(given[1:])
+    assert keys(cleared.close(), following.close()) == once(given)
+
+
+def test_batch_that_goes_back_and_forth_stays_with_the_last_that_took_it(store: NotificationStore) -> None:
+    """Also when the one before runs again: it doesn't take the file once more that it took then."""
+    given = some(2)
+    with opened(store, 1) as first:
+        first.put(given[0])
+    with opened(store, 2) as second:
+        adopt_all(second)
+    with opened(store, 1) as cleared:
+        adopt_all(cleared)
+    assert keys(cleared.close()) == once(given[:1])
+    with opened(store, 2) as again:
+        again.put(given[1])
+    assert keys(again.close()) == once(given[1:])
+    assert keys(cleared.close()) == once(given[:1])
+
+
 def test_frozen_try_that_wakes_after_its_batch_was_adopted_hands_nothing_on_twice(
     store: NotificationStore,
 ) -> None:

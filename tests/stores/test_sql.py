@@ -7,6 +7,7 @@ import multiprocessing
 import re
 import resource
 import traceback
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreEr
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import SqlStore, read_batch
 from airflow_green_notify.stores.database_errors import without_values
+from airflow_green_notify.stores.ledger import BatchTaken
 from tests.stores.conftest import body, some
 from tests.stores.cutting_proxy import CuttingProxy
 
@@ -260,25 +262,119 @@ def test_values_are_left_out_of_what_databases_say(words: str, shown: str) -> No
     assert without_values(f"{words}\nDETAIL:  Key (text)=(mine) already exists.") == shown
 
 
-@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
-@pytest.mark.parametrize("cut", ["before", "after"])
-def test_connection_cut_during_put_is_settled_by_the_next_put(
-    kind: str, cut: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A put cut before or after the commit raises, never says stored; the same put again finds out."""
-    connection = json.loads(request.getfixturevalue(f"{kind}_connection"))
+@pytest.fixture(params=["postgres", "mariadb"])
+def proxy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[CuttingProxy]:
+    """What stands between the connection ``store`` and each server in turn."""
+    connection = json.loads(request.getfixturevalue(f"{request.param}_connection"))
     proxy = CuttingProxy(connection["port"])
     monkeypatch.setenv("AIRFLOW_CONN_STORE", json.dumps(connection | {"port": proxy.port}))
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def cut_store(proxy: CuttingProxy) -> SqlStore:
+    return SqlStore("store", table=f"cut_{uuid.uuid4().hex}")
+
+
+CUTS = pytest.mark.parametrize("cut", ["before", "after"])
+"""Before the statement reaches the server, as after an idle time; or when it had its effect."""
+
+
+@CUTS
+def test_connection_cut_during_put_is_settled_on_a_new_one(
+    cut: Any, proxy: CuttingProxy, cut_store: SqlStore
+) -> None:
+    """The put says rightly whether the notification is new, with and without a cut."""
     first, second = some(2)
-    with SqlStore("store", table=f"cut_{cut}_{kind}").open("batch") as opened:
+    with cut_store.open("batch") as opened:
         assert opened.put(first)
         proxy.cut = cut
-        with pytest.raises(NotificationStoreError) as raised:
-            opened.put(second)
-        assert raised.value.retryable
-        assert opened.put(second) is (cut == "before")
+        assert opened.put(second) is True
+        assert opened.put(second) is False
+        proxy.cut = cut
+        assert opened.put(Notification(2, second.body)) is False
     assert [n.key for n in read_batch(opened.close())] == [first.key, second.key]
-    proxy.close()
+
+
+def test_put_into_a_batch_that_was_taken_stores_nothing_and_says_so(sql_store: SqlStore) -> None:
+    """A drain would otherwise delete what is stored nowhere."""
+    first, second = some(2)
+    frozen = sql_store.open("dag/run-1/task/-1", "queue")
+    frozen.put(first)
+    with sql_store.open("dag/run-2/task/-1", "queue") as adopter:
+        for record in adopter.not_handed_on():
+            adopter.adopt(record)
+    with pytest.raises(BatchTaken):
+        frozen.put(second)
+    frozen.release()
+    assert query(f"SELECT count(*) AS n FROM {sql_store.table}") == [{"n": 1}]
+
+
+@CUTS
+def test_connection_cut_during_the_put_of_a_try_whose_batch_was_taken_stores_nothing(
+    cut: Any, proxy: CuttingProxy, cut_store: SqlStore
+) -> None:
+    """The repeated statement is guarded as the first one."""
+    first, second = some(2)
+    frozen = cut_store.open("dag/run-1/task/-1", "queue")
+    frozen.put(first)
+    with cut_store.open("dag/run-2/task/-1", "queue") as adopter:
+        for record in adopter.not_handed_on():
+            adopter.adopt(record)
+    proxy.cut = cut
+    with pytest.raises(BatchTaken):
+        frozen.put(second)
+    frozen.release()
+    assert query(f"SELECT count(*) AS n FROM {cut_store.table}") == [{"n": 1}]
+
+
+@CUTS
+def test_connection_cut_before_the_end_of_a_batch_is_made_anew(
+    cut: Any, proxy: CuttingProxy, cut_store: SqlStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Closing, and finishing an attempt, are repeated; nobody is said to have taken the batch."""
+    (notification,) = some(1)
+    with cut_store.open("batch") as opened:
+        opened.put(notification)
+        assert opened.begin_attempt("key") == 1
+        proxy.cut = cut
+        opened.finish("key")
+        assert opened.begin_attempt("key") == 0
+        proxy.cut = cut
+    assert opened.close()["count"] == 1
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_connection_idle_before_an_attempt_is_made_anew(
+    number: int, proxy: CuttingProxy, cut_store: SqlStore
+) -> None:
+    """The attempt is counted once."""
+    with cut_store.open("batch") as opened:
+        for before in range(1, number):
+            assert opened.begin_attempt("key") == before
+        proxy.cut = "before"
+        assert opened.begin_attempt("key") == number
+        assert opened.begin_attempt("key") == number + 1
+
+
+@CUTS
+@pytest.mark.parametrize("number", [1, 2])
+def test_connection_cut_while_an_attempt_is_counted_counts_it_at_most_once(
+    cut: Any, number: int, proxy: CuttingProxy, cut_store: SqlStore
+) -> None:
+    """If the count was lost the attempt doesn't begin; if its answer was lost it does."""
+    with cut_store.open("batch") as opened:
+        for before in range(1, number):
+            assert opened.begin_attempt("key") == before
+        proxy.cut, proxy.words = cut, b"INSERT" if number == 1 else b"UPDATE"
+        if cut == "before":
+            with pytest.raises(NotificationStoreError) as raised:
+                opened.begin_attempt("key")
+            assert raised.value.retryable
+        assert opened.begin_attempt("key") == number
+        assert opened.begin_attempt("key") == number + 1
 
 
 def test_reading_a_batch_keeps_nobody_from_writing(sql_store: SqlStore) -> None:
