@@ -199,9 +199,9 @@ class GreenApiSendMessageOperator(SendOperator):
         if messages is not None:
             check_messages(messages, notifications)
         elif chat_id is None:
-            raise ValueError("chat_id is None; message= needs the chat that it is sent to.")
+            raise ValueError("chat_id is None; message= needs chat_id=, the chat that it is sent to.")
         elif notifications is not None:
-            raise ValueError("message= goes without notifications=; answer them with messages=.")
+            raise ValueError("message= takes no notifications=; answer them with messages=.")
 
     def execute(self, context: Context) -> str | dict[str, Any]:
         with fail_fast(), self.hook as hook:
