@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset
 
+from airflow_green_notify.arguments import refusal
+
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
@@ -33,8 +35,12 @@ def create_asset(
     :param watchers: What rings for it, such as
         :class:`~airflow_green_notify.triggers.doorbell.GreenApiDoorbellTrigger` in an ``AssetWatcher``.
     :param extra: Further JSON values kept with the asset.
-    :raises ValueError: The instance is not made of digits.
+    :raises ValueError: The instance is not made of digits, or the host is none.
     """
+    if not re.fullmatch("[0-9]+", str(instance_id)):
+        raise refusal("instance_id", instance_id, "the idInstance of the connection, which is made of digits")
+    if not re.fullmatch(r"[\w.-]+(:[0-9]+)?", str(host)):
+        raise refusal("host", host, f"the host of the API URL without scheme and path, as {DEFAULT_HOST!r}")
     uri = f"{SCHEME}://{host}/{instance_id}"
     return Asset(name=name or uri, uri=uri, watchers=list(watchers), extra=extra or {})
 

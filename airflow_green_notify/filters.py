@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +32,8 @@ class NotificationFilter:
     """Matches a notification that fits every argument given.
 
     Each argument is a value or a list of values; one of a list is enough. What the notification lacks, or
-    carries in an unexpected form, does not fit.
+    carries in an unexpected form, does not fit. In an operator or sensor a value may be a template, or what
+    another task returns.
 
     :param type_webhook: Kind of notification, such as ``incomingMessageReceived``.
     :param type_message: Kind of message, such as ``textMessage``.
@@ -57,6 +59,8 @@ class NotificationFilter:
         for field in fields(self):
             object.__setattr__(self, field.name, _as_tuple(field.name, getattr(self, field.name)))
         for pattern in self.text or ():
+            if _is_output(pattern):
+                continue
             try:
                 re.compile(pattern)
             except re.error as error:
@@ -114,11 +118,23 @@ def judge(matching: Matching, notification: Notification) -> Verdict:
     if isinstance(matching, NotificationFilter):
         return matching.verdict(notification)
     try:
-        return Verdict.MATCH if matching(notification) else Verdict.MISS
+        return Verdict.MATCH if answer_of(matching, notification) else Verdict.MISS
     except Exception as error:
         name = getattr(matching, "__qualname__", type(matching).__name__)
         log.warning("%s failed on %r: %s.", name, notification, type(error).__name__)
         return Verdict.ERROR
+
+
+def answer_of(function: Callable[[Notification], object], notification: Notification) -> object:
+    """Call a function of the user's own and return its answer.
+
+    :raises TypeError: Its answer would have to be awaited, so that nothing was done yet.
+    """
+    answer = function(notification)
+    if inspect.iscoroutine(answer):
+        answer.close()
+        raise TypeError("The function is async, so nothing was done: it must be a plain function.")
+    return answer
 
 
 def _as_tuple(name: str, value: Any) -> tuple[str, ...] | None:
@@ -128,6 +144,11 @@ def _as_tuple(name: str, value: Any) -> tuple[str, ...] | None:
     if not values:
         raise ValueError(f"{name} is an empty list, which nothing fits; leave it out to accept any.")
     for item in values:
-        if not isinstance(item, str | int) or isinstance(item, bool):
+        if not _is_output(item) and (not isinstance(item, str | int) or isinstance(item, bool)):
             raise ValueError(f"{name} must be text or a list of texts, not {item!r}.")
-    return tuple(str(item) for item in values)
+    return tuple(item if _is_output(item) else str(item) for item in values)
+
+
+def _is_output(value: Any) -> bool:
+    """Tell whether Airflow puts what a task returned in the place of a value before the filter is used."""
+    return callable(getattr(value, "resolve", None))

@@ -70,7 +70,7 @@ class Request:
         """What makes it the same message in each try: an answer is known by what it answers."""
         return self.name if self.notification else None
 
-    def outgoing(self, chat_id: str | None) -> Outgoing:
+    def outgoing(self, chat_id: str | int | None) -> Outgoing:
         """Return the message.
 
         :param chat_id: The chat for one that names none; by default that of the notification.

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow_green_notify import portable_json
 from airflow_green_notify.errors import GreenApiPayloadError
@@ -287,6 +287,16 @@ class Notification:
                 "in the queue. Use GreenApiDrainNotificationsOperator, whose stores take any size."
             )
         return value
+
+    def serialize(self) -> NoReturn:
+        """Refuse to become an XCom, which Airflow would write, and the next task could not read.
+
+        :raises TypeError: Always.
+        """
+        raise TypeError(
+            "A Notification can't be handed from task to task. Return notification.as_xcom(), which "
+            "Notification.from_dict() reads in the next task; for many, hand on the batch."
+        )
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any], *, trusted: bool = False) -> Notification:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseNotifier
 
 from airflow_green_notify.alert_text import alert_text
+from airflow_green_notify.arguments import connection_of, recipient_of, unless_template
 from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.leaks import leak_in, without_secrets
@@ -58,6 +59,8 @@ class GreenApiNotifier(BaseNotifier):
         green_api_conn_id: str = GreenApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        unless_template(recipient_of)("chat_id", chat_id)
+        unless_template(connection_of)("green_api_conn_id", green_api_conn_id)
         super().__init__(**kwargs)
         self.chat_id = chat_id
         self.message = message
@@ -101,7 +104,11 @@ class GreenApiNotifier(BaseNotifier):
         text = hide(str(self.message or alert_text(context, hide)))
         if leak := leak_in(config, chat_id=self.chat_id, message=text):
             return GreenApiConfigError(leak)
-        return str(self.chat_id), text if len(text) <= SAFE_MESSAGE else text[: SAFE_MESSAGE - 1] + "…"
+        try:
+            chat_id = recipient_of("chat_id", self.chat_id)
+        except ValueError as error:
+            return GreenApiConfigError(str(error))
+        return chat_id, text if len(text) <= SAFE_MESSAGE else text[: SAFE_MESSAGE - 1] + "…"
 
 
 def _log_sent(id_message: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -17,14 +18,18 @@ from airflow.providers.common.compat.sdk import (
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_green_notify import arguments, head_look
-from airflow_green_notify.errors import GreenApiError, GreenApiTransportError, GreenApiUnavailableError
+from airflow_green_notify.errors import (
+    GreenApiError,
+    GreenApiTransportError,
+    GreenApiUnavailableError,
+    NotificationStoreError,
+)
 from airflow_green_notify.fail_fast import fail_fast
-from airflow_green_notify.filters import NotificationFilter
 from airflow_green_notify.head_look import HeadLook, Seen
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import MAX_XCOM_BYTES
-from airflow_green_notify.stoppable import StopsWhenTold
 from airflow_green_notify.stores import open_batch
+from airflow_green_notify.task import GreenApiTask
 from airflow_green_notify.triggers.head import GreenApiHeadTrigger
 from airflow_green_notify.wait import Wait
 
@@ -52,7 +57,7 @@ TRIGGER_GRACE = 60.0
 """Seconds after the deadline when Airflow ends the wait by itself: no triggerer was there to do it."""
 
 
-class GreenApiNotificationSensor(StopsWhenTold, BaseSensorOperator):
+class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
     """Waits until a matching notification is at the head of the queue, returns it and leaves it there.
 
     A queue has one reader, so this sensor is for an instance of its own. Beside a drain of the same instance
@@ -71,7 +76,8 @@ class GreenApiNotificationSensor(StopsWhenTold, BaseSensorOperator):
     The three modes give the same result; ``deferrable=True`` costs no worker while it waits. An outage of the
     gateway is waited out, and told in the log; if it lasts until the timeout, the task fails with it. What no
     waiting can mend (a wrong token, a ``webhookUrl``, every notification type switched off) fails the task at
-    once, and is never skipped by ``soft_fail``. So does a filter that raises: an error is never a miss.
+    once, and is never skipped by ``soft_fail`` or ``never_fail``. A filter that raises fails the task too: an
+    error is never a miss. That, and a store that can't be reached, ``never_fail`` skips.
 
     ``timeout`` counts from the start of the first try, over all retries (below Airflow 3.3: from the start of
     the current try).
@@ -93,7 +99,22 @@ class GreenApiNotificationSensor(StopsWhenTold, BaseSensorOperator):
     .. seealso:: https://green-api.com/en/docs/api/receiving/technology-http-api/ReceiveNotification/
     """
 
-    template_fields: Sequence[str] = ("green_api_conn_id", "matching", "receive_timeout")
+    template_fields: Sequence[str] = (
+        "green_api_conn_id",
+        "matching",
+        "unmatched",
+        "receive_timeout",
+        "max_xcom_bytes",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"matching": "json", "unmatched": "py"}
+    judges: ClassVar[Mapping[str, arguments.Judge]] = {
+        **GreenApiTask.judges,
+        "matching": arguments.matching_of,
+        "unmatched": arguments.store_or("keep"),
+        "receive_timeout": arguments.receive_timeout_of,
+        "max_xcom_bytes": arguments.count_of,
+        "deferrable": arguments.plain_boolean_of,
+    }
     ui_color = "#cdeed3"
 
     def __init__(
@@ -102,24 +123,13 @@ class GreenApiNotificationSensor(StopsWhenTold, BaseSensorOperator):
         matching: Matching | Mapping[str, Any] | None = None,
         unmatched: Literal["keep"] | NotificationStore = "keep",
         green_api_conn_id: str = GreenApiHook.default_conn_name,
-        receive_timeout: float | str = 5,
-        max_xcom_bytes: int = MAX_XCOM_BYTES,
+        receive_timeout: float | timedelta | str = 5,
+        max_xcom_bytes: int | str = MAX_XCOM_BYTES,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
-        arguments.check_matching("matching", {} if matching is None else matching)
-        arguments.check_store("unmatched", unmatched, "keep")
-        arguments.check_receive_timeout(receive_timeout)
         super().__init__(**kwargs)
-        # Airflow renders templates inside a dict, not inside a frozen object; and a callable it would call.
-        self.matching: Mapping[str, Any] | None = None
-        self._matching_callable: Callable[[Notification], object] | None = None
-        if isinstance(matching, NotificationFilter):
-            self.matching = matching.as_dict()
-        elif callable(matching):
-            self._matching_callable = matching
-        else:
-            self.matching = {} if matching is None else matching
+        self.matching = arguments.filter_argument("matching", {} if matching is None else matching)
         self.unmatched = unmatched
         self.green_api_conn_id = green_api_conn_id
         self.receive_timeout = receive_timeout
@@ -127,9 +137,10 @@ class GreenApiNotificationSensor(StopsWhenTold, BaseSensorOperator):
         self.deferrable = deferrable
         self._wait: Wait | None = None
         self._outage: GreenApiError | None = None
+        self.check_arguments()
 
     def execute(self, context: Context) -> Any:
-        with self._faults_not_hidden():
+        with self._ended(context):
             wait = self._wait = Wait(context)
             if self.deferrable:
                 return self._find_or_defer(context, [], wait.since + self.timeout)
@@ -145,7 +156,7 @@ class GreenApiNotificationSensor(StopsWhenTold, BaseSensorOperator):
             return PokeReturnValue(True, self._result(seen.match, context))
         if self.poke_interval < SHORTEST_POKE and not self.reschedule:
             time.sleep(max(0.0, SHORTEST_POKE - (time.monotonic() - asked_at)))
-        self._end_if_late(deadline, context, seen)
+        self._end_if_late(deadline, seen)
         return PokeReturnValue(False)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
@@ -158,40 +169,40 @@ class GreenApiNotificationSensor(StopsWhenTold, BaseSensorOperator):
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
     ) -> dict[str, Any]:
-        with self._faults_not_hidden():
+        with self._ended(context):
             self._wait = Wait(context)
             return super().resume_execution(next_method, next_kwargs, context)
 
     def _find_or_defer(
         self, context: Context, known_keys: list[str], deadline: float, looks: int = 1
     ) -> dict[str, Any]:
-        seen = self._look(context, deadline, looks)
+        seen = self._look_leniently(context, deadline, looks)
         if seen.match is not None:
             return self._result(seen.match, context)
-        self._end_if_late(deadline, context, seen)
+        self._end_if_late(deadline, seen)
         if seen.miss is not None and not seen.more:
             known_keys = [*known_keys, seen.miss.key][-MAX_KNOWN_KEYS:]
-        self._defer(known_keys, deadline, PAUSE_WHEN_BUSY if seen.more else 0.0)
+        self._defer(context, known_keys, deadline, PAUSE_WHEN_BUSY if seen.more else 0.0)
 
-    def _defer(self, known_keys: list[str], deadline: float, pause: float) -> NoReturn:
+    def _defer(self, context: Context, known_keys: list[str], deadline: float, pause: float) -> NoReturn:
         self.defer(
             trigger=GreenApiHeadTrigger(self.green_api_conn_id, known_keys, deadline, pause=pause),
             method_name="execute_complete",
-            timeout=timedelta(seconds=max(0.0, deadline - time.time()) + TRIGGER_GRACE),
+            timeout=self.deferral_timeout(context, max(0.0, deadline - time.time()) + TRIGGER_GRACE),
         )
 
     # --- looking ---
 
     def _look(self, context: Context, deadline: float, looks: int = 1) -> Seen:
         """Look at the head, and past what has a store; an outage shows nothing."""
-        matching, receive_timeout = self._arguments()
+        given = self.judged_arguments()
 
         def see() -> Seen:
-            with GreenApiHook(self.green_api_conn_id) as hook:
-                look = HeadLook(hook, matching, receive_timeout)
+            with self.hook as hook:
+                look = HeadLook(hook, given.matching, given.receive_timeout)
                 seen = look.see(looks)
                 if seen.miss is not None:
-                    seen = self._past(seen.miss, hook, look, context, deadline)
+                    seen = self._past(seen.miss, given, look, context, deadline)
                 return seen
 
         try:
@@ -202,24 +213,30 @@ class GreenApiNotificationSensor(StopsWhenTold, BaseSensorOperator):
                 self.log.warning("%s The wait goes on.", error)
             self._outage = error
             return Seen()
+        finally:
+            vars(self).pop("hook", None)  # while the task waits, somebody may change the connection
         self._outage = None
         return seen
 
-    def _arguments(self) -> tuple[Matching, float]:
-        """Return the filter and the seconds, with their templates rendered."""
+    def _look_leniently(self, context: Context, deadline: float, looks: int) -> Seen:
+        """Look, and forgive what ``silent_fail`` and ``never_fail`` forgive where nothing is deferred."""
         try:
-            arguments.store_of("unmatched", self.unmatched, "keep")
-            given = self.matching if self._matching_callable is None else self._matching_callable
-            matching = arguments.matching_of("matching", given)
-            return matching, arguments.receive_timeout_of(self.receive_timeout)
-        except ValueError as error:
-            raise AirflowFailException(str(error)) from error
+            return self._look(context, deadline, looks)
+        except AirflowFailException:
+            raise
+        except Exception as error:
+            if self.silent_fail:
+                self.log.exception("The look failed. The wait goes on.")
+                return Seen(more=True)
+            if self.never_fail:
+                raise AirflowSkipException("The look failed, and never_fail is set.") from error
+            raise
 
     def _past(
-        self, miss: Notification, hook: GreenApiHook, look: HeadLook, context: Context, deadline: float
+        self, miss: Notification, given: SimpleNamespace, look: HeadLook, context: Context, deadline: float
     ) -> Seen:
         """Set aside what doesn't match, if it has a store, or say what blocks."""
-        if self.unmatched == "keep":
+        if given.unmatched == "keep":
             if self._wait is not None and self._wait.is_news(miss.key):
                 self.log.warning(
                     "%r is at the head and doesn't match: the sensor waits until something takes it away. "
@@ -230,7 +247,7 @@ class GreenApiNotificationSensor(StopsWhenTold, BaseSensorOperator):
         seconds = max(1.0, deadline - time.time())
         if self.deferrable or self.reschedule:
             seconds = min(seconds, head_look.MAX_SECONDS)
-        store = open_batch(self.unmatched, context, hook.config.queue)
+        store = open_batch(given.unmatched, context, self.hook.config.queue)
         try:
             return look.set_aside(miss, store, seconds, context)
         finally:
@@ -248,22 +265,20 @@ class GreenApiNotificationSensor(StopsWhenTold, BaseSensorOperator):
 
     def _result(self, head: Notification, context: Context) -> dict[str, Any]:
         with fail_fast():
-            result = head.as_xcom(self.max_xcom_bytes)
+            result = head.as_xcom(self.judged_arguments().max_xcom_bytes)
         self._close_unmatched(context)
         return result
 
     def _close_unmatched(self, context: Context) -> None:
-        if self.unmatched == "keep":
+        if isinstance(self.unmatched, str):
             return
-        queue = GreenApiHook(self.green_api_conn_id).config.queue
-        batch = open_batch(self.unmatched, context, queue).close()
+        batch = open_batch(self.unmatched, context, self.hook.config.queue).close()
         if batch["count"]:
             context["ti"].xcom_push("unmatched", batch)
 
-    def _end_if_late(self, deadline: float, context: Context, seen: Seen) -> None:
+    def _end_if_late(self, deadline: float, seen: Seen) -> None:
         if time.time() < deadline:
             return
-        self._close_unmatched(context)
         text = f"No matching notification came within {self.timeout} s."
         if seen.more:
             text += " What waits behind the head was not looked at yet."
@@ -272,13 +287,20 @@ class GreenApiNotificationSensor(StopsWhenTold, BaseSensorOperator):
         raise AirflowSensorTimeout(text)
 
     @contextmanager
-    def _faults_not_hidden(self) -> Iterator[None]:
-        """Undo what ``soft_fail`` and ``never_fail`` make of a fault that somebody must mend."""
+    def _ended(self, context: Context) -> Iterator[None]:
+        """At the end of a wait in vain, whoever ended it, hand on what was set aside.
+
+        And undo what ``soft_fail`` and ``never_fail`` make of a fault that somebody must mend.
+        """
         try:
             yield
         except (AirflowSkipException, AirflowSensorTimeout) as end:
             if isinstance(end.__cause__, AirflowFailException):
                 raise end.__cause__ from end.__cause__.__cause__
+            if not isinstance(end.__cause__, NotificationStoreError):
+                self._close_unmatched(context)
             if self._outage is not None:
                 raise AirflowFailException(f"{end} The last look failed: {self._outage}") from self._outage
+            if self.never_fail:
+                raise AirflowSkipException(str(end)) from end
             raise

@@ -122,24 +122,6 @@ class Stoppable:
             self._wakes.get(timeout=seconds)
 
 
-class StopsWhenTold:
-    """What makes ``execute`` of an operator stoppable, by SIGTERM too."""
-
-    _work: Stoppable | None = None
-
-    def _stoppably(self, work: Callable[[], T]) -> T:
-        self._work = Stoppable()
-        try:
-            return self._work.run(work)
-        finally:
-            self._work = None
-
-    def on_kill(self) -> None:
-        """End the work that is under way, within a second. Airflow calls this on SIGTERM."""
-        if (work := self._work) is not None:
-            work.stop()
-
-
 def check() -> None:
     """End here if the task was told to stop.
 

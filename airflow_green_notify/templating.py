@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import XComArg
+from airflow.sdk import BaseOperator, XComArg
 
 if TYPE_CHECKING:
     import jinja2
-    from airflow.sdk import BaseOperator, Context
+    from airflow.sdk import Context
 
 
 def templatable(path: Any) -> Any:
@@ -70,7 +70,7 @@ def resolved(value: Any, context: Mapping[str, Any]) -> Any:
     return value
 
 
-class RendersDagFileOnly:
+class RendersDagFileOnly(BaseOperator):
     """An operator that renders what its Dag's file says, and never what another task returned.
 
     Airflow keeps to that in every way of handing something over but one: what ``expand_kwargs`` gets from a
@@ -89,7 +89,7 @@ class RendersDagFileOnly:
         fields = list(template_fields)
         if parent is self:
             seen_oids.update(map(id, _expanded_from_task(self, fields, context)))
-        super()._do_render_template_fields(parent, fields, context, jinja_env, seen_oids)  # type: ignore[misc]
+        super()._do_render_template_fields(parent, fields, context, jinja_env, seen_oids)
 
 
 def _expanded_from_task(operator: BaseOperator, fields: Collection[str], context: Context) -> list[Any]:
@@ -100,10 +100,17 @@ def _expanded_from_task(operator: BaseOperator, fields: Collection[str], context
         source = source[context["ti"].map_index or 0]
     if not is_output(source):
         return []
-    partial = {name: templatable(value) for name, value in mapped.partial_kwargs.items()}
+    of_file = {name: templatable(value) for name, value in _given_by_dag_file(operator, mapped).items()}
     values = {name: getattr(operator, name) for name in fields}
     return [
         value
         for name, value in values.items()
-        if not isinstance(value, AsIs) and (name not in partial or value != partial[name])
+        if not isinstance(value, AsIs) and (name not in of_file or value != of_file[name])
     ]
+
+
+def _given_by_dag_file(operator: BaseOperator, mapped: Any) -> dict[str, Any]:
+    """Return what the Dag's file gives a mapped task: ``default_args``, and what stands in ``partial``."""
+    group, own = operator.task_group, mapped.partial_kwargs
+    sources = (operator.dag.default_args, group.default_args if group else None, own.get("default_args"), own)
+    return {name: value for source in sources for name, value in (source or {}).items()}

@@ -14,7 +14,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowTaskTimeout,
+    TaskDeferred,
+)
 from airflow.sdk import DAG, BaseOperator, task
 from airflow.sdk.execution_time import context as execution_context
 
@@ -26,7 +31,7 @@ from airflow_green_notify.filters import NotificationFilter
 from airflow_green_notify.hooks import GreenApiHook, instance_hook
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.sensors import GreenApiNotificationSensor
-from airflow_green_notify.stores import SqlStore, read_batch
+from airflow_green_notify.stores import ObjectStorageStore, SqlStore, read_batch
 from airflow_green_notify.triggers import watch
 from airflow_green_notify.wait import NOTE
 
@@ -381,6 +386,117 @@ def test_timeout_ends_the_wait_without_a_retry(
     assert (ti.state, ti.try_number) == (state, 1)
 
 
+@each_mode
+@pytest.mark.parametrize(("soft_fail", "state"), [(False, "failed"), (True, "skipped")])
+def test_timeout_hands_on_what_was_set_aside(
+    green_api_connection: GreenApiEmulator,
+    wait: Callable[..., Any],
+    store: SqlStore,
+    mode: str,
+    soft_fail: bool,
+    state: str,
+) -> None:
+    """Whoever ends the wait, the sensor or Airflow."""
+    other = body("other", chat_id="1@c.us")
+    green_api_connection.push(other)
+    ti = wait(mode, matching=FROM_CHAT, unmatched=store, timeout=2, poke_interval=1, soft_fail=soft_fail)
+    assert ti.state == state
+    batch = ti.xcom_pull(task_ids="wait", key="unmatched")
+    assert [notification.body for notification in read_batch(batch)] == [other]
+
+
+def test_wait_that_airflow_ends_in_the_triggerer_hands_on_what_was_set_aside(
+    green_api_connection: GreenApiEmulator, store: SqlStore
+) -> None:
+    """No triggerer was there to do it in time."""
+    green_api_connection.push(body("other", chat_id="1@c.us"))
+    sensor = GreenApiNotificationSensor(
+        task_id="wait", matching=FROM_CHAT, unmatched=store, **(defaults() | MODES["deferrable"])
+    )
+    given = context()
+    with pytest.raises(TaskDeferred):
+        sensor.execute(given)
+    with pytest.raises(AirflowSensorTimeout):
+        sensor.resume_execution("__fail__", {"error": "Trigger timeout"}, given)
+    assert given["ti"].pushed["unmatched"]["count"] == 1
+
+
+def broken(notification: Notification) -> bool:
+    """A filter that fails on everything."""
+    raise ZeroDivisionError(notification.text)
+
+
+@each_mode
+@pytest.mark.parametrize("timeout", [0, 1.5])
+@pytest.mark.parametrize("matching", [FROM_CHAT, broken])
+def test_never_fail_skips_in_every_mode(
+    green_api_connection: GreenApiEmulator,
+    wait: Callable[..., Any],
+    mode: str,
+    timeout: float,
+    matching: Any,
+) -> None:
+    """A wait in vain, and a look that failed; a fault of the Dag or the connection is told all the same."""
+    green_api_connection.push(body("other", chat_id="1@c.us"))
+    ti = wait(mode, matching=matching, timeout=timeout, never_fail=True, retries=2)
+    assert (ti.state, ti.try_number) == ("skipped", 1)
+
+
+@each_mode
+def test_never_fail_skips_where_the_store_fails(
+    green_api_connection: GreenApiEmulator, wait: Callable[..., Any], tmp_path: Path, mode: str
+) -> None:
+    """The notification stays in the queue."""
+    (tmp_path / "file").touch()
+    green_api_connection.push(body("other", chat_id="1@c.us"))
+    unmatched = ObjectStorageStore(tmp_path / "file" / "folder")
+    ti = wait(mode, matching=FROM_CHAT, unmatched=unmatched, never_fail=True)
+    assert ti.state == "skipped"
+    assert len(green_api_connection.queue()) == 1
+
+
+@each_mode
+def test_silent_fail_waits_on_in_every_mode(
+    green_api_connection: GreenApiEmulator,
+    wait: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    mode: str,
+) -> None:
+    """A look that failed is told in the log, and followed by the next, though not at once."""
+    monkeypatch.setattr(sensors, "PAUSE_WHEN_BUSY", 1.0)
+    calls: list[float] = []
+
+    def fails_at_first(notification: Notification) -> bool:
+        calls.append(time.monotonic())
+        if len(calls) < 3:
+            raise ZeroDivisionError
+        return True
+
+    green_api_connection.push(body("yes"))
+    ti = wait(mode, matching=fails_at_first, silent_fail=True, poke_interval=1)
+    assert ti.state == "success"
+    assert calls[2] - calls[0] > 1.5
+
+
+def test_deferral_ends_with_execution_timeout(green_api_connection: GreenApiEmulator) -> None:
+    """As a task would end that doesn't defer: with a retry, and with words."""
+    began = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=1)
+    given = context()
+    given["ti"].start_date = began
+    sensor = GreenApiNotificationSensor(
+        task_id="wait",
+        execution_timeout=dt.timedelta(minutes=1, seconds=10),
+        **(defaults() | MODES["deferrable"] | {"timeout": 3600}),
+    )
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute(given)
+    assert deferred.value.timeout is not None
+    assert 5 < deferred.value.timeout.total_seconds() <= 10
+    given["ti"].start_date = began - dt.timedelta(minutes=1)
+    with pytest.raises(AirflowTaskTimeout, match="execution_timeout=0:01:10 passed"):
+        sensor.resume_execution("__fail__", {"error": "Trigger timeout"}, given)
+
+
 @remembers
 @each_mode
 def test_timeout_counts_from_the_first_try(
@@ -510,21 +626,26 @@ def test_filter_is_rendered_and_takes_what_another_task_returned(
         return "QUESTION"
 
     with DAG("dag_of_templates", schedule=None, params={"chat": CHAT}) as dag:
-        wait = GreenApiNotificationSensor(
-            task_id="wait",
-            matching={"chat_id": "{{ params.chat }}", "quoted_id": ask()},
-            **defaults(),
-        )
+        asked = ask()
+        waits = [
+            GreenApiNotificationSensor(task_id=f"wait_{number}", matching=matching, **defaults())
+            for number, matching in enumerate(
+                (
+                    {"chat_id": "{{ params.chat }}", "quoted_id": asked},
+                    NotificationFilter(chat_id="{{ params.chat }}", quoted_id=asked),  # type: ignore[arg-type]
+                )
+            )
+        ]
         GreenApiNotificationSensor(
             task_id="wait_too",
             matching=NotificationFilter(chat_id="{{ params.chat }}", text="(?i)^YES"),
             **defaults(),
         )
-    assert wait.upstream_task_ids == {"ask"}
+    assert [wait.upstream_task_ids for wait in waits] == [{"ask"}] * 2
     quoted = {"typeMessage": "quotedMessage", "quotedMessage": {"stanzaId": "QUESTION"}}
     green_api_connection.push(body("yes", **quoted))
     run = run_dag(dag)
-    assert [ti.state for ti in run.get_task_instances()] == ["success"] * 3
+    assert [ti.state for ti in run.get_task_instances()] == ["success"] * 4
 
 
 WRONG_ARGUMENTS = [

@@ -56,7 +56,17 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
 def drain(
-    hook: GreenApiHook, store: NotificationStore, *, store_in_thread: bool = False, **options: object
+    hook: GreenApiHook,
+    store: NotificationStore,
+    *,
+    stop: StopCondition | None = None,
+    receive_timeout: float = 5.0,
+    accept: Matching | None = None,
+    unmatched: NotificationStore | None = None,
+    keep: Callable[[Notification], bool] | None = None,
+    overlap: bool = True,
+    store_in_thread: bool = False,
+    lease: ReaderLease | None = None,
 ) -> DrainReport:
     """Do the same as :func:`adrain` from sync code.
 
@@ -64,7 +74,19 @@ def drain(
     that happens in the same thread. It is not the caller's: a task's ``execution_timeout`` ends the drain at
     any moment.
     """
-    work = partial(adrain, hook, store, store_in_thread=store_in_thread, **options)  # type: ignore[arg-type]
+    work = partial(
+        adrain,
+        hook,
+        store,
+        stop=stop,
+        receive_timeout=receive_timeout,
+        accept=accept,
+        unmatched=unmatched,
+        keep=keep,
+        overlap=overlap,
+        store_in_thread=store_in_thread,
+        lease=lease,
+    )
     return run_async(hook, work)
 
 

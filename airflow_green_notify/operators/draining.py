@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
-from airflow.sdk import BaseOperator
-
-from airflow_green_notify.drain import DrainReport, StopCondition, drain
-from airflow_green_notify.drain.lease import BACKFILL, ReaderLease, renewed
-from airflow_green_notify.drain.ownership import adopt_forgotten
-from airflow_green_notify.drain.task_outcome import TaskOutcomes
-from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.arguments import (
+    Judge,
+    check_apart,
+    choice_of,
+    count_of,
+    filter_argument,
+    handler_of,
+    matching_of,
+    optional,
+    store_of,
+)
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.handling import NotificationHandler
 from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.stoppable import StopsWhenTold
-from airflow_green_notify.stores import batch_id_of, open_batch
+from airflow_green_notify.operators.reader import ReaderOperator
+from airflow_green_notify.stores import open_batch
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -30,131 +32,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.stores import NotificationStore
 
 
-class _DrainingOperator(StopsWhenTold, BaseOperator):
-    """When to stop, and how to receive: what draining operators have in common."""
-
-    template_fields: Sequence[str] = (
-        "green_api_conn_id",
-        "max_notifications",
-        "max_seconds",
-        "until",
-        "receive_timeout",
-        "wait_for_reader",
-    )
-
-    def __init__(
-        self,
-        *,
-        green_api_conn_id: str = GreenApiHook.default_conn_name,
-        max_notifications: int | str | None = None,
-        max_seconds: float | str | None = None,
-        empty_answers: int = 2,
-        until: datetime | str | None = "start",
-        receive_timeout: float | str = 5,
-        wait_for_reader: float | str = 60,
-        overlap: bool = True,
-        skip_if_empty: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.green_api_conn_id = green_api_conn_id
-        self.max_notifications = max_notifications
-        self.max_seconds = max_seconds
-        self.empty_answers = empty_answers
-        self.until = until
-        self.receive_timeout = receive_timeout
-        self.wait_for_reader = wait_for_reader
-        self.overlap = overlap
-        self.skip_if_empty = skip_if_empty
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        return self._stoppably(partial(self._execute, context))
-
-    def _execute(self, context: Context) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def _lease(
-        self, store: NotificationStore | None, hook: GreenApiHook, context: Context
-    ) -> ReaderLease | None:
-        if store is None:
-            return None
-        reader = f"{batch_id_of(context)} (try {context['ti'].try_number})"
-        return ReaderLease(store.leases, hook.config.queue, reader)
-
-    def _drain(
-        self,
-        hook: GreenApiHook,
-        target: Any,
-        lease: ReaderLease | None,
-        stack: ExitStack,
-        stores: Sequence[NotificationStore],
-        context: Context,
-        **options: Any,
-    ) -> DrainReport:
-        """Become the queue's reader until the stack is left, take over what was forgotten, and drain."""
-        stop, receive_timeout = self._stop_condition(), _number("receive_timeout", self.receive_timeout)
-        adopted = 0
-        if lease is not None:
-            if not lease.wait(_number("wait_for_reader", self.wait_for_reader)):
-                return self._give_way(lease, context)
-            stack.enter_context(renewed(lease))
-            if other := lease.other_task():
-                self.log.warning(
-                    "The task %s reads this queue into the same store, too: each takes what the other waits "
-                    "for.",
-                    other,
-                )
-            outcomes = TaskOutcomes(context)
-            adopted = sum(adopt_forgotten(store, outcomes) for store in stores)
-        report = drain(
-            hook,
-            target,
-            stop=stop,
-            receive_timeout=receive_timeout,
-            overlap=self.overlap,
-            lease=lease,
-            **options,
-        )
-        report.adopted = adopted
-        self.log.info("Drained: %s", report.as_dict())
-        return report
-
-    def _give_way(self, lease: ReaderLease, context: Context) -> DrainReport:
-        """End without reading, since somebody else does; an earlier try of this task puts into its batch."""
-        if lease.holder.startswith(f"{batch_id_of(context)} (try "):
-            raise NotificationStoreError(
-                f"An earlier try of this task still reads the queue, and fills the same batch: "
-                f"{lease.holder}. A retry goes on when it has ended."
-            )
-        if lease.holder.startswith(BACKFILL):
-            raise NotificationStoreError(
-                f"The queue is kept by {lease.holder}, and nobody drains it meanwhile. A retry goes on when "
-                "that has ended; to wait longer, set wait_for_reader."
-            )
-        self.log.warning(
-            "The queue is being read by %s, which stores what comes. Nothing to do here; to wait longer, set "
-            "wait_for_reader.",
-            lease.holder,
-        )
-        return DrainReport(stopped_by="another_reader")
-
-    def _stop_condition(self) -> StopCondition:
-        try:
-            return StopCondition(
-                max_notifications=None if self.max_notifications is None else int(self.max_notifications),
-                max_seconds=None if self.max_seconds is None else float(self.max_seconds),
-                empty_answers=self.empty_answers,
-                until=_timestamp(self.until),
-            )
-        except ValueError as error:
-            raise AirflowFailException(str(error)) from error
-
-    def _skip_if(self, nothing_came: bool) -> None:
-        if nothing_came and self.skip_if_empty:
-            raise AirflowSkipException("The queue was empty.")
-
-
-class GreenApiDrainNotificationsOperator(_DrainingOperator):
+class GreenApiDrainNotificationsOperator(ReaderOperator):
     """Drains the queue into a store: receives, stores durably, and only then deletes, one by one.
 
     A crash at any point loses nothing and doubles nothing: what was not stored is still in the queue; what
@@ -167,12 +45,16 @@ class GreenApiDrainNotificationsOperator(_DrainingOperator):
     drains of a queue into different stores don't see each other's lease; what is left to them stands in
     :class:`~airflow_green_notify.hooks.receipt.Receipt`.
 
+    With ``outlets``, each asset event carries ``{"batch": …}``, the batch description, in its ``extra``; when
+    nothing came there is no event.
+
     :param store: Where notifications become durable, such as
         ``SqlStore("warehouse")`` or ``ObjectStorageStore("s3://bucket/green-api")``.
-    :param accept: What goes into ``store``, a :class:`~airflow_green_notify.filters.NotificationFilter` or a
-        callable; everything else goes into ``unmatched``. What it fails on goes into ``store``. It has to
-        judge a notification that comes again as before: one whose verdict changes may lie in both stores.
-    :param unmatched: The store for everything else; required with ``accept``.
+    :param accept: What goes into ``store``: a :class:`~airflow_green_notify.filters.NotificationFilter`, its
+        arguments as a dict, or a callable that gets the notification and returns whether it is meant.
+        Everything else goes into ``unmatched``; what it fails on goes into ``store``. It has to judge a
+        notification that comes again as before: one whose verdict changes may lie in both stores.
+    :param unmatched: The store for everything else, another than ``store``; required with ``accept``.
     :param green_api_conn_id: The connection, of type ``green_api``.
     :param max_notifications: Hard limit of notifications.
     :param max_seconds: No receive begins later than this after the start.
@@ -187,62 +69,89 @@ class GreenApiDrainNotificationsOperator(_DrainingOperator):
     :param skip_if_empty: Skip this task, and what is behind it, if the batch is empty.
     :return: The batch description for :func:`~airflow_green_notify.stores.read_batch`, with ``"report"``
         (and ``"unmatched"``, the description of the other store's batch).
-    :raises ValueError: ``do_xcom_push=False``: what is stored is handed on by what this task returns.
+    :raises ValueError: An argument is wrong, as far as no template hides it; what a template hides fails the
+        task at once. So is ``do_xcom_push=False``: what is stored is handed on by what this task returns.
     """
 
-    template_fields: Sequence[str] = (*_DrainingOperator.template_fields, "store", "accept", "unmatched")
-    ui_color = "#cde3ee"
+    template_fields: Sequence[str] = (*ReaderOperator.template_fields, "store", "accept", "unmatched")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"store": "py", "accept": "json", "unmatched": "py"}
+    judges: ClassVar[Mapping[str, Judge]] = {
+        **ReaderOperator.judges,
+        "store": store_of,
+        "accept": optional(matching_of),
+        "unmatched": optional(store_of),
+    }
 
     def __init__(
         self,
         *,
         store: NotificationStore,
-        accept: Matching | None = None,
+        accept: Matching | Mapping[str, Any] | None = None,
         unmatched: NotificationStore | None = None,
+        green_api_conn_id: str = GreenApiHook.default_conn_name,
+        max_notifications: int | str | None = None,
+        max_seconds: float | timedelta | str | None = None,
+        empty_answers: int | str = 2,
+        until: datetime | str | None = "start",
+        receive_timeout: float | timedelta | str = 5,
+        wait_for_reader: float | timedelta | str = 60,
+        overlap: bool | str = True,
+        skip_if_empty: bool | str = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        if (accept is None) != (unmatched is None):
-            raise ValueError("accept= and unmatched= go together: name a store for what is not accepted.")
-        if not self.do_xcom_push:
-            raise ValueError(
-                "do_xcom_push is False; what this task returns is how the batch is handed on, so leave it on."
-            )
+        super().__init__(
+            green_api_conn_id=green_api_conn_id,
+            max_notifications=max_notifications,
+            max_seconds=max_seconds,
+            empty_answers=empty_answers,
+            until=until,
+            receive_timeout=receive_timeout,
+            wait_for_reader=wait_for_reader,
+            overlap=overlap,
+            skip_if_empty=skip_if_empty,
+            **kwargs,
+        )
         self.store = store
-        self.accept = accept
+        self.accept = None if accept is None else filter_argument("accept", accept)
         self.unmatched = unmatched
+        self.check_arguments()
+        self.check_handed_on()
+
+    def check_together(self, known: Mapping[str, Any]) -> None:
+        if (known.get("accept", ...) is None) != (known.get("unmatched", ...) is None):
+            raise ValueError("accept and unmatched go together: name a store for what is not accepted.")
+        if known.get("unmatched") is not None and "store" in known:
+            check_apart("store", known["store"], "unmatched", known["unmatched"])
 
     def _execute(self, context: Context) -> dict[str, Any]:
-        hook = GreenApiHook(self.green_api_conn_id)
+        given = self.judged_arguments()
         with fail_fast(), ExitStack() as stack:
-            queue = hook.config.queue
-            given = (self.store, self.unmatched) if self.unmatched else (self.store,)
-            stores = [stack.enter_context(open_batch(store, context, queue)) for store in given]
-            store, unmatched = stores[0], stores[1] if self.unmatched else None
+            queue = self.hook.config.queue
+            wanted = (given.store, given.unmatched) if given.unmatched else (given.store,)
+            stores = [stack.enter_context(open_batch(store, context, queue)) for store in wanted]
+            store, unmatched = stores[0], stores[1] if given.unmatched else None
+            lease = self._lease(store, self.hook, context)
             report = self._drain(
-                hook,
-                store,
-                self._lease(store, hook, context),
-                stack,
-                stores,
-                context,
-                accept=self.accept,
-                unmatched=unmatched,
+                store, given, lease, stack, stores, context, accept=given.accept, unmatched=unmatched
             )
             batch = store.close()
             if unmatched:
                 batch["unmatched"] = unmatched.close()
-        self._skip_if(not batch["count"] and not batch.get("unmatched", batch)["count"])
+        came = batch["count"] or batch.get("unmatched", batch)["count"]
+        self._end(context, report, given.skip_if_empty, {"batch": batch} if came else None)
         return {**batch, "report": report.as_dict()}
 
 
-class GreenApiProcessNotificationsOperator(_DrainingOperator):
+class GreenApiProcessNotificationsOperator(ReaderOperator):
     """Calls a handler for each notification of the queue, and deletes each one after its handler returned.
 
     A crash while the handler runs leaves the notification in the queue, and the handler is called again with
     it: make it idempotent, for instance by ``notification.key``. A crash after it returned is recognised, and
     the notification is deleted without another call. One that fails ``max_attempts`` times, over all tries
     and runs, goes to the dead-letter store with the error, and the queue moves on.
+
+    With ``outlets``, each asset event carries ``{"handled", "dead_letters", "dead_letter_batch"}`` in its
+    ``extra``; when nothing came there is no event.
 
     A handler may end the attempts on a notification itself. ``AirflowFailException``: trying again is in
     vain, so it is treated as if ``max_attempts`` were reached. ``AirflowSkipException``: there is nothing to
@@ -264,10 +173,23 @@ class GreenApiProcessNotificationsOperator(_DrainingOperator):
     :param green_api_conn_id: The connection, of type ``green_api``.
     :param max_notifications: As in :class:`GreenApiDrainNotificationsOperator`, like all that follow.
     :return: ``{"handled", "dead_letters", "dead_letter_batch", "report"}``.
+    :raises ValueError: An argument is wrong, such as a handler that is async, whose body would never run.
     """
 
-    template_fields: Sequence[str] = (*_DrainingOperator.template_fields, "dead_letter", "max_attempts")
-    ui_color = "#cde3ee"
+    template_fields: Sequence[str] = (
+        *ReaderOperator.template_fields,
+        "dead_letter",
+        "max_attempts",
+        "on_error",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"dead_letter": "py"}
+    judges: ClassVar[Mapping[str, Judge]] = {
+        **ReaderOperator.judges,
+        "handler": handler_of,
+        "dead_letter": optional(store_of),
+        "max_attempts": count_of,
+        "on_error": choice_of("dead_letter", "stop"),
+    }
 
     def __init__(
         self,
@@ -276,53 +198,58 @@ class GreenApiProcessNotificationsOperator(_DrainingOperator):
         dead_letter: NotificationStore | None = None,
         max_attempts: int | str = 3,
         on_error: Literal["dead_letter", "stop"] = "dead_letter",
+        green_api_conn_id: str = GreenApiHook.default_conn_name,
+        max_notifications: int | str | None = None,
+        max_seconds: float | timedelta | str | None = None,
+        empty_answers: int | str = 2,
+        until: datetime | str | None = "start",
+        receive_timeout: float | timedelta | str = 5,
+        wait_for_reader: float | timedelta | str = 60,
+        overlap: bool | str = True,
+        skip_if_empty: bool | str = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        if on_error not in ("dead_letter", "stop"):
-            raise ValueError(f"on_error is {on_error!r}; it must be 'dead_letter' or 'stop'.")
-        if on_error == "dead_letter" and dead_letter is None:
-            raise ValueError('dead_letter= names the store that on_error="dead_letter" needs.')
+        super().__init__(
+            green_api_conn_id=green_api_conn_id,
+            max_notifications=max_notifications,
+            max_seconds=max_seconds,
+            empty_answers=empty_answers,
+            until=until,
+            receive_timeout=receive_timeout,
+            wait_for_reader=wait_for_reader,
+            overlap=overlap,
+            skip_if_empty=skip_if_empty,
+            **kwargs,
+        )
         self.handler = handler
         self.dead_letter = dead_letter
         self.max_attempts = max_attempts
         self.on_error = on_error
+        self.check_arguments()
+
+    def check_together(self, known: Mapping[str, Any]) -> None:
+        if known.get("on_error") == "dead_letter" and known.get("dead_letter", ...) is None:
+            raise ValueError('dead_letter is None; it must be the store that on_error="dead_letter" needs.')
 
     def _execute(self, context: Context) -> dict[str, Any]:
-        hook = GreenApiHook(self.green_api_conn_id)
+        given = self.judged_arguments()
         with fail_fast(), ExitStack() as stack:
-            ledger = self.dead_letter and stack.enter_context(
-                open_batch(self.dead_letter, context, hook.config.queue)
-            )
-            lease = self._lease(ledger, hook, context)
-            sets_aside = self.on_error == "dead_letter"
+            queue = self.hook.config.queue
+            ledger = given.dead_letter and stack.enter_context(open_batch(given.dead_letter, context, queue))
+            lease = self._lease(ledger, self.hook, context)
+            sets_aside = given.on_error == "dead_letter"
             handling = NotificationHandler(
-                self.handler, int(self.max_attempts), ledger, lease, sets_aside=sets_aside
+                given.handler, given.max_attempts, ledger, lease, sets_aside=sets_aside
             )
+            stores = [ledger] if ledger else []
             # In a thread of its own a handler may run an event loop.
-            report = self._drain(
-                hook, handling, lease, stack, [ledger] if ledger else [], context, store_in_thread=True
-            )
+            report = self._drain(handling, given, lease, stack, stores, context, store_in_thread=True)
             batch = ledger.close() if ledger else None
-        self._skip_if(not handling.handled and not handling.dead_letters and not (batch and batch["count"]))
-        return {
+        result = {
             "handled": handling.handled,
             "dead_letters": handling.dead_letters,
             "dead_letter_batch": batch,
-            "report": report.as_dict(),
         }
-
-
-def _number(name: str, value: float | str) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        raise AirflowFailException(f"{name} is {value!r}; it must be a number of seconds.") from None
-
-
-def _timestamp(until: datetime | str | None) -> datetime | Literal["start"] | None:
-    if until == "start":
-        return "start"
-    if until in (None, "", "None"):
-        return None
-    return until if isinstance(until, datetime) else datetime.fromisoformat(str(until))
+        came = handling.handled or handling.dead_letters or (batch and batch["count"])
+        self._end(context, report, given.skip_if_empty, result if came else None)
+        return {**result, "report": report.as_dict()}

@@ -6,17 +6,25 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException, conf
-from airflow.sdk import BaseOperator
 
-from airflow_green_notify.errors import GreenApiConfigError, GreenApiUnavailableError
+from airflow_green_notify.arguments import (
+    Judge,
+    names_of,
+    plain_boolean_of,
+    positive_seconds_of,
+    seconds_of,
+)
+from airflow_green_notify.errors import GreenApiUnavailableError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES
 from airflow_green_notify.printable import NAME, printable
-from airflow_green_notify.stoppable import StopsWhenTold, run_async
+from airflow_green_notify.stoppable import run_async
+from airflow_green_notify.task import GreenApiTask
 from airflow_green_notify.wanted_settings import await_settings, differing
 
 if TYPE_CHECKING:
@@ -26,7 +34,7 @@ TRIGGER_GRACE = 60.0
 """Seconds after ``max_wait`` when Airflow ends a deferred wait by itself: no triggerer was there to do it."""
 
 
-class GreenApiConfigureInstanceOperator(StopsWhenTold, BaseOperator):
+class GreenApiConfigureInstanceOperator(GreenApiTask):
     """Clears ``webhookUrl``, switches notification types on and off, and waits until the queue can be read.
 
     Changing settings restarts the instance, so nothing is sent where they are already as wanted. A crash
@@ -43,6 +51,7 @@ class GreenApiConfigureInstanceOperator(StopsWhenTold, BaseOperator):
     :param deferrable: Whether to wait in the triggerer.
     :param green_api_conn_id: The connection, of type ``green_api``.
     :return: The settings that were asked for and now hold, by the gateway's names.
+    :raises ValueError: A name is unknown, or in both lists.
 
     .. seealso:: https://green-api.com/en/docs/api/account/SetSettings/
     """
@@ -54,6 +63,14 @@ class GreenApiConfigureInstanceOperator(StopsWhenTold, BaseOperator):
         "poll_interval",
         "green_api_conn_id",
     )
+    judges: ClassVar[Mapping[str, Judge]] = {
+        **GreenApiTask.judges,
+        "switch_on": names_of(*NOTIFICATION_SWITCHES),
+        "switch_off": names_of(*NOTIFICATION_SWITCHES),
+        "max_wait": seconds_of,
+        "poll_interval": positive_seconds_of,
+        "deferrable": plain_boolean_of,
+    }
     ui_color = "#e8e0f5"
 
     def __init__(
@@ -61,8 +78,8 @@ class GreenApiConfigureInstanceOperator(StopsWhenTold, BaseOperator):
         *,
         switch_on: Sequence[str] = ("incomingWebhook", "outgoingWebhook", "stateWebhook"),
         switch_off: Sequence[str] = (),
-        max_wait: float | str = 600,
-        poll_interval: float | str = 5,
+        max_wait: float | timedelta | str = 600,
+        poll_interval: float | timedelta | str = 5,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         green_api_conn_id: str = GreenApiHook.default_conn_name,
         **kwargs: Any,
@@ -74,27 +91,20 @@ class GreenApiConfigureInstanceOperator(StopsWhenTold, BaseOperator):
         self.poll_interval = poll_interval
         self.deferrable = deferrable
         self.green_api_conn_id = green_api_conn_id
+        self.check_arguments()
+
+    def check_together(self, known: Mapping[str, Any]) -> None:
+        both = {*known.get("switch_on", ())} & {*known.get("switch_off", ())}
+        if both:
+            raise ValueError(f"switch_on and switch_off both name {', '.join(sorted(both))}.")
 
     def execute(self, context: Context) -> dict[str, str]:
-        with fail_fast(), GreenApiHook(self.green_api_conn_id) as hook:
-            wanted = self._wanted()
+        given = self.judged_arguments()
+        wanted = _wanted(given)
+        with fail_fast(), self.hook as hook:
             if self._change(hook, wanted):
-                self._wait(wanted)
+                self._wait(context, wanted, given.max_wait, given.poll_interval)
         return wanted
-
-    def _wanted(self) -> dict[str, str]:
-        unknown = {*self.switch_on, *self.switch_off} - {*NOTIFICATION_SWITCHES}
-        both = {*self.switch_on} & {*self.switch_off}
-        if unknown or both:
-            raise GreenApiConfigError(
-                f"Unknown, or both to switch on and off: {', '.join(sorted(unknown | both))}. "
-                f"The notification types are {', '.join(NOTIFICATION_SWITCHES)}."
-            )
-        return {
-            "webhookUrl": "",
-            **dict.fromkeys(self.switch_on, "yes"),
-            **dict.fromkeys(self.switch_off, "no"),
-        }
 
     def _change(self, hook: GreenApiHook, wanted: Mapping[str, str]) -> bool:
         """Save what differs; tell whether there is something to wait for."""
@@ -111,15 +121,17 @@ class GreenApiConfigureInstanceOperator(StopsWhenTold, BaseOperator):
             raise GreenApiUnavailableError("The gateway did not save the settings: try again later.")
         return True
 
-    def _wait(self, wanted: Mapping[str, str]) -> None:
-        deadline, poll_interval = time.time() + float(self.max_wait), float(self.poll_interval)
+    def _wait(
+        self, context: Context, wanted: Mapping[str, str], max_wait: float, poll_interval: float
+    ) -> None:
+        deadline = time.time() + max_wait
         if self.deferrable:
             from airflow_green_notify.triggers.settings import GreenApiSettingsTrigger
 
             self.defer(
                 trigger=GreenApiSettingsTrigger(self.green_api_conn_id, wanted, deadline, poll_interval),
                 method_name="execute_complete",
-                timeout=timedelta(seconds=float(self.max_wait) + TRIGGER_GRACE),
+                timeout=self.deferral_timeout(context, max_wait + TRIGGER_GRACE),
             )
         hook = GreenApiHook(self.green_api_conn_id, max_attempts=1)
         wait = partial(await_settings, hook, wanted, deadline=deadline, poll_interval=poll_interval)
@@ -128,7 +140,16 @@ class GreenApiConfigureInstanceOperator(StopsWhenTold, BaseOperator):
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, str]:
         """Go on in the worker when the settings hold, or waiting was in vain."""
         if not event["error"]:
-            return self._wanted()
+            return _wanted(self.judged_arguments())
         if event["retryable"]:
             raise GreenApiUnavailableError(event["error"])
         raise AirflowFailException(event["error"])
+
+
+def _wanted(given: SimpleNamespace) -> dict[str, str]:
+    """Return the settings to ask for, by the gateway's names."""
+    return {
+        "webhookUrl": "",
+        **dict.fromkeys(given.switch_on, "yes"),
+        **dict.fromkeys(given.switch_off, "no"),
+    }

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.sdk import BaseOperator
-
-from airflow_green_notify.arguments import has_template
+from airflow_green_notify.arguments import (
+    Judge,
+    as_dicts,
+    choice_of,
+    count_of,
+    notifications_of,
+    path_of,
+    plain_boolean_of,
+    positive_seconds_of,
+)
 from airflow_green_notify.errors import GreenApiTransportError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.bounds import FileBounds
 from airflow_green_notify.media import MediaReport, download_media, notifications_in
+from airflow_green_notify.task import GreenApiTask
 from airflow_green_notify.templating import templatable
 
 if TYPE_CHECKING:
@@ -22,7 +30,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
 
 
-class GreenApiDownloadMediaOperator(BaseOperator):
+class GreenApiDownloadMediaOperator(GreenApiTask):
     """Downloads the files of a batch, or of some notifications, into a folder or bucket.
 
     A crash at any point leaves whole files only, and a retry goes on with those that are missing. A file that
@@ -66,6 +74,16 @@ class GreenApiDownloadMediaOperator(BaseOperator):
         "max_seconds",
         "green_api_conn_id",
     )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"notifications": "json"}
+    judges: ClassVar[Mapping[str, Judge]] = {
+        **GreenApiTask.judges,
+        "notifications": notifications_of,
+        "path": path_of,
+        "on_failed": choice_of("list", "fail"),
+        "max_file_size": count_of,
+        "max_seconds": positive_seconds_of,
+        "allow_private_addresses": plain_boolean_of,
+    }
     ui_color = "#fbe8d0"
 
     def __init__(
@@ -82,50 +100,33 @@ class GreenApiDownloadMediaOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        for name, value in (("max_file_size", max_file_size), ("max_seconds", max_seconds)):
-            if not has_template(value):
-                _positive(name, value)
-        if not isinstance(allow_private_addresses, bool):
-            raise ValueError(
-                f"allow_private_addresses is {allow_private_addresses!r}; it must be True or False."
-            )
         self.max_file_size = max_file_size
         self.max_seconds = max_seconds
         self.allow_private_addresses = allow_private_addresses
-        self.notifications = notifications
+        self.notifications = as_dicts(notifications)
         self.path = templatable(path)
         self.conn_id = conn_id
         self.on_failed = on_failed
         self.green_api_conn_id = green_api_conn_id
+        self.check_arguments()
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_green_notify.stores.files import files_at
 
-        if self.on_failed not in ("list", "fail"):
-            raise ValueError(f"on_failed is {self.on_failed!r}; it must be 'list' or 'fail'.")
+        given = self.judged_arguments()
         bounds = FileBounds(
-            max_file_size=int(_positive("max_file_size", self.max_file_size)),
-            max_seconds=_positive("max_seconds", self.max_seconds),
-            allow_private_addresses=self.allow_private_addresses,
+            max_file_size=given.max_file_size,
+            max_seconds=given.max_seconds,
+            allow_private_addresses=given.allow_private_addresses,
         )
         report = MediaReport()
         files = files_at(str(self.path), self.conn_id or getattr(self.path, "conn_id", None))
-        with fail_fast(), GreenApiHook(self.green_api_conn_id) as hook:
-            download_media(hook, notifications_in(self.notifications), files, report, bounds)
+        with fail_fast(), self.hook as hook:
+            download_media(hook, notifications_in(given.notifications), files, report, bounds)
         self.log.info("Files: %s", report.as_dict())
-        if report.failed and self.on_failed == "fail":
+        if report.failed and given.on_failed == "fail":
             raise GreenApiTransportError(
                 f"{len(report.failed)} files could not be had; a retry tries them again. The first: "
                 f"{report.failed[0]['error']}"
             )
         return {"path": str(self.path), **report.as_dict()}
-
-
-def _positive(name: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise ValueError(f"{name} is {value!r}; it must be a number above 0.")
-    return number

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import timedelta
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
-from airflow.sdk import BaseOperator
 
+from airflow_green_notify.arguments import (
+    Judge,
+    choice_of,
+    count_of,
+    integer_of,
+    notification_of,
+    optional,
+    receive_timeout_of,
+)
 from airflow_green_notify.deletion import compare_and_delete
-from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import MAX_XCOM_BYTES, Notification
-from airflow_green_notify.stoppable import StopsWhenTold
+from airflow_green_notify.task import GreenApiTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-def _checked_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise AirflowFailException(f"{name} is {value!r}; it must be one of {', '.join(map(repr, choices))}.")
-
-
-class GreenApiReceiveNotificationOperator(BaseOperator):
+class GreenApiReceiveNotificationOperator(GreenApiTask):
     """Receives the oldest notification of the queue into XCom, without deleting it.
 
     A crash at any point loses nothing: the notification stays at the head of the queue until
@@ -41,21 +45,28 @@ class GreenApiReceiveNotificationOperator(BaseOperator):
     :param max_xcom_bytes: Hard limit of the result's size; a larger notification fails the task at once and
         stays in the queue, for
         :class:`~airflow_green_notify.operators.draining.GreenApiDrainNotificationsOperator` to store.
-    :return: ``{"key", "receipt_id", "received_at", "body"}``, or ``None``.
+    :return: ``{"key", "receipt_id", "received_at", "body"}``, or ``None``, which makes no event of an outlet.
+    :raises ValueError: An argument is wrong, as far as no template hides it.
 
     .. seealso:: https://green-api.com/en/docs/api/receiving/technology-http-api/ReceiveNotification/
     """
 
-    template_fields: Sequence[str] = ("green_api_conn_id", "receive_timeout", "on_empty")
+    template_fields: Sequence[str] = ("green_api_conn_id", "receive_timeout", "on_empty", "max_xcom_bytes")
+    judges: ClassVar[Mapping[str, Judge]] = {
+        **GreenApiTask.judges,
+        "receive_timeout": receive_timeout_of,
+        "on_empty": choice_of("skip", "none", "fail"),
+        "max_xcom_bytes": count_of,
+    }
     ui_color = "#cdeed3"
 
     def __init__(
         self,
         *,
         green_api_conn_id: str = GreenApiHook.default_conn_name,
-        receive_timeout: float = 5,
+        receive_timeout: float | timedelta | str = 5,
         on_empty: Literal["skip", "none", "fail"] = "skip",
-        max_xcom_bytes: int = MAX_XCOM_BYTES,
+        max_xcom_bytes: int | str = MAX_XCOM_BYTES,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -63,24 +74,26 @@ class GreenApiReceiveNotificationOperator(BaseOperator):
         self.receive_timeout = receive_timeout
         self.on_empty = on_empty
         self.max_xcom_bytes = max_xcom_bytes
+        self.check_arguments()
 
     def execute(self, context: Context) -> dict[str, Any] | None:
-        _checked_choice("on_empty", self.on_empty, ("skip", "none", "fail"))
-        with fail_fast(), GreenApiHook(self.green_api_conn_id) as hook:
-            notification = hook.receive_notification(float(self.receive_timeout))
+        given = self.judged_arguments()
+        with fail_fast(), self.hook as hook:
+            notification = hook.receive_notification(given.receive_timeout)
             if notification is not None:
                 self.log.info("Received %r.", notification)
-                return notification.as_xcom(self.max_xcom_bytes)
-        text = f"No notification came within {self.receive_timeout} s."
-        if self.on_empty == "skip":
+                return notification.as_xcom(given.max_xcom_bytes)
+        text = f"No notification came within {given.receive_timeout} s."
+        if given.on_empty == "skip":
             raise AirflowSkipException(text)
-        if self.on_empty == "fail":
+        if given.on_empty == "fail":
             raise AirflowFailException(text)
         self.log.info(text)
+        self.tell_outlets(context, None)
         return None
 
 
-class GreenApiDeleteNotificationOperator(StopsWhenTold, BaseOperator):
+class GreenApiDeleteNotificationOperator(GreenApiTask):
     """Deletes the notification it is given, if it is still at the head of the queue, and never another one.
 
     It receives the head, compares keys, and deletes only what matches. A crash at any point leaves the
@@ -96,6 +109,7 @@ class GreenApiDeleteNotificationOperator(StopsWhenTold, BaseOperator):
     :param green_api_conn_id: The connection, of type ``green_api``.
     :param receive_timeout: Seconds the gateway may hold a receive open, 5 to 60.
     :return: Whether it was deleted by this task.
+    :raises ValueError: An argument is wrong, as far as no template hides it.
 
     .. seealso:: https://green-api.com/en/docs/api/receiving/technology-http-api/DeleteNotification/
     """
@@ -107,6 +121,14 @@ class GreenApiDeleteNotificationOperator(StopsWhenTold, BaseOperator):
         "green_api_conn_id",
         "receive_timeout",
     )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"notification": "json"}
+    judges: ClassVar[Mapping[str, Judge]] = {
+        **GreenApiTask.judges,
+        "notification": optional(notification_of),
+        "receipt_id": optional(integer_of),
+        "if_gone": choice_of("ignore", "skip", "fail"),
+        "receive_timeout": receive_timeout_of,
+    }
     ui_color = "#f6d5d5"
 
     def __init__(
@@ -116,59 +138,44 @@ class GreenApiDeleteNotificationOperator(StopsWhenTold, BaseOperator):
         receipt_id: int | str | None = None,
         if_gone: Literal["ignore", "skip", "fail"] = "ignore",
         green_api_conn_id: str = GreenApiHook.default_conn_name,
-        receive_timeout: float = 5,
+        receive_timeout: float | timedelta | str = 5,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.notification = notification
+        if (notification is None) == (receipt_id is None):
+            raise ValueError("Give either notification= or receipt_id=, and not both.")
+        self.notification = notification.as_dict() if isinstance(notification, Notification) else notification
         self.receipt_id = receipt_id
         self.if_gone = if_gone
         self.green_api_conn_id = green_api_conn_id
         self.receive_timeout = receive_timeout
+        self.check_arguments()
+
+    def check_together(self, known: Mapping[str, Any]) -> None:
+        if known.get("notification", ...) is None and known.get("receipt_id", ...) is None:
+            raise ValueError(
+                "notification and receipt_id are None: the task that should return them returned nothing. "
+                "Was it marked as a success, or did nothing come?"
+            )
 
     def execute(self, context: Context) -> bool:
-        _checked_choice("if_gone", self.if_gone, ("ignore", "skip", "fail"))
-        if (self.notification is None) == (self.receipt_id is None):
-            raise AirflowFailException("Give either notification= or receipt_id=; one of them, not None.")
+        given = self.judged_arguments()
         with fail_fast():
-            deleted = self._stoppably(self._delete)
+            deleted = self._stoppably(partial(self._delete, given))
         if not deleted:
-            self._was_gone()
+            self._was_gone(given.if_gone)
         return deleted
 
-    def _delete(self) -> bool:
-        hook = GreenApiHook(self.green_api_conn_id)
-        if self.notification is None:
-            with hook:
-                return hook.delete_notification(_integer(self.receipt_id))
-        wanted = _notification_of(self.notification)
-        return compare_and_delete(hook, wanted, receive_timeout=float(self.receive_timeout))
+    def _delete(self, given: SimpleNamespace) -> bool:
+        if given.notification is None:
+            with self.hook as hook:
+                return hook.delete_notification(given.receipt_id)
+        return compare_and_delete(self.hook, given.notification, receive_timeout=given.receive_timeout)
 
-    def _was_gone(self) -> None:
+    def _was_gone(self, if_gone: str) -> None:
         text = "The notification is not at the head of the queue: deleted before, or another one came first."
-        if self.if_gone == "skip":
+        if if_gone == "skip":
             raise AirflowSkipException(text)
-        if self.if_gone == "fail":
+        if if_gone == "fail":
             raise AirflowFailException(text)
         self.log.info(text)
-
-
-def _integer(receipt_id: int | str | None) -> int:
-    try:
-        return int(str(receipt_id))
-    except ValueError:
-        raise GreenApiConfigError(f"receipt_id is {receipt_id!r}; it must be an integer.") from None
-
-
-def _notification_of(notification: Notification | Mapping[str, Any] | str) -> Notification:
-    """Accept what XCom gives: the value itself, or JSON text rendered from it."""
-    if isinstance(notification, Notification):
-        return notification
-    try:
-        value = json.loads(notification) if isinstance(notification, str) else notification
-        return Notification.from_dict(value)
-    except ValueError as error:
-        raise GreenApiConfigError(
-            f"{error} Give the receiving task's .output rather than a Jinja expression, or set "
-            "render_template_as_native_obj=True on the Dag."
-        ) from None

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException
-from airflow.sdk import BaseOperator
 
+from airflow_green_notify.arguments import (
+    Judge,
+    as_dicts,
+    boolean_of,
+    choice_of,
+    optional,
+    recipient_of,
+    seconds_of,
+)
 from airflow_green_notify.errors import GreenApiConfigError, GreenApiError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
@@ -22,7 +31,8 @@ from airflow_green_notify.messages import (
 )
 from airflow_green_notify.protocol.limits import SAFE_MESSAGE, checked_message
 from airflow_green_notify.send_once import JOURNAL_LAG, Outgoing, SendOnce
-from airflow_green_notify.templating import RendersDagFileOnly, as_is, resolved
+from airflow_green_notify.task import GreenApiTask
+from airflow_green_notify.templating import as_is, resolved
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -31,18 +41,24 @@ if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
 
 
-class SendOperator(RendersDagFileOnly, BaseOperator):
+class SendOperator(GreenApiTask):
     """What sending a message and sending a file share."""
 
+    judges: ClassVar[Mapping[str, Judge]] = {
+        **GreenApiTask.judges,
+        "chat_id": recipient_of,
+        "deduplicate": boolean_of,
+        "journal_lag": seconds_of,
+    }
     ui_color = "#d5e8f6"
 
     def __init__(
         self,
         *,
-        chat_id: str | None,
+        chat_id: str | int | None,
         quoted_message_id: str | None,
-        deduplicate: bool,
-        journal_lag: float,
+        deduplicate: bool | str,
+        journal_lag: float | timedelta | str,
         green_api_conn_id: str,
         **kwargs: Any,
     ) -> None:
@@ -60,9 +76,8 @@ class SendOperator(RendersDagFileOnly, BaseOperator):
             raise GreenApiConfigError(leak)
 
     def _sender(self, context: Context, hook: GreenApiHook) -> SendOnce | None:
-        if not self.deduplicate:
-            return None
-        return SendOnce(hook, context, journal_lag=float(self.journal_lag))
+        given = self.judged_arguments()
+        return SendOnce(hook, context, journal_lag=given.journal_lag) if given.deduplicate else None
 
     def _send(self, context: Context, hook: GreenApiHook, outgoing: Outgoing, send: Callable[[], str]) -> str:
         sender = self._sender(context, hook)
@@ -137,20 +152,28 @@ class GreenApiSendMessageOperator(SendOperator):
         "quoted_message_id",
         "messages",
         "notifications",
+        "on_refused",
+        "deduplicate",
+        "journal_lag",
         "green_api_conn_id",
     )
+    judges: ClassVar[Mapping[str, Judge]] = {
+        **SendOperator.judges,
+        "chat_id": optional(recipient_of),
+        "on_refused": choice_of("fail", "list"),
+    }
 
     def __init__(
         self,
         *,
-        chat_id: str | None = None,
+        chat_id: str | int | None = None,
         message: str | None = None,
         quoted_message_id: str | None = None,
         messages: Messages | None = None,
         notifications: Mapping[str, Any] | Notification | Sequence[Any] | str | None = None,
         on_refused: Literal["fail", "list"] = "fail",
-        deduplicate: bool = True,
-        journal_lag: float = JOURNAL_LAG,
+        deduplicate: bool | str = True,
+        journal_lag: float | timedelta | str = JOURNAL_LAG,
         green_api_conn_id: str = GreenApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -162,25 +185,26 @@ class GreenApiSendMessageOperator(SendOperator):
             green_api_conn_id=green_api_conn_id,
             **kwargs,
         )
-        self._check(chat_id, message, messages, notifications, on_refused)
+        self._check(chat_id, message, messages, notifications)
         self.message = message
         self.messages = as_is(messages)
-        self.notifications = as_is(notifications)
+        self.notifications = as_is(as_dicts(notifications))
         self.on_refused = on_refused
+        self.check_arguments()
 
     @staticmethod
-    def _check(chat_id: Any, message: Any, messages: Any, notifications: Any, on_refused: Any) -> None:
+    def _check(chat_id: Any, message: Any, messages: Any, notifications: Any) -> None:
         if (message is None) == (messages is None):
             raise ValueError("Give either message= or messages=.")
-        if on_refused not in ("fail", "list"):
-            raise ValueError(f"on_refused is {on_refused!r}; it must be 'fail' or 'list'.")
         if messages is not None:
             check_messages(messages, notifications)
-        elif chat_id is None or notifications is not None:
-            raise ValueError("message= needs chat_id=, and no notifications=.")
+        elif chat_id is None:
+            raise ValueError("chat_id is None; message= needs chat_id=, the chat that it is sent to.")
+        elif notifications is not None:
+            raise ValueError("message= takes no notifications=; answer them with messages=.")
 
     def execute(self, context: Context) -> str | dict[str, Any]:
-        with fail_fast(), GreenApiHook(self.green_api_conn_id) as hook:
+        with fail_fast(), self.hook as hook:
             if self.message is not None:
                 return self._send_one(context, hook)
             report = self._send_all(context, hook)
@@ -199,7 +223,12 @@ class GreenApiSendMessageOperator(SendOperator):
 
     def _send_one(self, context: Context, hook: GreenApiHook) -> str:
         self._refuse_leaks(hook, "chat_id", "message", "quoted_message_id")
-        outgoing = Outgoing(str(self.chat_id), str(self.message), self.quoted_message_id)
+        chat_id = self.judged_arguments().chat_id
+        if chat_id is None:
+            raise GreenApiConfigError(
+                "chat_id is None: the task before returned nothing. Was it marked a success?"
+            )
+        outgoing = Outgoing(chat_id, str(self.message), self.quoted_message_id)
         _check_length(outgoing.text, partial(_product, hook))
         return self._send(context, hook, outgoing, partial(_send_text, hook, outgoing))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_green_notify.arguments import Judge, path_of
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.operators.sending import SendOperator
@@ -50,19 +52,22 @@ class GreenApiSendFileOperator(SendOperator):
         "file_name",
         "caption",
         "quoted_message_id",
+        "deduplicate",
+        "journal_lag",
         "green_api_conn_id",
     )
+    judges: ClassVar[Mapping[str, Judge]] = {**SendOperator.judges, "file": path_of}
 
     def __init__(
         self,
         *,
-        chat_id: str,
+        chat_id: str | int,
         file: File,
         file_name: str | None = None,
         caption: str | None = None,
         quoted_message_id: str | None = None,
-        deduplicate: bool = True,
-        journal_lag: float = JOURNAL_LAG,
+        deduplicate: bool | str = True,
+        journal_lag: float | timedelta | str = JOURNAL_LAG,
         green_api_conn_id: str = GreenApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -77,19 +82,19 @@ class GreenApiSendFileOperator(SendOperator):
         self.file = templatable(file)
         self.file_name = file_name
         self.caption = caption
+        self.check_arguments()
 
     def execute(self, context: Context) -> str:
         from airflow_green_notify.hooks.files import checked_size, is_url, shown_name
 
-        with fail_fast(), GreenApiHook(self.green_api_conn_id) as hook:
+        with fail_fast(), self.hook as hook:
             self._refuse_leaks(hook, "chat_id", "file", "file_name", "caption", "quoted_message_id")
+            chat_id = self.judged_arguments().chat_id
             caption = checked_caption(self.caption)
             if not is_url(self.file):
                 checked_size(self.file)
             name = shown_name(self.file, self.file_name)
-            outgoing = Outgoing(
-                str(self.chat_id), caption or "", self.quoted_message_id, name, source=str(self.file)
-            )
+            outgoing = Outgoing(chat_id, caption or "", self.quoted_message_id, name, source=str(self.file))
 
             def send() -> str:
                 return hook.send_file(outgoing.chat_id, self.file, name, caption, self.quoted_message_id)

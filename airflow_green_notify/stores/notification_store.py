@@ -19,6 +19,9 @@ class NotificationStore(Protocol):
     A store as written in a Dag is a mere description: no connection is looked up before :meth:`open`.
     ``put`` may be called from another thread than ``open``, by one thread at a time.
 
+    What it names in ``template_fields`` Airflow renders, on a copy for each task. A ``__repr__`` of one's own
+    is what Airflow shows of it.
+
     Used as ``with store.open(batch_id) as opened:``, it is closed at the end. An exception leaves the batch
     unfinished, as a crash would, and the retry of the task goes on with it.
     """
@@ -104,6 +107,10 @@ class NotificationStore(Protocol):
     def release(self) -> None:
         """Let go of connections and leave the batch unfinished, for the retry of the task."""
         ...
+
+    def __repr__(self) -> str:
+        """Return the same in each process, since it becomes part of the serialized Dag."""
+        return f"{type(self).__qualname__}()"
 
     def __enter__(self) -> Self:
         return self

@@ -34,6 +34,9 @@ class SqlStore(Store):
     ``\\ud800``, so nothing is lost; in the other columns they become U+FFFD. Times are in UTC. Where the
     database doesn't enforce primary keys (Redshift, Snowflake, BigQuery), notifications can double.
 
+    Templates in it are rendered for each task that has it, on a copy. The output of another task is waited
+    for; in ``.partial()`` of a mapped task set that dependency by hand.
+
     :param conn_id: Airflow connection of the database; templated.
     :param table: Name of the table, ``schema.table`` if it is not in the default schema; templated. The
         ledgers are kept beside it: who reads which queue in ``<table>_leases``, which batches were handed on

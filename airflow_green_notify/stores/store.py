@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.stores.ledger import warn_of
@@ -79,8 +79,20 @@ class OpenBatch(Protocol):
 class Store(NotificationStore):
     """A store that hands its work to the batch it opened, and says what an error means."""
 
+    template_fields: ClassVar[Sequence[str]] = ()
     _batch: OpenBatch | None = None
     _description: Mapping[str, Any] = {}
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether the other one is the same place, as far as their descriptions say."""
+        return isinstance(other, Store) and self._place() == other._place()
+
+    def __hash__(self) -> int:
+        return hash(self._place())
+
+    def _place(self) -> tuple[str, ...]:
+        parts = (str(getattr(self, name)).rstrip("/") for name in self.template_fields)
+        return (type(self).__name__, *parts)
 
     def open(self, batch_id: str, queue: str = "") -> Self:
         opened = copy.copy(self)

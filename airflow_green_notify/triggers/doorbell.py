@@ -9,6 +9,13 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from airflow_green_notify.arguments import (
+    connection_of,
+    of_trigger,
+    positive_seconds_of,
+    receive_timeout_of,
+    seconds_of,
+)
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.printable import NAME, printable
@@ -38,6 +45,7 @@ class GreenApiDoorbellTrigger(BaseEventTrigger):
     :param receive_timeout: Seconds the gateway may hold an idle look open, 5 to 60. Watchers with the same
         connection and ``receive_timeout`` share one look in a triggerer (Airflow 3.3+). Across triggerers
         they don't: prefer one watcher per instance, and several Dags on its asset.
+    :raises TypeError: An argument is wrong.
 
     .. seealso:: https://green-api.com/en/docs/api/receiving/technology-http-api/ReceiveNotification/
     """
@@ -50,10 +58,10 @@ class GreenApiDoorbellTrigger(BaseEventTrigger):
         receive_timeout: float = RECEIVE_TIMEOUT,
     ) -> None:
         super().__init__()
-        self.green_api_conn_id = green_api_conn_id
-        self.min_ring_interval = min_ring_interval
-        self.ring_again_after = ring_again_after
-        self.receive_timeout = receive_timeout
+        self.green_api_conn_id = of_trigger(connection_of)("green_api_conn_id", green_api_conn_id)
+        self.min_ring_interval = of_trigger(seconds_of)("min_ring_interval", min_ring_interval)
+        self.ring_again_after = of_trigger(positive_seconds_of)("ring_again_after", ring_again_after)
+        self.receive_timeout = of_trigger(receive_timeout_of)("receive_timeout", receive_timeout)
         self._watch: QueueWatch | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:

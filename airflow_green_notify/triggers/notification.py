@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from airflow_green_notify.arguments import (
+    connection_of,
+    of_trigger,
+    positive_seconds_of,
+    receive_timeout_of,
+)
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.triggers.watch import RECEIVE_TIMEOUT
@@ -60,8 +66,7 @@ class GreenApiNotificationTrigger(BaseEventTrigger):
     :param receive_timeout: Seconds the gateway may hold an idle look open, 5 to 60. Watchers of one
         connection share one look in a triggerer, with the values of the first.
     :param ring_again_after: Seconds after the last notification until the first quiet event.
-    :raises TypeError: This Airflow has no shared streams.
-    :raises ValueError: ``ring_again_after`` is not above 0.
+    :raises TypeError: This Airflow has no shared streams, or an argument is wrong.
 
     .. seealso:: https://green-api.com/en/docs/api/receiving/technology-http-api/
     """
@@ -79,13 +84,9 @@ class GreenApiNotificationTrigger(BaseEventTrigger):
                 "GreenApiNotificationTrigger needs Airflow 3.3 or newer, whose shared streams tell when an "
                 "event is stored. Use GreenApiDoorbellTrigger and let the Dag drain the queue."
             )
-        if not ring_again_after > 0:
-            raise ValueError(
-                f"ring_again_after is {ring_again_after!r}; it must be a number of seconds above 0."
-            )
-        self.green_api_conn_id = green_api_conn_id
-        self.receive_timeout = receive_timeout
-        self.ring_again_after = ring_again_after
+        self.green_api_conn_id = of_trigger(connection_of)("green_api_conn_id", green_api_conn_id)
+        self.receive_timeout = of_trigger(receive_timeout_of)("receive_timeout", receive_timeout)
+        self.ring_again_after = of_trigger(positive_seconds_of)("ring_again_after", ring_again_after)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments; credentials stay in the connection."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, TaskDeferred
 
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.errors import GreenApiUnavailableError
@@ -87,6 +89,20 @@ def test_configure_that_never_holds_says_what_is_missing(green_api_connection: G
         configure(max_wait=0.5).execute({})
 
 
+def test_configure_defers_no_longer_than_execution_timeout(green_api_connection: GreenApiEmulator) -> None:
+    """As a task would end that doesn't defer."""
+    green_api_connection.settings(incomingWebhook="no")
+    limit = timedelta(seconds=30)
+    operator = configure(deferrable=True, max_wait=timedelta(minutes=5), execution_timeout=limit)
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute({})
+    assert deferred.value.timeout is not None
+    assert timedelta(seconds=25) < deferred.value.timeout <= limit
+    began = datetime.now(UTC) - timedelta(minutes=1)
+    with pytest.raises(AirflowTaskTimeout, match="execution_timeout=0:00:30 passed while deferred"):
+        operator.resume_execution("__fail__", {}, {"ti": SimpleNamespace(start_date=began)})
+
+
 @pytest.mark.parametrize("deferrable", [False, True], ids=["in the worker", "deferred"])
 def test_configure_of_an_unauthorized_instance_fails_at_once(
     green_api_connection: GreenApiEmulator, run_task: Callable[..., Any], deferrable: bool
@@ -102,9 +118,9 @@ def test_configure_of_an_unauthorized_instance_fails_at_once(
 def test_configure_with_wrong_names_asks_nothing(
     green_api_connection: GreenApiEmulator, switches: dict[str, Any]
 ) -> None:
-    """An unknown name, or one in both lists, fails at once and names the known ones."""
-    with pytest.raises(AirflowFailException, match="incomingCallWebhook"):
-        configure(**switches).execute({})
+    """An unknown name, or one in both lists, is refused and named."""
+    with pytest.raises(ValueError, match="incoming"):
+        configure(**switches)
     assert green_api_connection.requests() == []
 
 

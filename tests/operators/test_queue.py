@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
 
 from airflow_green_notify.deletion import compare_and_delete
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications, traffic
@@ -60,8 +60,6 @@ def test_receive_empty_queue_does_what_on_empty_says(idle: str, monkeypatch: pyt
             receive()
         with pytest.raises(AirflowFailException, match="No notification came"):
             receive(on_empty="fail")
-        with pytest.raises(AirflowFailException, match="on_empty is 'ignore'"):
-            receive(on_empty="ignore")
 
 
 def test_receive_too_large_for_xcom_is_refused_and_stays(green_api_connection: GreenApiEmulator) -> None:
@@ -162,20 +160,37 @@ def test_delete_by_receipt_id_is_the_plain_call(gateway: GreenApiEmulator) -> No
     assert head is not None
     assert delete(receipt_id=str(head["receipt_id"])) is True
     assert delete(receipt_id=999) is False
-    with pytest.raises(AirflowFailException, match="must be an integer"):
+    with pytest.raises(ValueError, match="must be a whole number"):
         delete(receipt_id="1 OR 1=1")
 
 
 @pytest.mark.parametrize(
     "wrong", [{}, {"notification": {}, "receipt_id": 1}, {"notification": "{'key': 1}"}, {"notification": {}}]
 )
-def test_delete_wrong_arguments_fail_at_once_and_ask_nothing(
+def test_delete_wrong_arguments_are_refused_and_ask_nothing(
     wrong: dict[str, Any], gateway: GreenApiEmulator
 ) -> None:
-    """What is no notification fails the task with words, before any request."""
-    with pytest.raises(AirflowFailException):
+    """What is no notification is refused with words, before any request."""
+    with pytest.raises(ValueError, match="notification"):
         delete(**wrong)
     assert not gateway.requests()
+
+
+def test_delete_of_what_a_task_did_not_return_says_so(
+    gateway: GreenApiEmulator, run_dag: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A person who marks the receiving task as a success leaves nothing to delete."""
+
+    @task
+    def receive_nothing() -> None:
+        return None
+
+    with DAG("dag_of_nothing_to_delete", schedule=None) as dag:
+        GreenApiDeleteNotificationOperator(task_id="delete", notification=receive_nothing(), retries=2)  # type: ignore[arg-type]
+    ti = run_dag(dag).get_task_instance("delete")
+    assert (ti.state, ti.try_number) == ("failed", 1)
+    assert not gateway.requests()
+    assert "Was it marked as a success" in capsys.readouterr().out
 
 
 def test_delete_takes_a_notification_in_each_form(gateway: GreenApiEmulator) -> None:

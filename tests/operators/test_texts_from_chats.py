@@ -124,6 +124,7 @@ def test_text_from_a_chat_is_sent_as_it_is_by_every_way(
     failed = {ti.task_id for ti in run.get_task_instances() if ti.state != "success"}
     sent = [item.get("message", item.get("caption")) for item in green_api_connection.sent()]
     assert (failed, sent) == (set(), [TEXT] * 18)
+    assert {item["chatId"] for item in green_api_connection.sent()} == {CHAT}
 
 
 def test_template_of_the_dag_file_is_rendered_beside_a_text_from_a_chat(

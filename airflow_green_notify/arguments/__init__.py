@@ -1,0 +1,67 @@
+"""Arguments of operators, sensors and triggers: judged where a Dag is parsed, and once they are rendered.
+
+A judge gets an argument's name and value, and returns the value in the form that is used, or raises a
+:class:`ValueError` that says what the argument was and what it may be. A Dag file calls it for what no
+template hides; the running task calls it again for everything.
+"""
+
+from airflow_green_notify.arguments.chats import chat_of, recipient_of
+from airflow_green_notify.arguments.functions import filter_argument, handler_of, matching_of
+from airflow_green_notify.arguments.judging import (
+    Judge,
+    has_template,
+    of_trigger,
+    optional,
+    refusal,
+    unless_template,
+)
+from airflow_green_notify.arguments.notifications import as_dicts, notification_of, notifications_of
+from airflow_green_notify.arguments.numbers import (
+    count_of,
+    integer_of,
+    moment_of,
+    positive_seconds_of,
+    receive_timeout_of,
+    seconds_of,
+)
+from airflow_green_notify.arguments.stores import check_apart, store_of, store_or
+from airflow_green_notify.arguments.words import (
+    boolean_of,
+    choice_of,
+    connection_of,
+    names_of,
+    path_of,
+    plain_boolean_of,
+)
+
+__all__ = [
+    "Judge",
+    "as_dicts",
+    "boolean_of",
+    "chat_of",
+    "check_apart",
+    "choice_of",
+    "connection_of",
+    "count_of",
+    "filter_argument",
+    "handler_of",
+    "has_template",
+    "integer_of",
+    "matching_of",
+    "moment_of",
+    "names_of",
+    "notification_of",
+    "notifications_of",
+    "of_trigger",
+    "optional",
+    "path_of",
+    "plain_boolean_of",
+    "positive_seconds_of",
+    "receive_timeout_of",
+    "recipient_of",
+    "refusal",
+    "seconds_of",
+    "store_of",
+    "store_or",
+    "unless_template",
+]

@@ -1,0 +1,54 @@
+"""Stores."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from airflow_green_notify.arguments.judging import Judge, refusal
+
+
+def store_of(name: str, value: Any) -> Any:
+    """Judge a store, of ours or of one's own."""
+    lacking = _lacking(value)
+    if lacking:
+        raise refusal(name, value, _A_STORE + _what_is_missing(lacking))
+    return value
+
+
+def store_or(word: str) -> Judge:
+    """Return a judge for a store, or the word that may stand in its place."""
+
+    def judged(name: str, value: Any) -> Any:
+        if isinstance(value, str) and value == word:
+            return value
+        if _lacking(value):
+            raise refusal(name, value, f"{word!r} or {_A_STORE}{_what_is_missing(_lacking(value))}")
+        return value
+
+    return judged
+
+
+def check_apart(name: str, store: Any, other_name: str, other_store: Any) -> None:
+    """Judge two stores that must not be the same."""
+    if store == other_store:
+        raise ValueError(
+            f"{name} and {other_name} are the same, {store!r}; what is not accepted needs a store of its own."
+        )
+
+
+_A_STORE = "a store, such as SqlStore('warehouse') or ObjectStorageStore('s3://bucket/folder')"
+
+
+def _lacking(value: Any) -> list[str]:
+    """Return what a store has and this doesn't, without looking it up: that may need an open one."""
+    from airflow_green_notify.stores import NotificationStore
+
+    members = [name for name in vars(NotificationStore) if not name.startswith("_")]
+    missing = object()
+    is_class = isinstance(value, type)
+    return [name for name in members if is_class or inspect.getattr_static(value, name, missing) is missing]
+
+
+def _what_is_missing(members: list[str]) -> str:
+    return "" if "open" in members else f"; this one lacks {', '.join(members)}"

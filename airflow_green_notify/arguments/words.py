@@ -1,0 +1,70 @@
+"""Switches, choices, names and paths."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any
+
+from airflow_green_notify.arguments.judging import Judge, refusal
+
+
+def boolean_of(name: str, value: Any) -> bool:
+    """Judge a switch; a template renders it to text."""
+    given = value.strip().lower() if isinstance(value, str) else value
+    for known, text in ((True, "true"), (False, "false")):
+        if given is known or given == text:
+            return known
+    raise refusal(name, value, "True or False")
+
+
+def plain_boolean_of(name: str, value: Any) -> bool:
+    """Judge a switch that Airflow looks at before it renders anything."""
+    if not isinstance(value, bool):
+        raise refusal(name, value, "True or False, and no template")
+    return value
+
+
+def choice_of(*choices: str) -> Judge:
+    """Return a judge for one of some words."""
+
+    def judged(name: str, value: Any) -> str:
+        if not isinstance(value, str) or value not in choices:
+            raise refusal(name, value, _listed(choices, "or"))
+        return value
+
+    return judged
+
+
+def names_of(*known: str, at_least: int = 0) -> Judge:
+    """Return a judge for a list of known names; a single one may stand for itself.
+
+    :param at_least: How many the list must have.
+    """
+
+    def judged(name: str, value: Any) -> tuple[str, ...]:
+        names = (value,) if isinstance(value, str) else value
+        if not isinstance(names, list | tuple | set) or len(names) < at_least or {*names} - {*known}:
+            raise refusal(name, value, f"a list of names out of {_listed(known, 'and')}")
+        return tuple(names)
+
+    return judged
+
+
+def _listed(words: tuple[str, ...], last: str) -> str:
+    quoted = [repr(word) for word in words]
+    return f"{', '.join(quoted[:-1])} {last} {quoted[-1]}"
+
+
+def connection_of(name: str, value: Any) -> str:
+    """Judge the id of a connection."""
+    if not isinstance(value, str) or value in ("", "None"):
+        raise refusal(name, value, "the id of a connection, such as 'green_api_default'")
+    return value
+
+
+def path_of(name: str, value: Any) -> Any:
+    """Judge a path, or the URL of a file or folder."""
+    is_path = isinstance(value, str | PathLike) or hasattr(value, "protocol")
+    if not is_path or str(value) in ("", "None"):
+        raise refusal(name, value, "a path, an ObjectStoragePath or a URL")
+    return value

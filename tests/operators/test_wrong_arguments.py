@@ -1,0 +1,394 @@
+"""Wrong arguments of every class: refused in the Dag file, or before anything is asked of the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from inspect import signature
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, BaseOperator
+from airflow.triggers.base import BaseEventTrigger
+
+from airflow_green_notify.assets import create_asset
+from airflow_green_notify.drain import adrain, drain
+from airflow_green_notify.emulator import GreenApiEmulator
+from airflow_green_notify.filters import NotificationFilter
+from airflow_green_notify.messaging import GreenApiMessageQueueProvider
+from airflow_green_notify.notification import Notification
+from airflow_green_notify.notifiers import GreenApiNotifier
+from airflow_green_notify.operators import (
+    GreenApiBackfillMessagesOperator,
+    GreenApiConfigureInstanceOperator,
+    GreenApiDeleteNotificationOperator,
+    GreenApiDownloadMediaOperator,
+    GreenApiDrainNotificationsOperator,
+    GreenApiProcessNotificationsOperator,
+    GreenApiReceiveNotificationOperator,
+    GreenApiSendFileOperator,
+    GreenApiSendMessageOperator,
+)
+from airflow_green_notify.sensors import GreenApiNotificationSensor
+from airflow_green_notify.stores import ObjectStorageStore, SqlStore
+from airflow_green_notify.triggers import GreenApiDoorbellTrigger, GreenApiNotificationTrigger
+
+PHONE = "+1 202 555 0101"
+
+
+async def later(notification: Notification) -> bool:
+    return True
+
+
+def echo(notification: Notification) -> str | None:
+    return notification.text
+
+
+def bit_by_bit(notification: Notification) -> Iterator[bool]:
+    yield True
+
+
+def without_argument() -> bool:
+    return True
+
+
+class Later:
+    async def __call__(self, notification: Notification) -> bool:
+        return True
+
+
+# What each class needs to be made at all.
+NEEDED: dict[type[BaseOperator], dict[str, Any]] = {
+    GreenApiDrainNotificationsOperator: {"store": SqlStore("warehouse")},
+    GreenApiProcessNotificationsOperator: {"handler": print, "dead_letter": SqlStore("warehouse")},
+    GreenApiReceiveNotificationOperator: {},
+    GreenApiDeleteNotificationOperator: {"receipt_id": 1},
+    GreenApiDownloadMediaOperator: {"notifications": [], "path": "media"},
+    GreenApiBackfillMessagesOperator: {"store": SqlStore("warehouse")},
+    GreenApiConfigureInstanceOperator: {},
+    GreenApiSendMessageOperator: {"chat_id": "12025550101@c.us", "message": "Hello"},
+    GreenApiSendFileOperator: {"chat_id": "12025550101@c.us", "file": "report.pdf"},
+    GreenApiNotificationSensor: {},
+}
+DRAIN = GreenApiDrainNotificationsOperator
+PROCESS = GreenApiProcessNotificationsOperator
+SENSOR = GreenApiNotificationSensor
+RECEIVE = GreenApiReceiveNotificationOperator
+DELETE = GreenApiDeleteNotificationOperator
+MEDIA = GreenApiDownloadMediaOperator
+BACKFILL = GreenApiBackfillMessagesOperator
+CONFIGURE = GreenApiConfigureInstanceOperator
+SEND = GreenApiSendMessageOperator
+SEND_FILE = GreenApiSendFileOperator
+REST = SqlStore("rest")
+
+WRONG: list[tuple[type[BaseOperator], dict[str, Any], str]] = [
+    *((operator, {"green_api_conn_id": ""}, "green_api_conn_id is ''; .*connection") for operator in NEEDED),
+    *((operator, {"green_api_conn_id": None}, "green_api_conn_id is None") for operator in NEEDED),
+    *(
+        (operator, {"receive_timeout": 100}, "receive_timeout is 100; it must be .* between 5 and 60")
+        for operator in (DRAIN, PROCESS, SENSOR, RECEIVE, DELETE, BACKFILL)
+    ),
+    *(
+        (operator, wrong, text)
+        for operator in (DRAIN, PROCESS)
+        for wrong, text in (
+            ({"max_notifications": 0}, "max_notifications is 0; it must be a whole number from 1 on"),
+            ({"max_notifications": "two"}, "max_notifications is 'two'"),
+            ({"max_notifications": 2.5}, "max_notifications is 2.5"),
+            ({"max_notifications": True}, "max_notifications is True"),
+            ({"max_seconds": -1}, "max_seconds is -1; it must be a number of seconds above 0"),
+            ({"max_seconds": float("nan")}, "max_seconds is nan"),
+            ({"max_seconds": "long"}, "max_seconds is 'long'"),
+            ({"empty_answers": 0}, "empty_answers is 0"),
+            ({"until": "yesterday"}, "until is 'yesterday'; it must be 'start', None or a timestamp"),
+            ({"until": datetime(2026, 1, 1)}, "until is .*time zone"),
+            ({"until": "2026-01-01"}, "until is '2026-01-01'.*time zone"),
+            ({"wait_for_reader": -1}, "wait_for_reader is -1; it must be a number of seconds from 0 on"),
+            ({"overlap": "maybe"}, "overlap is 'maybe'; it must be True or False"),
+            ({"skip_if_empty": 1}, "skip_if_empty is 1; it must be True or False"),
+        )
+    ),
+    (DRAIN, {"store": "warehouse"}, "store is 'warehouse'; it must be a store, such as SqlStore"),
+    (DRAIN, {"store": SqlStore}, "store is <class .*SqlStore'>"),
+    (DRAIN, {"store": None}, "store is None"),
+    (DRAIN, {"accept": {"type_webhook": "x"}}, "accept and unmatched go together"),
+    (DRAIN, {"unmatched": REST}, "accept and unmatched go together"),
+    (DRAIN, {"accept": {}, "unmatched": "delete"}, "unmatched is 'delete'; it must be a store"),
+    (DRAIN, {"accept": {}, "unmatched": SqlStore("warehouse")}, "store and unmatched are the same"),
+    (
+        DRAIN,
+        {
+            "store": ObjectStorageStore("s3://bucket/a"),
+            "accept": {},
+            "unmatched": ObjectStorageStore("s3://bucket/a/", format="parquet"),
+        },
+        "store and unmatched are the same",
+    ),
+    (DRAIN, {"accept": {"txt": "x"}, "unmatched": REST}, "accept: 'txt' is no part of a filter"),
+    (DRAIN, {"accept": {"text": "("}, "unmatched": REST}, r"accept: text='\(' is no regular expression"),
+    (DRAIN, {"accept": {"chat_id": PHONE}, "unmatched": REST}, r"accept: chat_id is '\+1 202 555 0101'"),
+    (DRAIN, {"accept": NotificationFilter(sender=PHONE), "unmatched": REST}, r"accept: sender is '\+1"),
+    (DRAIN, {"accept": "incoming", "unmatched": REST}, "accept is 'incoming'; it must be a Notification"),
+    (DRAIN, {"accept": NotificationFilter, "unmatched": REST}, "accept is <class .*NotificationFilter'>"),
+    (DRAIN, {"accept": later, "unmatched": REST}, "accept is later, which is async"),
+    (DRAIN, {"accept": Later(), "unmatched": REST}, "accept is .*Later.*, which is async"),
+    (DRAIN, {"accept": bit_by_bit, "unmatched": REST}, "accept is bit_by_bit, which is a generator"),
+    (
+        DRAIN,
+        {"accept": without_argument, "unmatched": REST},
+        "accept is without_argument, which doesn't take",
+    ),
+    (DRAIN, {"do_xcom_push": False}, "do_xcom_push is False"),
+    (PROCESS, {"handler": "load"}, "handler is 'load'; it must be a function"),
+    (PROCESS, {"handler": later}, "handler is later, which is async"),
+    (PROCESS, {"handler": Later()}, "handler is .*Later.*, which is async"),
+    (PROCESS, {"handler": bit_by_bit}, "handler is bit_by_bit, which is a generator"),
+    (PROCESS, {"handler": without_argument}, "handler is without_argument, which doesn't take"),
+    (PROCESS, {"dead_letter": "warehouse"}, "dead_letter is 'warehouse'; it must be a store"),
+    (PROCESS, {"dead_letter": None}, "dead_letter is None"),
+    (PROCESS, {"max_attempts": 0}, "max_attempts is 0; it must be a whole number from 1 on"),
+    (PROCESS, {"on_error": "ignore"}, "on_error is 'ignore'; it must be 'dead_letter' or 'stop'"),
+    (SENSOR, {"matching": {"chat_id": PHONE}}, r"matching: chat_id is '\+1 202 555 0101'"),
+    (SENSOR, {"matching": {"chat_id": ["1@c.us", PHONE]}}, r"matching: chat_id is '\+1 202 555 0101'"),
+    (SENSOR, {"matching": {"quoted_id": ""}}, "matching: quoted_id is ''"),
+    (SENSOR, {"matching": bit_by_bit}, "matching is bit_by_bit, which is a generator"),
+    (SENSOR, {"unmatched": SqlStore}, "unmatched is <class"),
+    (SENSOR, {"max_xcom_bytes": 0}, "max_xcom_bytes is 0"),
+    (SENSOR, {"deferrable": "{{ params.deferrable }}"}, "deferrable is .*; it must be True or False"),
+    (RECEIVE, {"on_empty": "ignore"}, "on_empty is 'ignore'; it must be 'skip', 'none' or 'fail'"),
+    (RECEIVE, {"max_xcom_bytes": "much"}, "max_xcom_bytes is 'much'"),
+    (DELETE, {"receipt_id": None}, "Give either notification= or receipt_id="),
+    (DELETE, {"notification": {}}, "Give either notification= or receipt_id="),
+    (DELETE, {"receipt_id": "first"}, "receipt_id is 'first'; it must be a whole number"),
+    (DELETE, {"receipt_id": None, "notification": {"key": 1}}, "notification: Not a notification"),
+    (DELETE, {"if_gone": "retry"}, "if_gone is 'retry'; it must be 'ignore', 'skip' or 'fail'"),
+    (MEDIA, {"notifications": None}, "notifications is None"),
+    (MEDIA, {"notifications": 5}, "notifications is 5"),
+    (MEDIA, {"path": ""}, "path is ''"),
+    (MEDIA, {"on_failed": "skip"}, "on_failed is 'skip'; it must be 'list' or 'fail'"),
+    (BACKFILL, {"store": "warehouse"}, "store is 'warehouse'"),
+    (BACKFILL, {"minutes": 0}, "minutes is 0; it must be a whole number from 1 on"),
+    (BACKFILL, {"journals": ["calls"]}, "journals is .*'calls'.*; it must be .*'incoming' and 'outgoing'"),
+    (BACKFILL, {"journals": ()}, "journals is"),
+    (BACKFILL, {"do_xcom_push": False}, "do_xcom_push is False"),
+    (CONFIGURE, {"switch_on": ["incoming"]}, "switch_on is .*'incoming'.*; it must be .*incomingCallWebhook"),
+    (CONFIGURE, {"switch_off": 5}, "switch_off is 5"),
+    (CONFIGURE, {"switch_off": "incomingWebhook"}, "switch_on and switch_off both name incomingWebhook"),
+    (CONFIGURE, {"max_wait": -1}, "max_wait is -1"),
+    (CONFIGURE, {"poll_interval": 0}, "poll_interval is 0"),
+    (CONFIGURE, {"deferrable": "yes"}, "deferrable is 'yes'; it must be True or False"),
+    *(
+        (operator, wrong, text)
+        for operator in (SEND, SEND_FILE)
+        for wrong, text in (
+            ({"chat_id": PHONE}, r"chat_id is '\+1 202 555 0101'; it must be the id of a chat, such as"),
+            ({"chat_id": "12025550101"}, ""),
+            ({"chat_id": -1001234567890}, ""),
+            ({"chat_id": "120363000000000000@g.us"}, ""),
+            ({"chat_id": "200000000000042@lid"}, ""),
+            ({"chat_id": "status@broadcast"}, "chat_id is 'status@broadcast'"),
+            ({"chat_id": None}, "chat_id is None"),
+            ({"chat_id": "Ann"}, "chat_id is 'Ann'"),
+            ({"deduplicate": "often"}, "deduplicate is 'often'"),
+            ({"journal_lag": -1}, "journal_lag is -1"),
+        )
+    ),
+    (SEND_FILE, {"file": ""}, "file is ''"),
+]
+
+
+def names(value: Any) -> str:
+    return value.__name__ if isinstance(value, type) else ""
+
+
+@pytest.mark.parametrize(("operator", "wrong", "text"), WRONG, ids=names)
+def test_wrong_argument_is_refused_where_the_dag_is_parsed(
+    operator: type[BaseOperator], wrong: dict[str, Any], text: str
+) -> None:
+    """The text names the argument, what it was, and what is allowed."""
+    arguments = {"task_id": "task"} | NEEDED[operator] | wrong
+    if not text:
+        operator(**arguments)
+        return
+    with pytest.raises((ValueError, TypeError), match=f"^{text}"):
+        operator(**arguments)
+
+
+@pytest.mark.parametrize("operator", NEEDED)
+def test_template_in_any_argument_is_taken_where_the_dag_is_parsed(operator: type[BaseOperator]) -> None:
+    """What it renders to is known only when the task runs; ``messages`` is the one that is never rendered."""
+    names = {*operator.template_fields} - {"receipt_id", "messages"}
+    assert names >= {"green_api_conn_id"}
+    for name in names:
+        arguments = NEEDED[operator] | {name: "{{ params.x }}"}
+        if name in ("accept", "unmatched") and operator is DRAIN:
+            arguments |= {"accept": {"chat_id": "{{ params.x }}"}, "unmatched": REST, name: "{{ params.x }}"}
+        if name == "notification":
+            arguments.pop("receipt_id")
+        if name == "notifications" and operator is SEND:
+            arguments |= {"message": None, "messages": echo}
+        operator(task_id="task", **arguments)
+
+
+@pytest.mark.parametrize(
+    ("operator", "name", "rendered"),
+    [
+        (DRAIN, "store", "warehouse"),
+        (DRAIN, "max_notifications", "0"),
+        (DRAIN, "until", "2026-01-01"),
+        (DRAIN, "empty_answers", "none"),
+        (DRAIN, "skip_if_empty", "perhaps"),
+        (PROCESS, "max_attempts", 0),
+        (PROCESS, "on_error", "ignore"),
+        (RECEIVE, "on_empty", "ignore"),
+        (RECEIVE, "max_xcom_bytes", "0"),
+        (DELETE, "if_gone", "retry"),
+        (MEDIA, "on_failed", "skip"),
+        (BACKFILL, "journals", "calls"),
+        (BACKFILL, "minutes", "-5"),
+        (CONFIGURE, "switch_on", "incoming"),
+        (SEND, "chat_id", PHONE),
+        (SEND_FILE, "chat_id", "None"),
+        (SEND, "deduplicate", "often"),
+    ],
+)
+def test_wrong_argument_of_a_template_fails_the_task_at_once(
+    green_api_connection: GreenApiEmulator,
+    run_dag: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+    operator: type[BaseOperator],
+    name: str,
+    rendered: Any,
+) -> None:
+    """It burns no retry, the log names the argument, and the gateway is asked for nothing."""
+    with DAG(f"dag_of_wrong_{operator.__name__}_{name}", schedule=None, params={"wrong": rendered}) as dag:
+        arguments = NEEDED[operator] | {name: "{{ params.wrong }}"}
+        operator(task_id="task", retries=2, **arguments)
+    ti = run_dag(dag).get_task_instance("task")
+    assert (ti.state, ti.try_number) == ("failed", 1)
+    assert green_api_connection.requests() == []
+    assert f"{name} is " in capsys.readouterr().out
+
+
+def test_same_store_by_way_of_templates_is_refused_when_it_is_known(
+    green_api_connection: GreenApiEmulator, run_dag: Callable[..., Any]
+) -> None:
+    """A filter whose rest goes where the accepted goes filters nothing."""
+    with DAG("dag_of_same_store", schedule=None, params={"conn": "store"}) as dag:
+        DRAIN(
+            task_id="drain",
+            store=SqlStore("store"),
+            accept={},
+            unmatched=SqlStore("{{ params.conn }}"),
+            retries=2,
+        )
+    ti = run_dag(dag).get_task_instance("drain")
+    assert (ti.state, ti.try_number) == ("failed", 1)
+    assert green_api_connection.requests() == []
+
+
+@pytest.mark.parametrize("rendered", [None, "", "None"])
+def test_optional_number_rendered_to_nothing_is_no_limit(
+    green_api_connection: GreenApiEmulator, run_dag: Callable[..., Any], tmp_path: Any, rendered: Any
+) -> None:
+    """``"{{ params.limit }}"`` of a parameter that is ``None`` is the text "None"."""
+    green_api_connection.push({"typeWebhook": "a"}, {"typeWebhook": "b"})
+    with DAG("dag_of_no_limit", schedule=None, params={"limit": rendered}) as dag:
+        DRAIN(
+            task_id="drain",
+            store=ObjectStorageStore(tmp_path),
+            max_notifications="{{ params.limit }}",
+            max_seconds="{{ params.limit }}",
+            until="{{ params.limit }}",
+            receive_timeout=0.2,
+        )
+    assert run_dag(dag).get_task_instance("drain").xcom_pull(task_ids="drain")["count"] == 2
+
+
+@pytest.mark.parametrize("operator", NEEDED)
+def test_constructor_names_every_argument(operator: type[BaseOperator]) -> None:
+    """Behind ``**kwargs`` are those of every Airflow task; all but functions and switches are templates."""
+    named = {*signature(operator.__init__).parameters}
+    assert named >= {*operator.judges}  # type: ignore[attr-defined]
+    assert named - {"self", "kwargs", "handler", "deferrable", "allow_private_addresses"} == {
+        *operator.template_fields
+    }
+
+
+def test_drain_names_every_argument_of_its_async_twin() -> None:
+    """They differ in one default only."""
+    sync, twin = signature(drain).parameters, signature(adrain).parameters
+    assert [*sync] == [*twin]
+    assert {name for name in sync if sync[name] != twin[name]} == {"store_in_thread"}
+
+
+# --- what is no operator ---
+
+
+needs_shared_streams = pytest.mark.skipif(
+    not hasattr(BaseEventTrigger, "create_shared_stream_producer"), reason="came with Airflow 3.3"
+)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "wrong", "text"),
+    [
+        (GreenApiDoorbellTrigger, {"receive_timeout": 100}, "receive_timeout is 100"),
+        (GreenApiDoorbellTrigger, {"green_api_conn_id": None}, "green_api_conn_id is None"),
+        (GreenApiDoorbellTrigger, {"min_ring_interval": -1}, "min_ring_interval is -1"),
+        (GreenApiDoorbellTrigger, {"ring_again_after": "soon"}, "ring_again_after is 'soon'"),
+        pytest.param(
+            GreenApiNotificationTrigger,
+            {"receive_timeout": 100},
+            "receive_timeout is 100",
+            marks=needs_shared_streams,
+        ),
+        pytest.param(
+            GreenApiNotificationTrigger,
+            {"green_api_conn_id": None},
+            "green_api_conn_id is None",
+            marks=needs_shared_streams,
+        ),
+    ],
+    ids=names,
+)
+def test_wrong_argument_of_a_trigger_is_refused_as_a_type_error(
+    trigger: type, wrong: dict[str, Any], text: str
+) -> None:
+    """That is the one error in a constructor that a triggerer outlives."""
+    with pytest.raises(TypeError, match=f"^{text}"):
+        trigger(**wrong)
+
+
+def test_wrong_argument_of_a_notifier_is_refused_where_the_dag_is_parsed() -> None:
+    """An alert that can't be sent is found before the night it is needed."""
+    with pytest.raises(ValueError, match=r"^chat_id is '\+1 202"):
+        GreenApiNotifier(chat_id=PHONE)
+    with pytest.raises(ValueError, match=r"^green_api_conn_id is ''"):
+        GreenApiNotifier(chat_id="1@c.us", green_api_conn_id="")
+    GreenApiNotifier(chat_id="{{ params.chat_id }}")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"instance_id": "abc"}, "instance_id is 'abc'; it must be .*digits"),
+        ({"instance_id": None}, "instance_id is None"),
+        ({"host": "https://api.green-api.com"}, "host is 'https://api.green-api.com'; it must be"),
+        ({"host": ""}, "host is ''"),
+    ],
+)
+def test_wrong_argument_of_an_asset_is_refused_where_the_dag_is_parsed(
+    wrong: dict[str, Any], text: str
+) -> None:
+    """An asset with a wrong name is one that nothing ever tells about."""
+    with pytest.raises(ValueError, match=f"^{text}"):
+        create_asset(**{"instance_id": 1101000001} | wrong)
+
+
+def test_queue_without_a_connection_is_refused() -> None:
+    """``green-api://`` names none."""
+    provider = GreenApiMessageQueueProvider()
+    with pytest.raises(ValueError, match=r"^green_api_conn_id is ''"):
+        provider.trigger_class()(**provider.trigger_kwargs("green-api://"))
