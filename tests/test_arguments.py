@@ -161,7 +161,7 @@ def test_store_and_word_are_taken() -> None:
         def open(self) -> None: ...
 
         put = close = release = begin_attempt = finish = held_messages = open
-        not_handed_on = adopt = settle = open
+        not_handed_on = adopt = settle = forget_attempts = open
 
         @property
         def leases(self) -> Any:
