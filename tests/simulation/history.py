@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from functools import partial
 from random import Random
 from typing import Any
 
 from airflow_green_notify.drain import ownership
+from airflow_green_notify.notification import Notification
+from airflow_green_notify.stores.dead_letter import dead_letter
 from airflow_green_notify.stores.ledger import BatchRecord
 from tests.simulation import clocks
 from tests.simulation.gateway import Gateway, Item
@@ -139,15 +142,24 @@ class History:
     def _count(self) -> None:
         outcome = self.outcome
         for item in self.gateway.items:
-            shelves = [shelf for shelf in self.shelves if item.key in shelf.rows]
+            keys = _keys_of(item)
+            batches = [
+                (shelf, shelf.rows[key]) for shelf in self.shelves for key in keys if key in shelf.rows
+            ]
             if not item.deleted_by:
                 outcome.queued.append(item.number)
-            elif not shelves and item.key not in self.taken and not self._is_theirs(item):
+            elif not batches and item.key not in self.taken and not self._is_theirs(item):
                 outcome.lost.append(item.number)
-            if len(shelves) > 1:
+            if len({shelf.name for shelf, _ in batches}) > 1:
                 outcome.twice.append(item.number)
-            if any(shelf.rows[item.key] not in shelf.returned for shelf in shelves):
+            if any(batch not in shelf.returned for shelf, batch in batches):
                 outcome.left.append(item.number)
 
     def _is_theirs(self, item: Item) -> bool:
         return item.deleted_by.startswith("foreign")
+
+
+def _keys_of(item: Item) -> tuple[str, str]:
+    """Return the keys under which a notification may be stored: its own, and that of its dead letter."""
+    letter, _ = dead_letter(Notification(0, json.loads(item.body)), {})
+    return item.key, letter.key
