@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from functools import partial
 from random import Random
 from typing import Any
@@ -143,16 +144,14 @@ class History:
         outcome = self.outcome
         for item in self.gateway.items:
             keys = _keys_of(item)
-            batches = [
-                (shelf, shelf.rows[key]) for shelf in self.shelves for key in keys if key in shelf.rows
-            ]
+            found = [(shelf, key) for shelf in self.shelves for key in keys if key in shelf.rows]
             if not item.deleted_by:
                 outcome.queued.append(item.number)
-            elif not batches and item.key not in self.taken and not self._is_theirs(item):
+            elif not found and item.key not in self.taken and not self._is_theirs(item):
                 outcome.lost.append(item.number)
-            if len({shelf.name for shelf, _ in batches}) > 1:
+            if len({shelf.name for shelf, _ in found}) > 1:
                 outcome.twice.append(item.number)
-            if any(batch not in shelf.returned for shelf, batch in batches):
+            if any(shelf.rows[key] not in shelf.returned for shelf, key in found):
                 outcome.left.append(item.number)
 
     def _is_theirs(self, item: Item) -> bool:
@@ -161,5 +160,6 @@ class History:
 
 def _keys_of(item: Item) -> tuple[str, str]:
     """Return the keys under which a notification may be stored: its own, and that of its dead letter."""
-    letter, _ = dead_letter(Notification(0, json.loads(item.body)), {})
+    notification = Notification(0, json.loads(item.body), received_at=datetime.now(UTC))
+    letter, _ = dead_letter(notification, {})
     return item.key, letter.key
