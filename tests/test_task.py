@@ -144,7 +144,7 @@ def test_mapped_tasks_each_render_a_copy_of_the_store(
         partial = {"task_id": "drain", "receive_timeout": 0.2, "max_active_tis_per_dagrun": 1}
         if how == "partial":
             GreenApiDrainNotificationsOperator.partial(store=store, **partial).expand(
-                max_notifications=[1, 2]
+                max_notifications=[1, 1]  # whichever index Airflow runs first leaves one to the other
             )
         else:
             GreenApiDrainNotificationsOperator.partial(max_notifications=1, **partial).expand(
