@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from airflow_green_notify.task_output import is_output
+
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
 
@@ -59,7 +61,7 @@ class NotificationFilter:
         for field in fields(self):
             object.__setattr__(self, field.name, _as_tuple(field.name, getattr(self, field.name)))
         for pattern in self.text or ():
-            if _is_output(pattern):
+            if is_output(pattern):
                 continue
             try:
                 re.compile(pattern)
@@ -144,11 +146,6 @@ def _as_tuple(name: str, value: Any) -> tuple[str, ...] | None:
     if not values:
         raise ValueError(f"{name} is an empty list, which nothing fits; leave it out to accept any.")
     for item in values:
-        if not _is_output(item) and (not isinstance(item, str | int) or isinstance(item, bool)):
+        if not is_output(item) and (not isinstance(item, str | int) or isinstance(item, bool)):
             raise ValueError(f"{name} must be text or a list of texts, not {item!r}.")
-    return tuple(item if _is_output(item) else str(item) for item in values)
-
-
-def _is_output(value: Any) -> bool:
-    """Tell whether Airflow puts what a task returned in the place of a value before the filter is used."""
-    return callable(getattr(value, "resolve", None))
+    return tuple(item if is_output(item) else str(item) for item in values)

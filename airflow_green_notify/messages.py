@@ -17,7 +17,7 @@ from airflow_green_notify.errors import (
 )
 from airflow_green_notify.media import notifications_in
 from airflow_green_notify.send_once import Outgoing
-from airflow_green_notify.templating import is_output
+from airflow_green_notify.task_output import is_output
 
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, XComArg
+
+from airflow_green_notify.task_output import is_output
 
 if TYPE_CHECKING:
     import jinja2
@@ -32,11 +33,6 @@ def as_is(value: Any) -> Any:
     file gave it.
     """
     return value if value is None or isinstance(value, str) or is_output(value) else AsIs(value)
-
-
-def is_output(value: Any) -> bool:
-    """Tell whether a value is known only when the task runs: what another task returns, or a part of it."""
-    return not isinstance(value, os.PathLike) and callable(getattr(value, "resolve", None))
 
 
 class AsIs(XComArg):

@@ -16,7 +16,16 @@ import airflow_green_notify
 
 PACKAGE = "airflow_green_notify"
 ROOT = Path(airflow_green_notify.__file__).parent
-PURE = {"errors", "json_text", "notification", "portable_json", "printable", "protocol", "stopwatch"}
+PURE = {
+    "errors",
+    "json_text",
+    "notification",
+    "portable_json",
+    "printable",
+    "protocol",
+    "stopwatch",
+    "task_output",
+}
 ROLES = {"operators", "sensors", "triggers", "notifiers"}
 DOORS = {"messaging", "provider_info", "cli", "doctor", "batches", "demo"}
 HEAVY = {
@@ -39,6 +48,7 @@ FOR_DAG_FILES = ["operators", "sensors", "triggers", "notifiers", "messaging", "
 ALLOWED: dict[str, set[str]] = {
     "errors": {"printable"},
     "stopwatch": set(),
+    "task_output": set(),
     "json_text": set(),
     "portable_json": {"json_text"},
     "printable": set(),
@@ -56,6 +66,7 @@ ALLOWED: dict[str, set[str]] = {
 LIBRARIES: dict[str, set[str]] = {
     "errors": set(),
     "stopwatch": set(),
+    "task_output": set(),
     "json_text": set(),
     "portable_json": set(),
     "printable": set(),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import PurePath
 from typing import Any
+
+from airflow_green_notify.task_output import is_output
 
 Judge = Callable[[str, Any], Any]
 
@@ -17,7 +18,7 @@ def has_template(value: Any) -> bool:
         return any(map(has_template, value.values()))
     if isinstance(value, list | tuple | set):
         return any(map(has_template, value))
-    return not isinstance(value, PurePath) and callable(getattr(value, "resolve", None))
+    return is_output(value)
 
 
 def refusal(name: str, value: Any, allowed: str) -> ValueError:
