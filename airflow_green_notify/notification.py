@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
@@ -41,15 +41,15 @@ _TEXT_FIELDS = (
     ("pollMessageData", "name"),
     ("groupInviteMessageData", "caption"),
 )
-_QUOTING_PAYLOADS = (
-    "quotedMessage",
-    "extendedTextMessageData",
-    "editedMessageData",
-    "deletedMessageData",
-    "pollMessageData",
-    "buttonsResponseMessage",
-    "listResponseMessage",
-    "templateButtonReplyMessage",
+_QUOTED_ID_FIELDS = (
+    ("quotedMessage", "stanzaId"),
+    ("extendedTextMessageData", "stanzaId"),
+    ("editedMessageData", "stanzaId"),
+    ("deletedMessageData", "stanzaId"),
+    ("pollMessageData", "stanzaId"),
+    ("buttonsResponseMessage", "stanzaId"),
+    ("listResponseMessage", "stanzaId"),
+    ("templateButtonReplyMessage", "stanzaId"),
 )
 
 
@@ -106,6 +106,16 @@ class Notification:
         for name in path:
             value = value.get(name) if isinstance(value, dict) else None
         return value
+
+    def _first_of(self, fields: Iterable[tuple[str, str]]) -> str | None:
+        """Return the first text among fields of the payloads that a message may have."""
+        message = self._at("messageData")
+        if not isinstance(message, dict):
+            return None
+        for payload, name in fields:
+            if isinstance(inner := message.get(payload), dict) and isinstance(text := inner.get(name), str):
+                return text
+        return None
 
     @property
     def content_key(self) -> str:
@@ -176,8 +186,7 @@ class Notification:
     @property
     def text(self) -> str | None:
         """The words a person wrote or chose: text, caption, or the label of a pressed button."""
-        texts = (self._text("messageData", *path) for path in _TEXT_FIELDS)
-        return next((text for text in texts if text is not None), None)
+        return self._first_of(_TEXT_FIELDS)
 
     @property
     def status(self) -> str | None:
@@ -207,8 +216,7 @@ class Notification:
     @property
     def quoted_id(self) -> str | None:
         """The id of the message that this one answers, edits, deletes or votes on."""
-        ids = (self._text("messageData", payload, "stanzaId") for payload in _QUOTING_PAYLOADS)
-        return next((quoted for quoted in ids if quoted is not None), None)
+        return self._first_of(_QUOTED_ID_FIELDS)
 
     @property
     def is_undecrypted(self) -> bool:

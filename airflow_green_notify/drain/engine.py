@@ -158,6 +158,8 @@ class _Drain:
         self.started = time.monotonic()
         self.until = stop.until
         self.receipt = Receipt()
+        self.is_ahead = False
+        """Whether the head's timestamp lies in the future, which that of no event that has happened can."""
         self.empty_answers = 0
         self.last_key = ""
         self.repeats = 0
@@ -194,14 +196,10 @@ class _Drain:
         return "max_seconds" if self._seconds_left() <= 0 else ""
 
     def _is_newer(self, head: Notification) -> bool:
-        until = self.until
-        if not isinstance(until, datetime) or head.timestamp is None or self._is_ahead(head):
+        if self.is_ahead or not isinstance(self.until, datetime):
             return False
-        return head.timestamp > until
-
-    def _is_ahead(self, head: Notification) -> bool:
-        """Tell whether a timestamp lies in the future, which no event that has happened can."""
-        return head.timestamp is not None and head.timestamp > self._gateway_time() + CLOCK_TOLERANCE
+        timestamp = head.timestamp
+        return timestamp is not None and timestamp > self.until
 
     def _gateway_time(self) -> datetime:
         return self.hook.gateway_time() or datetime.now(UTC)
@@ -240,9 +238,12 @@ class _Drain:
         self._settle(head)
         self.empty_answers = 0
         self.report.received += 1
-        if head.timestamp is not None and not self._is_ahead(head):
-            age = (self._gateway_time() - head.timestamp).total_seconds()
-            self.report.oldest_age = max(self.report.oldest_age or 0.0, age)
+        self.is_ahead = False
+        if (timestamp := head.timestamp) is not None:
+            age = self._gateway_time() - timestamp
+            self.is_ahead = -age > CLOCK_TOLERANCE
+            if not self.is_ahead:
+                self.report.oldest_age = max(self.report.oldest_age or 0.0, age.total_seconds())
 
     async def _explain_fast_empty(self) -> None:
         """Look at the settings once: with every notification type off, empty answers come at once."""
@@ -261,7 +262,7 @@ class _Drain:
     async def _put_and_delete(self, notification: Notification) -> Notification | None:
         """Store, then delete; return the next head."""
         if notification.key != self.last_key:
-            self.report.future_timestamps += self._is_ahead(notification)
+            self.report.future_timestamps += self.is_ahead
         await self._back_off_from_repeats(notification)
         await self._hold_lease()
         try:
