@@ -12,9 +12,6 @@ from airflow_green_notify.errors import GreenApiPayloadError, GreenApiResponseEr
 from airflow_green_notify.protocol.answers import outcome_of
 from airflow_green_notify.protocol.calls import Call
 
-MAX_ANSWER = 32 * 2**20
-"""Bytes of a good answer, unpacked."""
-
 MAX_REFUSAL = 64 * 2**10
 """Bytes of a refusal that are read; the first words tell which it is."""
 
@@ -111,7 +108,7 @@ class Answer:
         self._status = status
         self._retry_after = headers.get("Retry-After")
         self._unpacker = Unpacker(headers.get("Content-Encoding"))
-        self._limit = MAX_ANSWER if status == 200 else MAX_REFUSAL
+        self._limit = call.max_bytes if status == 200 else MAX_REFUSAL
         self._body = bytearray()
         self._values = 0
         self._excess = ""

@@ -19,10 +19,14 @@ FILE_HOLD = 120.0
 SLOWEST_UPLOAD = 32 * 2**10
 """Bytes of a file that are sent each second at least, or the upload is given up."""
 
-MAX_VALUES = 300_000
-"""Values in the JSON of an answer, counted by commas and brackets, so that those in texts count as well: the
-longest text of a chat has 65,536 characters, and stands in a notification a few times at most."""
+MAX_BYTES = 8 * 2**20
+"""Bytes of an answer, unpacked. The longest text of a chat has 65,536 characters, and stands in a notification
+a few times at most; parsing and hashing hold up an event loop for 4 ms a megabyte."""
 
+MAX_VALUES = 300_000
+"""Values in the JSON of an answer, counted by commas and brackets, so that those in texts count as well."""
+
+MAX_JOURNAL_BYTES = 32 * 2**20
 MAX_JOURNAL_VALUES = 3_000_000
 
 
@@ -52,6 +56,7 @@ class Call:
     :param repeatable: Whether sending it twice does no harm.
     :param media: Whether it goes to the media host.
     :param may_be_empty: Whether an empty answer is a good one.
+    :param max_bytes: How many bytes a good answer has at most, unpacked.
     :param max_values: How many values the JSON of a good answer has at most.
     """
 
@@ -67,6 +72,7 @@ class Call:
     repeatable: bool = True
     media: bool = False
     may_be_empty: bool = False
+    max_bytes: int = MAX_BYTES
     max_values: int = MAX_VALUES
 
     @property
@@ -214,5 +220,6 @@ def _journal(method: str, minutes: int) -> Call:
         query={"minutes": minutes},
         hold=30.0,
         may_be_empty=True,
+        max_bytes=MAX_JOURNAL_BYTES,
         max_values=MAX_JOURNAL_VALUES,
     )
