@@ -25,9 +25,9 @@ from airflow_green_notify.stores import read_batch
 from airflow_green_notify.stores.names import safe_name
 
 if TYPE_CHECKING:
+    from airflow_green_notify.files.place import Files
     from airflow_green_notify.hooks import GreenApiHook
     from airflow_green_notify.hooks.downloads import Downloads
-    from airflow_green_notify.stores.files import Files
 
 log = logging.getLogger(__name__)
 

@@ -233,7 +233,7 @@ def test_import_of_part_loads_no_transport_and_no_emulator(
     assert not {name for name in own if name.endswith("_transport") or ".emulator" in name}
 
 
-@pytest.mark.parametrize("part", sorted(ROLES | {"messaging", "filters", "fail_fast", "deletion"}))
+@pytest.mark.parametrize("part", sorted(ROLES | {"messaging", "filters", "fail_fast"}))
 def test_part_for_dag_files_imports_no_heavy_library_when_loaded(part: str) -> None:
     """This holds whatever Airflow itself has loaded before."""
     for path in SOURCES:

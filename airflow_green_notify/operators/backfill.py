@@ -10,14 +10,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_green_notify.arguments import Judge, count_of, names_of, receive_timeout_of, seconds_of, store_of
-from airflow_green_notify.deletion import EMPTY_ANSWERS
+from airflow_green_notify.drain.compare_and_delete import EMPTY_ANSWERS
 from airflow_green_notify.drain.lease import BACKFILL, ReaderLease, renewed
 from airflow_green_notify.drain.ownership import adopt_forgotten
 from airflow_green_notify.drain.task_outcome import TaskOutcomes
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.journal import journal_notification
+from airflow_green_notify.protocol.journal import journal_notification
 from airflow_green_notify.stoppable import check, run_async
 from airflow_green_notify.stores import batch_id_of, open_batch
 from airflow_green_notify.stores.held import JOURNAL, message_of

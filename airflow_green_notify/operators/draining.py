@@ -18,8 +18,8 @@ from airflow_green_notify.arguments import (
     optional,
     store_of,
 )
+from airflow_green_notify.drain.handling import NotificationHandler
 from airflow_green_notify.fail_fast import fail_fast
-from airflow_green_notify.handling import NotificationHandler
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.operators.reader import ReaderOperator
 from airflow_green_notify.stores import open_batch

@@ -22,10 +22,10 @@ from airflow_green_notify.errors import GreenApiUnavailableError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES
+from airflow_green_notify.hooks.wanted_settings import await_settings, differing
 from airflow_green_notify.printable import NAME, printable
 from airflow_green_notify.stoppable import run_async
 from airflow_green_notify.task import GreenApiTask
-from airflow_green_notify.wanted_settings import await_settings, differing
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -111,7 +111,7 @@ class GreenApiDownloadMediaOperator(GreenApiTask):
         self.check_arguments()
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_green_notify.stores.files import files_at
+        from airflow_green_notify.files.place import files_at
 
         given = self.judged_arguments()
         bounds = FileBounds(

@@ -19,7 +19,7 @@ from airflow_green_notify.arguments import (
     optional,
     receive_timeout_of,
 )
-from airflow_green_notify.deletion import compare_and_delete
+from airflow_green_notify.drain.compare_and_delete import compare_and_delete
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import MAX_XCOM_BYTES, Notification

@@ -22,23 +22,23 @@ from airflow_green_notify.errors import GreenApiConfigError, GreenApiError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.leaks import leak_in
-from airflow_green_notify.messages import (
+from airflow_green_notify.operators.messages import (
     Request,
     SendReport,
     check_messages,
     concerns_one_message,
     requests_of,
 )
+from airflow_green_notify.operators.send_once import JOURNAL_LAG, Outgoing, SendOnce
 from airflow_green_notify.protocol.limits import SAFE_MESSAGE, checked_message
-from airflow_green_notify.send_once import JOURNAL_LAG, Outgoing, SendOnce
 from airflow_green_notify.task import GreenApiTask
 from airflow_green_notify.templating import as_is, resolved
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_green_notify.messages import Messages
     from airflow_green_notify.notification import Notification
+    from airflow_green_notify.operators.messages import Messages
 
 
 class SendOperator(GreenApiTask):

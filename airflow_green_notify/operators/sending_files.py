@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_green_notify.arguments import Judge, path_of
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.operators.send_once import JOURNAL_LAG, Outgoing
 from airflow_green_notify.operators.sending import SendOperator
 from airflow_green_notify.protocol.limits import checked_caption
-from airflow_green_notify.send_once import JOURNAL_LAG, Outgoing
 from airflow_green_notify.templating import templatable
 
 if TYPE_CHECKING:

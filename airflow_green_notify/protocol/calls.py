@@ -20,8 +20,8 @@ SLOWEST_UPLOAD = 32 * 2**10
 """Bytes of a file that are sent each second at least, or the upload is given up."""
 
 MAX_BYTES = 8 * 2**20
-"""Bytes of an answer, unpacked. The longest text of a chat has 65,536 characters, and stands in a notification
-a few times at most; parsing and hashing hold up an event loop for 4 ms a megabyte."""
+"""Bytes of an answer, unpacked. The longest text of a chat has 65,536 characters, and stands in a
+notification a few times at most; parsing and hashing hold up an event loop for 4 ms a megabyte."""
 
 MAX_VALUES = 300_000
 """Values in the JSON of an answer, counted by commas and brackets, so that those in texts count as well."""

@@ -2,8 +2,8 @@
 
 from airflow_green_notify.stores.batch import Batch, batch_id_of, open_batch, read_batch
 from airflow_green_notify.stores.notification_store import NotificationStore
-from airflow_green_notify.stores.object_storage import ObjectStorageStore
-from airflow_green_notify.stores.sql import SqlStore
+from airflow_green_notify.stores.object_storage.store import ObjectStorageStore
+from airflow_green_notify.stores.sql.store import SqlStore
 
 __all__ = [
     "Batch",

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from airflow_green_notify.stores.notification_store import NotificationStore
-    from airflow_green_notify.stores.object_storage import ObjectStorageBatchReader
-    from airflow_green_notify.stores.sql_batch import SqlBatchReader
+    from airflow_green_notify.stores.object_storage.store import ObjectStorageBatchReader
+    from airflow_green_notify.stores.sql.batch import SqlBatchReader
 
 
 def batch_id_of(context: Context) -> str:
@@ -96,11 +96,11 @@ class Batch:
 
 def _reader(description: Mapping[str, Any]) -> ObjectStorageBatchReader | SqlBatchReader:
     if description["store"] == "sql":
-        from airflow_green_notify.stores.sql_batch import SqlBatchReader
+        from airflow_green_notify.stores.sql.batch import SqlBatchReader
 
         return SqlBatchReader(description)
     if description["store"] == "object_storage":
-        from airflow_green_notify.stores.object_storage import ObjectStorageBatchReader
+        from airflow_green_notify.stores.object_storage.store import ObjectStorageBatchReader
 
         return ObjectStorageBatchReader(description)
     raise KeyError(description["store"])

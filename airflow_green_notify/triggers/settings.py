@@ -10,7 +10,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.wanted_settings import await_settings
+from airflow_green_notify.hooks.wanted_settings import await_settings
 
 
 class GreenApiSettingsTrigger(BaseTrigger):

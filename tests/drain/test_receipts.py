@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_green_notify.deletion import acompare_and_delete
 from airflow_green_notify.drain import DrainReport, drain
+from airflow_green_notify.drain.compare_and_delete import acompare_and_delete
 from airflow_green_notify.emulator import GreenApiEmulator, traffic
 from airflow_green_notify.hooks import GreenApiHook, receipt
 from airflow_green_notify.notification import Notification

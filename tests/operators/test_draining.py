@@ -16,10 +16,10 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.sdk import DAG
 
+from airflow_green_notify.drain.handling import NotificationHandler
 from airflow_green_notify.drain.lease import ReaderLease
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications, traffic
 from airflow_green_notify.filters import NotificationFilter
-from airflow_green_notify.handling import NotificationHandler
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.operators import (

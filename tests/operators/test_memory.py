@@ -97,7 +97,7 @@ def test_download_of_1000_files_stays_flat_and_within_the_rate(
         "from airflow_green_notify.hooks.bounds import FileBounds\n"
         "from airflow_green_notify.media import MediaReport, download_media\n"
         "from airflow_green_notify.notification import Notification\n"
-        "from airflow_green_notify.stores.files import files_at\n"
+        "from airflow_green_notify.files.place import files_at\n"
         "items = [Notification(1, body) for body in json.load(open(sys.argv[1]))]\n"
         "hook, files, report = GreenApiHook(), files_at(sys.argv[2], None), MediaReport()\n"
         "bounds = FileBounds(allow_private_addresses=True)\n"

@@ -14,13 +14,13 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG, ObjectStoragePath
 from airflow.sdk.definitions.context import KNOWN_CONTEXT_KEYS
 
-from airflow_green_notify import send_once
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.errors import GreenApiTransportError
 from airflow_green_notify.operators import (
     GreenApiDrainNotificationsOperator,
     GreenApiSendFileOperator,
     GreenApiSendMessageOperator,
+    send_once,
 )
 from airflow_green_notify.stores import ObjectStorageStore, read_batch
 from tests.frames import locals_of

@@ -14,12 +14,12 @@ from airflow.sdk import DAG, task
 
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications
 from airflow_green_notify.errors import GreenApiTransportError
-from airflow_green_notify.messages import Request, SendReport
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.operators import (
     GreenApiDrainNotificationsOperator,
     GreenApiSendMessageOperator,
 )
+from airflow_green_notify.operators.messages import Request, SendReport
 from airflow_green_notify.stores import ObjectStorageStore
 from airflow_green_notify.templating import as_is
 from tests.frames import locals_of

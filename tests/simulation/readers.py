@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome
 
-from airflow_green_notify.deletion import acompare_and_delete
 from airflow_green_notify.drain import StopCondition, adrain, lease
+from airflow_green_notify.drain.compare_and_delete import acompare_and_delete
+from airflow_green_notify.drain.handling import NotificationHandler
 from airflow_green_notify.drain.lease import ReaderLease, renewed
 from airflow_green_notify.drain.ownership import adopt_forgotten
 from airflow_green_notify.errors import GreenApiError, NotificationStoreError
-from airflow_green_notify.handling import NotificationHandler
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.triggers.doorbell import GreenApiDoorbellTrigger

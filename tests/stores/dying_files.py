@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from airflow_green_notify.stores.files import Files
+from airflow_green_notify.files.place import Files
 
 
 class Died(BaseException):

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from airflow_green_notify.files.local import LocalFiles
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import NotificationStore, read_batch
-from airflow_green_notify.stores.draining_batch import DrainingBatch
-from airflow_green_notify.stores.file_leases import FileLeases
 from airflow_green_notify.stores.ledger import BatchTaken
-from airflow_green_notify.stores.local_files import LocalFiles
+from airflow_green_notify.stores.object_storage.batch import DrainingBatch
+from airflow_green_notify.stores.object_storage.leases import FileLeases
 from tests.stores.conftest import some
 from tests.stores.dying_files import Died, DyingFiles
 

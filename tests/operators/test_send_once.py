@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_green_notify.send_once import NOTE, Outgoing, note_name
+from airflow_green_notify.operators.send_once import NOTE, Outgoing, note_name
 
 CHAT = "12025550101@c.us"
 TEXT = Outgoing(CHAT, "Deploy?")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from airflow_green_notify.stores.names import safe_name
 
 if TYPE_CHECKING:
-    from airflow_green_notify.stores.files import Files
+    from airflow_green_notify.files.place import Files
 
 _FINISHED = "finished"
 

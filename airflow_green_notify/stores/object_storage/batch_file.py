@@ -13,7 +13,7 @@ from airflow_green_notify.notification import Notification
 from airflow_green_notify.portable_json import from_members, to_members
 
 if TYPE_CHECKING:
-    from airflow_green_notify.stores.files import Files
+    from airflow_green_notify.files.place import Files
 
 FORMATS = ("ndjson", "parquet")
 
@@ -103,7 +103,7 @@ def read_parts(files: Files, names: list[str]) -> Iterator[Entry]:
 
 def _encoded(lines: Iterable[bytes], file_format: str) -> Iterable[bytes]:
     if file_format == "parquet":
-        from airflow_green_notify.stores.parquet import encoded
+        from airflow_green_notify.stores.object_storage.parquet import encoded
 
         return encoded(map(from_json, lines))
     return lines
@@ -112,7 +112,7 @@ def _encoded(lines: Iterable[bytes], file_format: str) -> Iterable[bytes]:
 def _read_part(files: Files, name: str) -> Iterator[Entry]:
     with files.open(name) as stream:
         if name.endswith(".parquet"):
-            from airflow_green_notify.stores.parquet import decoded
+            from airflow_green_notify.stores.object_storage.parquet import decoded
 
             yield from decoded(stream)
         else:

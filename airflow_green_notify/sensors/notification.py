@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_green_notify import arguments, head_look
+from airflow_green_notify import arguments
 from airflow_green_notify.errors import (
     GreenApiError,
     GreenApiTransportError,
@@ -25,13 +25,14 @@ from airflow_green_notify.errors import (
     NotificationStoreError,
 )
 from airflow_green_notify.fail_fast import fail_fast
-from airflow_green_notify.head_look import HeadLook, Seen
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import MAX_XCOM_BYTES
+from airflow_green_notify.sensors import head_look
+from airflow_green_notify.sensors.head_look import HeadLook, Seen
+from airflow_green_notify.sensors.wait import Wait
 from airflow_green_notify.stores import open_batch
 from airflow_green_notify.task import GreenApiTask
 from airflow_green_notify.triggers.head import GreenApiHeadTrigger
-from airflow_green_notify.wait import Wait
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

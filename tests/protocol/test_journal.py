@@ -8,8 +8,8 @@ import pytest
 
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications
 from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.journal import journal_notification
 from airflow_green_notify.notification import Notification
+from airflow_green_notify.protocol.journal import journal_notification
 
 INSTANCE = {"idInstance": 7103000042, "wid": "12025550100@c.us", "typeInstance": "whatsapp"}
 MESSAGES = [

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_green_notify.errors import NotificationStoreError
-from airflow_green_notify.stores.batch_file import Entry, from_json, to_json, without_sequence
 from airflow_green_notify.stores.names import safe_name
+from airflow_green_notify.stores.object_storage.batch_file import Entry, from_json, to_json, without_sequence
 
 if TYPE_CHECKING:
-    from airflow_green_notify.stores.files import Files
+    from airflow_green_notify.files.place import Files
 
 _FOLDER = "draining"
 

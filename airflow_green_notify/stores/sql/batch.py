@@ -11,8 +11,6 @@ from sqlalchemy import case, func, or_, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from airflow_green_notify.notification import UNDECRYPTED
-from airflow_green_notify.stores.batch_file import Entry
-from airflow_green_notify.stores.database import Database, errors_told
 from airflow_green_notify.stores.held import (
     MESSAGE_TYPES,
     QUEUED_FOR,
@@ -21,14 +19,16 @@ from airflow_green_notify.stores.held import (
     identity,
 )
 from airflow_green_notify.stores.ledger import BatchTaken, warn_of
+from airflow_green_notify.stores.object_storage.batch_file import Entry
 from airflow_green_notify.stores.row import from_row, to_row
-from airflow_green_notify.stores.sql_ledger import SqlBatches, SqlLeases, adopters
-from airflow_green_notify.stores.sql_table import StoreTables, column_id
+from airflow_green_notify.stores.sql.database import Database, errors_told
+from airflow_green_notify.stores.sql.ledger import SqlBatches, SqlLeases, adopters
+from airflow_green_notify.stores.sql.tables import StoreTables, column_id
 
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState
-    from airflow_green_notify.stores.sql_ledger import ErrorsTold
+    from airflow_green_notify.stores.sql.ledger import ErrorsTold
 
 _PAGE = 100
 

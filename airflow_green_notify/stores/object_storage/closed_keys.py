@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow_green_notify.stores.files import Files
+    from airflow_green_notify.files.place import Files
 
 _DAYS_BACK = 2
 """The gateway hands out nothing that is older than a day, so nothing older can come twice."""

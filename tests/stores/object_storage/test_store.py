@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.files.place import files_at, place_of
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import NotificationStore, ObjectStorageStore, read_batch
-from airflow_green_notify.stores.files import files_at, place_of
 from airflow_green_notify.stores.row import ROW_COLUMNS
 from tests.servers import BUCKET
 from tests.stores.conftest import body, some
 from tests.stores.cutting_proxy import CuttingProxy
-from tests.stores.test_sql import file_size_limited
+from tests.stores.sql.test_store import file_size_limited
 
 RUN = "dag/manual__2026-11-23T06:24:00+00:00/group.drain/3"
 
@@ -249,7 +249,7 @@ def test_parquet_without_its_extra_fails_before_anything_is_stored(
 ) -> None:
     """A missing library shows when the store is opened, not when the batch is closed."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.delitem(sys.modules, "airflow_green_notify.stores.parquet", raising=False)
+    monkeypatch.delitem(sys.modules, "airflow_green_notify.stores.object_storage.parquet", raising=False)
     with pytest.raises(NotificationStoreError, match=r"airflow-green-notify\[parquet\]"):
         ObjectStorageStore(tmp_path, format="parquet").open(RUN)
 

@@ -11,20 +11,20 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_green_notify.errors import NotificationStoreError
-from airflow_green_notify.stores import batch_file
-from airflow_green_notify.stores.draining_batch import DrainingBatch
-from airflow_green_notify.stores.file_batches import FileLedgerView, adoptions
-from airflow_green_notify.stores.files import files_at, place_of
+from airflow_green_notify.files.place import files_at, place_of
 from airflow_green_notify.stores.ledger import warn_of
 from airflow_green_notify.stores.names import folder_of
+from airflow_green_notify.stores.object_storage import batch_file
+from airflow_green_notify.stores.object_storage.batch import DrainingBatch
+from airflow_green_notify.stores.object_storage.ledger import FileLedgerView, adoptions
 from airflow_green_notify.stores.store import Store
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_green_notify.stores.batch_file import Entry
-    from airflow_green_notify.stores.file_batches import Link
-    from airflow_green_notify.stores.files import Files
+    from airflow_green_notify.files.place import Files
+    from airflow_green_notify.stores.object_storage.batch_file import Entry
+    from airflow_green_notify.stores.object_storage.ledger import Link
 
 _ADVICE = {
     errno.ENOSPC: "The disk is full: free space, then clear or retry the task.",
@@ -94,7 +94,8 @@ class ObjectStorageStore(Store):
 
     def _open_batch(self, batch_id: str, queue: str) -> DrainingBatch:
         if self.format == "parquet":
-            import_module("airflow_green_notify.stores.parquet")  # fails here rather than at the end
+            # Fails here rather than at the end.
+            import_module("airflow_green_notify.stores.object_storage.parquet")
         files = files_at(*place_of(self.path, self.conn_id))
         files.prepare()
         return DrainingBatch(files, batch_id, self.format, queue, self._errors_told)

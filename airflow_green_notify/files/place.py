@@ -63,12 +63,12 @@ def place_of(path: str | os.PathLike[str] | ObjectStoragePath, conn_id: str | No
 def files_at(path: str, conn_id: str | None) -> Files:
     """Return the files at a place that :func:`place_of` gave."""
     if "://" not in path or path.startswith("file://"):
-        from airflow_green_notify.stores.local_files import LocalFiles
+        from airflow_green_notify.files.local import LocalFiles
 
         return LocalFiles(os.path.abspath(path.removeprefix("file://")))
     from airflow.sdk import BaseHook, ObjectStoragePath
 
-    from airflow_green_notify.stores.bucket_files import BucketFiles
+    from airflow_green_notify.files.bucket import BucketFiles
 
     if conn_id:
         BaseHook.get_connection(conn_id)  # the Amazon provider would go on with other credentials

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_green_notify.stores.local_files import LocalFiles
+from airflow_green_notify.files.local import LocalFiles
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_root_may_be_a_link(files: LocalFiles, tmp_path: Path) -> None:
 
 ENDLESS = """
 import itertools, sys
-from airflow_green_notify.stores.local_files import LocalFiles
+from airflow_green_notify.files.local import LocalFiles
 files = LocalFiles(sys.argv[1])
 files.prepare()
 print("ready", flush=True)

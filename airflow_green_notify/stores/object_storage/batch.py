@@ -27,8 +27,11 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.errors import NotificationStoreError
-from airflow_green_notify.stores.attempts import Attempts
-from airflow_green_notify.stores.batch_file import (
+from airflow_green_notify.stores.held import FromJournal, messages_among
+from airflow_green_notify.stores.ledger import BatchTaken
+from airflow_green_notify.stores.names import folder_of, safe_name, without_again
+from airflow_green_notify.stores.object_storage.attempts import Attempts
+from airflow_green_notify.stores.object_storage.batch_file import (
     Entry,
     is_part,
     part_names,
@@ -36,23 +39,20 @@ from airflow_green_notify.stores.batch_file import (
     to_json,
     write_part,
 )
-from airflow_green_notify.stores.closed_keys import ClosedKeys
-from airflow_green_notify.stores.draining_objects import DrainingObjects, object_name
-from airflow_green_notify.stores.file_batches import FileBatches
-from airflow_green_notify.stores.file_leases import FileLeases
-from airflow_green_notify.stores.held import FromJournal, messages_among
-from airflow_green_notify.stores.ledger import BatchTaken
-from airflow_green_notify.stores.names import folder_of, safe_name, without_again
+from airflow_green_notify.stores.object_storage.closed_keys import ClosedKeys
+from airflow_green_notify.stores.object_storage.draining_objects import DrainingObjects, object_name
+from airflow_green_notify.stores.object_storage.leases import FileLeases
+from airflow_green_notify.stores.object_storage.ledger import FileBatches
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from airflow_green_notify.files.place import Files
     from airflow_green_notify.notification import Notification
-    from airflow_green_notify.stores.file_batches import Link
-    from airflow_green_notify.stores.file_leases import ErrorsTold
-    from airflow_green_notify.stores.files import Files
     from airflow_green_notify.stores.held import Message
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState
+    from airflow_green_notify.stores.object_storage.leases import ErrorsTold
+    from airflow_green_notify.stores.object_storage.ledger import Link
 
 
 _MAX_LOOKS = 10

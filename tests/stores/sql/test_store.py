@@ -22,8 +22,8 @@ from sqlalchemy import Engine, inspect, text
 from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreError
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import SqlStore, read_batch
-from airflow_green_notify.stores.database_errors import without_values
 from airflow_green_notify.stores.ledger import BatchTaken
+from airflow_green_notify.stores.sql.errors import without_values
 from tests.stores.conftest import body, some
 from tests.stores.cutting_proxy import CuttingProxy
 

@@ -22,11 +22,11 @@ from sqlalchemy import (
 )
 
 from airflow_green_notify.portable_json import storable
-from airflow_green_notify.stores.database import Database
 from airflow_green_notify.stores.held import JOURNAL
 from airflow_green_notify.stores.ledger import BatchRecord
 from airflow_green_notify.stores.names import task_of
-from airflow_green_notify.stores.sql_table import StoreTables, column_id
+from airflow_green_notify.stores.sql.database import Database
+from airflow_green_notify.stores.sql.tables import StoreTables, column_id
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -10,8 +10,8 @@ from airflow_green_notify.stores.names import checked_table
 from airflow_green_notify.stores.store import Store
 
 if TYPE_CHECKING:
-    from airflow_green_notify.stores.sql_batch import SqlBatch
-    from airflow_green_notify.stores.sql_ledger import SqlLedgerView
+    from airflow_green_notify.stores.sql.batch import SqlBatch
+    from airflow_green_notify.stores.sql.ledger import SqlLedgerView
 
 
 class SqlStore(Store):
@@ -56,12 +56,12 @@ class SqlStore(Store):
         return f"SqlStore({self.conn_id!r}, table={self.table!r})"
 
     def _open_batch(self, batch_id: str, queue: str) -> SqlBatch:
-        from airflow_green_notify.stores.sql_batch import SqlBatch
+        from airflow_green_notify.stores.sql.batch import SqlBatch
 
         return SqlBatch(self.conn_id, self.table, batch_id, queue, self._errors_told)
 
     def _view(self) -> SqlLedgerView:
-        from airflow_green_notify.stores.sql_ledger import SqlLedgerView
+        from airflow_green_notify.stores.sql.ledger import SqlLedgerView
 
         return SqlLedgerView(self.conn_id, self.table)
 
@@ -69,7 +69,7 @@ class SqlStore(Store):
         return {"store": "sql", "conn_id": self.conn_id, "table": self.table}
 
     def _errors_told(self) -> AbstractContextManager[None]:
-        from airflow_green_notify.stores.database import errors_told
+        from airflow_green_notify.stores.sql.database import errors_told
 
         return errors_told(f"The table {self.table} of connection {self.conn_id!r}")
 

@@ -16,7 +16,7 @@ from airflow_green_notify.stopwatch import Stopwatch
 from airflow_green_notify.stores.names import digest
 
 if TYPE_CHECKING:
-    from airflow_green_notify.stores.files import Files
+    from airflow_green_notify.files.place import Files
 
 ErrorsTold = Callable[[], AbstractContextManager[None]]
 

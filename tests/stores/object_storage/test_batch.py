@@ -11,11 +11,18 @@ from pathlib import Path
 import pytest
 
 from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.files.local import LocalFiles
 from airflow_green_notify.notification import Notification
-from airflow_green_notify.stores.batch_file import FORMATS, Entry, part_names, read_parts, to_json, write_part
-from airflow_green_notify.stores.draining_batch import DrainingBatch
-from airflow_green_notify.stores.local_files import LocalFiles
 from airflow_green_notify.stores.names import folder_of
+from airflow_green_notify.stores.object_storage.batch import DrainingBatch
+from airflow_green_notify.stores.object_storage.batch_file import (
+    FORMATS,
+    Entry,
+    part_names,
+    read_parts,
+    to_json,
+    write_part,
+)
 from tests.stores.conftest import some
 from tests.stores.dying_files import Died, DyingFiles
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from airflow_green_notify.stores import closed_keys
-from airflow_green_notify.stores.closed_keys import ClosedKeys
-from airflow_green_notify.stores.local_files import LocalFiles
+from airflow_green_notify.files.local import LocalFiles
+from airflow_green_notify.stores.object_storage import closed_keys
+from airflow_green_notify.stores.object_storage.closed_keys import ClosedKeys
 from tests.stores.dying_files import Died, DyingFiles
 
 

@@ -23,17 +23,17 @@ from airflow.providers.common.compat.sdk import (
 from airflow.sdk import DAG, BaseOperator, task
 from airflow.sdk.execution_time import context as execution_context
 
-from airflow_green_notify import head_look, sensors
 from airflow_green_notify import notification as notification_module
 from airflow_green_notify.drain.lease import ReaderLease
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications
 from airflow_green_notify.filters import NotificationFilter
 from airflow_green_notify.hooks import GreenApiHook, instance_hook
 from airflow_green_notify.notification import Notification
-from airflow_green_notify.sensors import GreenApiNotificationSensor
+from airflow_green_notify.sensors import GreenApiNotificationSensor, head_look
+from airflow_green_notify.sensors import notification as sensors
+from airflow_green_notify.sensors.wait import NOTE
 from airflow_green_notify.stores import ObjectStorageStore, SqlStore, read_batch
 from airflow_green_notify.triggers import watch
-from airflow_green_notify.wait import NOTE
 
 MODES: dict[str, dict[str, Any]] = {
     "poke": {"mode": "poke", "deferrable": False},
@@ -528,7 +528,7 @@ def test_cleared_task_waits_anew() -> None:
         max_tries = 3
         task = type("Task", (), {"retries": 2})
 
-    from airflow_green_notify.wait import Wait
+    from airflow_green_notify.sensors.wait import Wait
 
     state = State({NOTE: {"first_try": 1, "since": 5.0, "blocked_by": ""}})
     context: Any = {"task_state_store": state, "ti": Ti}

@@ -18,7 +18,7 @@ from airflow_green_notify.stores.ledger import BatchRecord, BatchTaken
 from airflow_green_notify.stores.names import digest, task_of
 
 if TYPE_CHECKING:
-    from airflow_green_notify.stores.files import Files
+    from airflow_green_notify.files.place import Files
     from airflow_green_notify.stores.ledger import BatchState
 
 _ROOT = "ledger"

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Engine, Executable, Row, Table, func, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
 from airflow_green_notify.errors import GreenApiError, NotificationStoreError
-from airflow_green_notify.stores.database_errors import words_of
-from airflow_green_notify.stores.sql_table import StoreTables
+from airflow_green_notify.stores.sql.errors import words_of
+from airflow_green_notify.stores.sql.tables import StoreTables
 
 T = TypeVar("T")
 

@@ -1,0 +1,1 @@
+"""A folder or a bucket as a store."""

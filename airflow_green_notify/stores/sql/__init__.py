@@ -1,0 +1,1 @@
+"""A table of a SQL database as a store."""
