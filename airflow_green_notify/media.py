@@ -19,10 +19,10 @@ from airflow_green_notify.errors import (
     GreenApiResponseError,
     GreenApiUnauthorizedError,
 )
+from airflow_green_notify.files.names import safe_name
 from airflow_green_notify.hooks.bounds import FileBounds, FileTooLargeError
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import read_batch
-from airflow_green_notify.stores.names import safe_name
 
 if TYPE_CHECKING:
     from airflow_green_notify.files.place import Files

@@ -12,7 +12,6 @@ from airflow.sdk import DAG, task
 from airflow.sdk.definitions.context import KNOWN_CONTEXT_KEYS
 from airflow.sdk.log import mask_secret
 
-from airflow_green_notify.alert_text import alert_text
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.errors import (
     GreenApiConfigError,
@@ -22,7 +21,7 @@ from airflow_green_notify.errors import (
 )
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.notifiers import GreenApiNotifier, send_green_api_notification
+from airflow_green_notify.notifiers import GreenApiNotifier, alert_text, send_green_api_notification
 from tests.frames import locals_of
 
 CHAT = "12025550101@c.us"
@@ -245,7 +244,7 @@ def test_alert_names_the_end_of_a_chain_of_exceptions() -> None:
     ("text", "line"),
     [
         ("x" * 5000, "x" * 299 + "…"),
-        ("one\x1b[2Jtwo\u202ethree", "one [2Jtwo three"),
+        ("one\x1b[2Jtwo\u202ethree", "one\\x1b[2Jtwo\\u202ethree"),
         ("No answer from https://user:secret@host/path?key=secret now", "No answer from https://… now"),
         (
             "Max retries exceeded with url: /a/secret (Caused by …)",

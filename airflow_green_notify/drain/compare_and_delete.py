@@ -7,6 +7,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from airflow_green_notify.drain.doubt import doubt_wait
 from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.hooks.receipt import Receipt
 from airflow_green_notify.stoppable import run_async
@@ -81,12 +82,6 @@ def _is(head: Notification, wanted: Notification | str) -> bool:
 
 def _key_of(wanted: Notification | str) -> str:
     return wanted if isinstance(wanted, str) else wanted.key
-
-
-def doubt_wait(attempt: int, doubt: GreenApiError | None) -> float:
-    """Seconds before looking again after a doubtful delete: from 0.1 up to 5, or what the gateway asks."""
-    asked = getattr(doubt, "retry_after", None) or 0.0
-    return max(min(0.1 * 2.5**attempt, 5.0), min(asked, 60.0))
 
 
 def compare_and_delete(

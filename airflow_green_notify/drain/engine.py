@@ -23,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from airflow_green_notify.drain.compare_and_delete import doubt_wait
+from airflow_green_notify.drain.doubt import doubt_wait
 from airflow_green_notify.drain.lease import LeaseLost
 from airflow_green_notify.drain.report import DrainReport, StopCondition
 from airflow_green_notify.drain.routing import Routing

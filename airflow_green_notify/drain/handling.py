@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
-from airflow_green_notify.drain.compare_and_delete import doubt_wait
+from airflow_green_notify.drain.doubt import doubt_wait
 from airflow_green_notify.stoppable import check
 from airflow_green_notify.stores.dead_letter import dead_letter
 

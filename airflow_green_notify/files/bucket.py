@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from airflow_green_notify.errors import NotificationStoreError
-from airflow_green_notify.stores.names import parts_below
+from airflow_green_notify.files.names import parts_below
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from typing import BinaryIO
 
-from airflow_green_notify.stores.names import parts_below
+from airflow_green_notify.files.names import parts_below
 
 _WRITING = ".writing"
 _STALE_AFTER = 86_400.0

@@ -17,10 +17,11 @@ from airflow_green_notify.drain.task_outcome import TaskOutcomes
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.message import message_of
 from airflow_green_notify.protocol.journal import journal_notification
 from airflow_green_notify.stoppable import check, run_async
 from airflow_green_notify.stores import batch_id_of, open_batch
-from airflow_green_notify.stores.held import JOURNAL, message_of
+from airflow_green_notify.stores.held import JOURNAL
 from airflow_green_notify.task import GreenApiTask
 
 if TYPE_CHECKING:

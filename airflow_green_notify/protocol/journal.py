@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from airflow_green_notify.message import journal_key, message_of
 from airflow_green_notify.notification import Notification
-from airflow_green_notify.stores.held import journal_key, message_of
 
 _FILE_FIELDS = (
     "downloadUrl",

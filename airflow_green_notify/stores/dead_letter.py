@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from airflow_green_notify.files.names import digest
 from airflow_green_notify.notification import Notification
-from airflow_green_notify.stores.names import digest
 
 _KEY = "key"
 

@@ -1,89 +1,21 @@
-"""Which message a notification brings, so that a queue and a journal bring none of them twice."""
+"""What a store holds of messages already, so that a queue and a journal bring none of them twice."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from airflow_green_notify.notification import UNDECRYPTED, canonical_json
+from airflow_green_notify.message import Message, journal_key, message_of
 
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
-
-MESSAGE_TYPES = {
-    "incomingMessageReceived": "incoming",
-    "outgoingMessageReceived": "outgoing",
-    "outgoingAPIMessageReceived": "outgoing",
-}
-"""Notifications that carry a message, and its direction. A status names a message, but doesn't bring it."""
-
-ABOUT_ANOTHER = ("editedMessage", "deletedMessage", "reactionMessage", "pollUpdateMessage")
-"""Kinds of messages that say something about another one, and in some products bear its id."""
-
 
 JOURNAL = "/journal"
 """Ends the queue of a batch that is filled from the journals beside a queue."""
 
 QUEUED_FOR = timedelta(days=2)
 """A message that came from a journal longer ago is in the queue no more: that keeps it for a day."""
-
-
-class Message(NamedTuple):
-    """Identity of a message, whichever way it came.
-
-    :param chat_id: Empty on WhatsApp, where the id alone is unique, and one chat has two ids: a phone number
-        and a LID. Elsewhere an id is unique only within its chat, and chat ids have no ``@``.
-    :param kind: Its direction; what it does to another message; whether it is but a marker in the place of
-        one that could not be decrypted, and comes again under the same id.
-    """
-
-    instance_id: str
-    chat_id: str
-    id_message: str
-    kind: str
-
-
-def message_of(notification: Notification) -> Message | None:
-    """Return the identity of the message that a notification brings; ``None`` if it brings none."""
-    return identity(
-        notification.instance_id,
-        notification.chat_id,
-        notification.id_message,
-        notification.type_webhook,
-        notification.type_message,
-        notification.text,
-    )
-
-
-def identity(
-    instance_id: str | None,
-    chat_id: str | None,
-    id_message: str | None,
-    type_webhook: str | None,
-    type_message: str | None,
-    text: str | None,
-) -> Message | None:
-    """Do the same as :func:`message_of` for the columns of a row; ``text`` counts where it tells kinds apart.
-
-    What can't be told apart from another message has no identity: better stored twice than taken for it.
-    """
-    kind = [MESSAGE_TYPES.get(type_webhook or "", "")]
-    if not (kind[0] and instance_id and id_message):
-        return None
-    if type_message in ABOUT_ANOTHER:
-        kind.append(str(type_message))
-    if type_message == "editedMessage" or text in UNDECRYPTED:
-        kind.append(str(text))
-    chat_id = chat_id or ""
-    return Message(instance_id, "" if "@" in chat_id else chat_id, id_message, " ".join(kind))
-
-
-def journal_key(message: Message) -> str:
-    """Return the key under which a message is stored that came from a journal."""
-    identity = canonical_json(["journal", *message])
-    return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def messages_among(notifications: Iterable[Notification], since: datetime) -> set[Message]:

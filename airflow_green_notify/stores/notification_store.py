@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
+    from airflow_green_notify.message import Message
     from airflow_green_notify.notification import Notification
-    from airflow_green_notify.stores.held import Message
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LeaseLedger
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_green_notify.json_text import from_text, to_text
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.portable_json import storable
-from airflow_green_notify.stores.object_storage.batch_file import Entry
+from airflow_green_notify.stores.entry import Entry
 
 ROW_COLUMNS = (
     "key",

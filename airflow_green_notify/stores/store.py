@@ -14,8 +14,8 @@ from airflow_green_notify.stores.notification_store import NotificationStore
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from airflow_green_notify.message import Message
     from airflow_green_notify.notification import Notification
-    from airflow_green_notify.stores.held import Message
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LeaseLedger, LedgerView
 
 

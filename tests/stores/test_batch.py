@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from airflow_green_notify.files.names import safe_name
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import ObjectStorageStore, SqlStore, batch_id_of, open_batch, read_batch
-from airflow_green_notify.stores.names import folder_of, safe_name
+from airflow_green_notify.stores.names import folder_of
 
 
 def context(**task: Any) -> Any:

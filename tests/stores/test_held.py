@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from airflow_green_notify.message import journal_key, message_of
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import NotificationStore
 from airflow_green_notify.stores.dead_letter import dead_letter
-from airflow_green_notify.stores.held import JOURNAL, journal_key, message_of
+from airflow_green_notify.stores.held import JOURNAL
 
 NOW = datetime.now(UTC)
 

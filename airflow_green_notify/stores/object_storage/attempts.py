@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_green_notify.stores.names import safe_name
+from airflow_green_notify.files.names import safe_name
 
 if TYPE_CHECKING:
     from airflow_green_notify.files.place import Files

@@ -27,12 +27,13 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.files.names import safe_name
+from airflow_green_notify.stores.entry import Entry
 from airflow_green_notify.stores.held import FromJournal, messages_among
 from airflow_green_notify.stores.ledger import BatchTaken
-from airflow_green_notify.stores.names import folder_of, safe_name, without_again
+from airflow_green_notify.stores.names import folder_of, without_again
 from airflow_green_notify.stores.object_storage.attempts import Attempts
 from airflow_green_notify.stores.object_storage.batch_file import (
-    Entry,
     is_part,
     part_names,
     read_parts,
@@ -48,8 +49,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_green_notify.files.place import Files
+    from airflow_green_notify.message import Message
     from airflow_green_notify.notification import Notification
-    from airflow_green_notify.stores.held import Message
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState
     from airflow_green_notify.stores.object_storage.leases import ErrorsTold
     from airflow_green_notify.stores.object_storage.ledger import Link

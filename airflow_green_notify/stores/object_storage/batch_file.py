@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import chain, count
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from airflow_green_notify.json_text import to_text
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.portable_json import from_members, to_members
+from airflow_green_notify.stores.entry import Entry
 
 if TYPE_CHECKING:
     from airflow_green_notify.files.place import Files
@@ -18,18 +19,6 @@ if TYPE_CHECKING:
 FORMATS = ("ndjson", "parquet")
 
 _SEQUENCE = re.compile(rb', "sequence": \d+\}\n\Z')
-
-
-class Entry(NamedTuple):
-    """A notification, the batch it belongs to, and the note kept beside it.
-
-    :param sequence: How many were put into the batch before; only while each has a file of its own.
-    """
-
-    notification: Notification
-    batch_id: str
-    note: dict[str, Any] | None = None
-    sequence: int | None = None
 
 
 def to_json(entry: Entry) -> bytes:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_green_notify.errors import NotificationStoreError
-from airflow_green_notify.stores.names import safe_name
-from airflow_green_notify.stores.object_storage.batch_file import Entry, from_json, to_json, without_sequence
+from airflow_green_notify.files.names import safe_name
+from airflow_green_notify.stores.entry import Entry
+from airflow_green_notify.stores.object_storage.batch_file import from_json, to_json, without_sequence
 
 if TYPE_CHECKING:
     from airflow_green_notify.files.place import Files

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple
 
+from airflow_green_notify.files.names import digest
 from airflow_green_notify.stopwatch import Stopwatch
-from airflow_green_notify.stores.names import digest
 
 if TYPE_CHECKING:
     from airflow_green_notify.files.place import Files

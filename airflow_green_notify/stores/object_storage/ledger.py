@@ -14,8 +14,9 @@ import uuid
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_green_notify.files.names import digest
 from airflow_green_notify.stores.ledger import BatchRecord, BatchTaken
-from airflow_green_notify.stores.names import digest, task_of
+from airflow_green_notify.stores.names import task_of
 
 if TYPE_CHECKING:
     from airflow_green_notify.files.place import Files

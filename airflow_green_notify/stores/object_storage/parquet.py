@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from airflow_green_notify.stores.object_storage.batch_file import Entry
+from airflow_green_notify.stores.entry import Entry
 from airflow_green_notify.stores.row import ROW_COLUMNS, TIME_COLUMNS, from_row, to_row
 
 _SCHEMA = pa.schema(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from airflow_green_notify.files.place import Files
-    from airflow_green_notify.stores.object_storage.batch_file import Entry
+    from airflow_green_notify.stores.entry import Entry
     from airflow_green_notify.stores.object_storage.ledger import Link
 
 _ADVICE = {

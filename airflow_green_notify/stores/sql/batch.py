@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import case, func, or_, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from airflow_green_notify.message import MESSAGE_TYPES, Message, identity
 from airflow_green_notify.notification import UNDECRYPTED
-from airflow_green_notify.stores.held import (
-    MESSAGE_TYPES,
-    QUEUED_FOR,
-    FromJournal,
-    Message,
-    identity,
-)
+from airflow_green_notify.stores.entry import Entry
+from airflow_green_notify.stores.held import QUEUED_FOR, FromJournal
 from airflow_green_notify.stores.ledger import BatchTaken, warn_of
-from airflow_green_notify.stores.object_storage.batch_file import Entry
 from airflow_green_notify.stores.row import from_row, to_row
 from airflow_green_notify.stores.sql.database import Database, errors_told
 from airflow_green_notify.stores.sql.ledger import SqlBatches, SqlLeases, adopters

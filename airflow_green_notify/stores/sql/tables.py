@@ -25,8 +25,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreError
+from airflow_green_notify.files.names import digest
 from airflow_green_notify.portable_json import storable
-from airflow_green_notify.stores.names import checked_table, digest
+from airflow_green_notify.stores.names import checked_table
 from airflow_green_notify.stores.row import ROW_COLUMNS, TIME_COLUMNS
 
 _ID_LENGTH = 255

@@ -13,11 +13,11 @@ import pytest
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.files.local import LocalFiles
 from airflow_green_notify.notification import Notification
+from airflow_green_notify.stores.entry import Entry
 from airflow_green_notify.stores.names import folder_of
 from airflow_green_notify.stores.object_storage.batch import DrainingBatch
 from airflow_green_notify.stores.object_storage.batch_file import (
     FORMATS,
-    Entry,
     part_names,
     read_parts,
     to_json,
