@@ -8,7 +8,7 @@ from inspect import signature
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, BaseOperator
+from airflow.sdk import DAG, BaseOperator, task
 from airflow.triggers.base import BaseEventTrigger
 
 from airflow_green_notify.assets import create_asset
@@ -269,6 +269,48 @@ def test_wrong_argument_of_a_template_fails_the_task_at_once(
     assert (ti.state, ti.try_number) == ("failed", 1)
     assert green_api_connection.requests() == []
     assert f"{name} is " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("operator", "given", "mapped", "text"),
+    [
+        (DRAIN, {}, {"max_notifications": 0}, "max_notifications is 0; it must be"),
+        (DRAIN, {"unmatched": REST}, {"accept": {"txt": "x"}}, "accept: 'txt' is no part of a filter"),
+        (DRAIN, {"do_xcom_push": False}, {"max_notifications": 1}, "do_xcom_push is False"),
+        (PROCESS, {"max_attempts": 0}, {"max_notifications": 1}, "max_attempts is 0; it must be"),
+        (RECEIVE, {}, {"on_empty": "ignore"}, "on_empty is 'ignore'; it must be"),
+        (DELETE, {}, {"receipt_id": None}, "Give either notification= or receipt_id="),
+        (SEND, {}, {"chat_id": None}, "chat_id is None; message= needs chat_id="),
+        (SENSOR, {}, {"matching": 5}, "matching is 5; it must be"),
+    ],
+    ids=names,
+)
+@pytest.mark.parametrize("of_a_task", [False, True], ids=["literal", "of_a_task"])
+def test_wrong_argument_of_a_mapped_task_fails_it_at_once(
+    green_api_connection: GreenApiEmulator,
+    run_dag: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+    operator: type[BaseOperator],
+    given: dict[str, Any],
+    mapped: dict[str, Any],
+    text: str,
+    of_a_task: bool,
+) -> None:
+    """It is constructed when it runs: it burns no retry either, and the log says what was wrong."""
+
+    @task
+    def values() -> list[dict[str, Any]]:
+        return [mapped]
+
+    with DAG(f"dag_of_mapped_{operator.__name__}_{'_'.join([*given, *mapped])}_{of_a_task}") as dag:
+        rest = {name: value for name, value in NEEDED[operator].items() if name not in mapped}
+        operator.partial(task_id="task", retries=2, retry_delay=0, **rest | given).expand_kwargs(
+            values() if of_a_task else [mapped]
+        )
+    ti = run_dag(dag).get_task_instance("task", map_index=0)
+    assert (ti.state, ti.try_number) == ("failed", 1)
+    assert green_api_connection.requests() == []
+    assert text in capsys.readouterr().out
 
 
 def test_same_store_by_way_of_templates_is_refused_when_it_is_known(
