@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.models import DagBag
 from airflow.sdk import DAG, BaseOperator, task
 from airflow.triggers.base import BaseEventTrigger
 
@@ -31,6 +33,7 @@ from airflow_green_notify.operators import (
 )
 from airflow_green_notify.sensors import GreenApiNotificationSensor
 from airflow_green_notify.stores import ObjectStorageStore, SqlStore
+from airflow_green_notify.task import WrongArgumentError
 from airflow_green_notify.triggers import GreenApiDoorbellTrigger, GreenApiNotificationTrigger
 
 PHONE = "+1 202 555 0101"
@@ -211,8 +214,34 @@ def test_wrong_argument_is_refused_where_the_dag_is_parsed(
     if not text:
         operator(**arguments)
         return
-    with pytest.raises((ValueError, TypeError), match=f"^{text}"):
+    with pytest.raises(WrongArgumentError, match=f"^{text}") as refused:
         operator(**arguments)
+    assert isinstance(refused.value, ValueError)
+
+
+def test_text_about_a_wrong_argument_is_the_import_error_of_the_dag_file(
+    airflow_db: None, tmp_path: Path
+) -> None:
+    """Whoever opens the user interface reads it there."""
+    file = tmp_path / "dag_of_import_error.py"
+    file.write_text(
+        "from airflow.sdk import DAG\n"
+        "from airflow_green_notify.operators import GreenApiReceiveNotificationOperator\n"
+        "with DAG('dag_of_import_error'):\n"
+        "    GreenApiReceiveNotificationOperator(task_id='receive', on_empty='ignore')\n"
+    )
+    bag = DagBag(tmp_path)
+    [error] = bag.import_errors.values()
+    assert error.rstrip().endswith("on_empty is 'ignore'; it must be 'skip', 'none' or 'fail'.")
+    assert not bag.dags
+
+
+def test_error_of_another_kind_in_a_constructor_stays_what_it_is() -> None:
+    """An argument that is missing, or one too many, is named by Airflow."""
+    with pytest.raises(TypeError, match="store"):
+        DRAIN(task_id="task")
+    with pytest.raises(TypeError, match="stor"):
+        DRAIN(task_id="task", store=REST, stor=REST)
 
 
 @pytest.mark.parametrize("operator", NEEDED)
