@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class WrongArgumentError(AirflowFailException, ValueError):
-    """An argument is wrong: a :class:`ValueError` where the Dag is parsed, and no retry mends it in a task."""
+    """An argument is wrong: a :class:`ValueError` where the Dag is parsed, and nothing that a retry mends."""
 
 
 @contextmanager

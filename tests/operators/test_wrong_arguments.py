@@ -331,7 +331,8 @@ def test_wrong_argument_of_a_mapped_task_fails_it_at_once(
     def values() -> list[dict[str, Any]]:
         return [mapped]
 
-    with DAG(f"dag_of_mapped_{operator.__name__}_{'_'.join([*given, *mapped])}_{of_a_task}") as dag:
+    dag_id = "_".join(["dag_of_mapped", operator.__name__, *given, *mapped, str(of_a_task)])
+    with DAG(dag_id, schedule=None) as dag:
         rest = {name: value for name, value in NEEDED[operator].items() if name not in mapped}
         operator.partial(task_id="task", retries=2, retry_delay=0, **rest | given).expand_kwargs(
             values() if of_a_task else [mapped]
