@@ -13,6 +13,7 @@ from airflow_green_notify.arguments import refusal
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
+    from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.sdk import AssetWatcher
 
 SCHEME = "green-api"
@@ -53,3 +54,11 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     if not uri.hostname or "@" in uri.netloc or not re.fullmatch(r"/[0-9]+", uri.path) or uri.query:
         raise ValueError(f"URI format {SCHEME}:// must be {SCHEME}://<host>/<idInstance>, and nothing else")
     return uri._replace(netloc=uri.netloc.lower())
+
+
+def convert_asset_to_openlineage(asset: Asset, lineage_context: object) -> Dataset:
+    """Return the queue as OpenLineage names it: a dataset of the host, called by the instance."""
+    from airflow.providers.common.compat.openlineage.facet import Dataset
+
+    namespace, _, name = asset.uri.rpartition("/")
+    return Dataset(namespace=namespace, name=name)

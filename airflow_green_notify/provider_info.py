@@ -40,6 +40,7 @@ def provider_info() -> dict[str, Any]:
                 "schemes": ["green-api"],
                 "handler": "airflow_green_notify.assets.sanitize_uri",
                 "factory": "airflow_green_notify.assets.create_asset",
+                "to_openlineage_converter": "airflow_green_notify.assets.convert_asset_to_openlineage",
             }
         ],
         "notifications": ["airflow_green_notify.notifiers.GreenApiNotifier"],

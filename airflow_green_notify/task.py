@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from types import SimpleNamespace
@@ -25,6 +26,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class WrongArgumentError(AirflowFailException, ValueError):
+    """An argument is wrong: a :class:`ValueError` where the Dag is parsed, and nothing that a retry mends."""
+
+
+@contextmanager
+def _wrong_for_good() -> Iterator[None]:
+    """Say of whatever argument is refused that it stays wrong."""
+    try:
+        yield
+    except WrongArgumentError:
+        raise
+    except ValueError as error:
+        raise WrongArgumentError(str(error)) from error
+
+
 class GreenApiTask(RendersDagFileOnly):
     """A task that speaks with one instance.
 
@@ -36,6 +52,12 @@ class GreenApiTask(RendersDagFileOnly):
     judges: ClassVar[Mapping[str, Judge]] = {"green_api_conn_id": connection_of}
     green_api_conn_id: str
     _work: Stoppable | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let constructors burn no retry: that of a mapped task is called when the task runs."""
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = _wrong_for_good()(cls.__init__)  # type: ignore[method-assign]
 
     @cached_property
     def hook(self) -> GreenApiHook:
@@ -86,13 +108,11 @@ class GreenApiTask(RendersDagFileOnly):
     def judged_arguments(self) -> SimpleNamespace:
         """Return the arguments in the form that is used, now that templates are rendered.
 
-        :raises AirflowFailException: One is wrong; no retry mends that.
+        :raises WrongArgumentError: One is wrong; no retry mends that.
         """
-        try:
+        with _wrong_for_good():
             judged = {name: judge(name, getattr(self, name)) for name, judge in self.judges.items()}
             self.check_together(judged)
-        except ValueError as error:
-            raise AirflowFailException(str(error)) from error
         return SimpleNamespace(**judged)
 
     def render_template(

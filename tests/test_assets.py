@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
+from airflow.providers.openlineage.utils.utils import translate_airflow_asset
 from airflow.sdk import Asset, AssetWatcher
 
-from airflow_green_notify.assets import create_asset
+from airflow_green_notify.assets import convert_asset_to_openlineage, create_asset
 from airflow_green_notify.triggers import GreenApiDoorbellTrigger
 
 
@@ -49,7 +53,7 @@ def test_create_asset_builds_uri_and_keeps_its_watchers() -> None:
     assert asset.watchers == [watcher]
 
 
-def test_scheme_is_registered_with_handler_and_factory() -> None:
+def test_scheme_is_registered_with_handler_factory_and_converter() -> None:
     """Airflow knows the scheme from the provider's metadata."""
     try:
         from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime as ProvidersManager
@@ -57,3 +61,30 @@ def test_scheme_is_registered_with_handler_and_factory() -> None:
         from airflow.providers_manager import ProvidersManager
 
     assert ProvidersManager().asset_factories["green-api"] is create_asset
+    assert ProvidersManager().asset_to_openlineage_converters["green-api"] is convert_asset_to_openlineage
+
+
+@pytest.mark.parametrize("host", ["api.green-api.com", "127.0.0.1:18090"])
+def test_lineage_names_the_queue_by_host_and_instance(host: str) -> None:
+    """The OpenLineage provider turns the asset into a dataset, whatever the asset's name is."""
+    dataset = translate_airflow_asset(create_asset(instance_id=1101000001, host=host, name="inbox"), None)
+    assert dataset is not None
+    assert (dataset.namespace, dataset.name) == (f"green-api://{host}", "1101000001")
+
+
+WITHOUT_OPENLINEAGE = """
+import sys
+sys.modules["openlineage"] = None
+from airflow.providers_manager import ProvidersManager
+from airflow_green_notify.assets import create_asset
+convert = ProvidersManager().asset_to_openlineage_converters["green-api"]
+print(convert(create_asset(instance_id=1), lineage_context=None))
+"""
+
+
+def test_without_openlineage_there_is_no_dataset_and_no_error() -> None:
+    """It is not required: the converter answers as those of the official providers do."""
+    ended = subprocess.run(
+        [sys.executable, "-c", WITHOUT_OPENLINEAGE], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.splitlines()[-1] == "None"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, BaseOperator
+from airflow.models import DagBag
+from airflow.sdk import DAG, BaseOperator, task
 from airflow.triggers.base import BaseEventTrigger
 
 from airflow_green_notify.assets import create_asset
@@ -31,6 +33,7 @@ from airflow_green_notify.operators import (
 )
 from airflow_green_notify.sensors import GreenApiNotificationSensor
 from airflow_green_notify.stores import ObjectStorageStore, SqlStore
+from airflow_green_notify.task import WrongArgumentError
 from airflow_green_notify.triggers import GreenApiDoorbellTrigger, GreenApiNotificationTrigger
 
 PHONE = "+1 202 555 0101"
@@ -211,8 +214,34 @@ def test_wrong_argument_is_refused_where_the_dag_is_parsed(
     if not text:
         operator(**arguments)
         return
-    with pytest.raises((ValueError, TypeError), match=f"^{text}"):
+    with pytest.raises(WrongArgumentError, match=f"^{text}") as refused:
         operator(**arguments)
+    assert isinstance(refused.value, ValueError)
+
+
+def test_text_about_a_wrong_argument_is_the_import_error_of_the_dag_file(
+    airflow_db: None, tmp_path: Path
+) -> None:
+    """Whoever opens the user interface reads it there."""
+    file = tmp_path / "dag_of_import_error.py"
+    file.write_text(
+        "from airflow.sdk import DAG\n"
+        "from airflow_green_notify.operators import GreenApiReceiveNotificationOperator\n"
+        "with DAG('dag_of_import_error'):\n"
+        "    GreenApiReceiveNotificationOperator(task_id='receive', on_empty='ignore')\n"
+    )
+    bag = DagBag(tmp_path)
+    [error] = bag.import_errors.values()
+    assert error.rstrip().endswith("on_empty is 'ignore'; it must be 'skip', 'none' or 'fail'.")
+    assert not bag.dags
+
+
+def test_error_of_another_kind_in_a_constructor_stays_what_it_is() -> None:
+    """An argument that is missing, or one too many, is named by Airflow."""
+    with pytest.raises(TypeError, match="store"):
+        DRAIN(task_id="task")
+    with pytest.raises(TypeError, match="stor"):
+        DRAIN(task_id="task", store=REST, stor=REST)
 
 
 @pytest.mark.parametrize("operator", NEEDED)
@@ -269,6 +298,49 @@ def test_wrong_argument_of_a_template_fails_the_task_at_once(
     assert (ti.state, ti.try_number) == ("failed", 1)
     assert green_api_connection.requests() == []
     assert f"{name} is " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("operator", "given", "mapped", "text"),
+    [
+        (DRAIN, {}, {"max_notifications": 0}, "max_notifications is 0; it must be"),
+        (DRAIN, {"unmatched": REST}, {"accept": {"txt": "x"}}, "accept: 'txt' is no part of a filter"),
+        (DRAIN, {"do_xcom_push": False}, {"max_notifications": 1}, "do_xcom_push is False"),
+        (PROCESS, {"max_attempts": 0}, {"max_notifications": 1}, "max_attempts is 0; it must be"),
+        (RECEIVE, {}, {"on_empty": "ignore"}, "on_empty is 'ignore'; it must be"),
+        (DELETE, {}, {"receipt_id": None}, "Give either notification= or receipt_id="),
+        (SEND, {}, {"chat_id": None}, "chat_id is None; message= needs chat_id="),
+        (SENSOR, {}, {"matching": 5}, "matching is 5; it must be"),
+    ],
+    ids=names,
+)
+@pytest.mark.parametrize("of_a_task", [False, True], ids=["literal", "of_a_task"])
+def test_wrong_argument_of_a_mapped_task_fails_it_at_once(
+    green_api_connection: GreenApiEmulator,
+    run_dag: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+    operator: type[BaseOperator],
+    given: dict[str, Any],
+    mapped: dict[str, Any],
+    text: str,
+    of_a_task: bool,
+) -> None:
+    """It is constructed when it runs: it burns no retry either, and the log says what was wrong."""
+
+    @task
+    def values() -> list[dict[str, Any]]:
+        return [mapped]
+
+    dag_id = "_".join(["dag_of_mapped", operator.__name__, *given, *mapped, str(of_a_task)])
+    with DAG(dag_id, schedule=None) as dag:
+        rest = {name: value for name, value in NEEDED[operator].items() if name not in mapped}
+        operator.partial(task_id="task", retries=2, retry_delay=0, **rest | given).expand_kwargs(
+            values() if of_a_task else [mapped]
+        )
+    ti = run_dag(dag).get_task_instance("task", map_index=0)
+    assert (ti.state, ti.try_number) == ("failed", 1)
+    assert green_api_connection.requests() == []
+    assert text in capsys.readouterr().out
 
 
 def test_same_store_by_way_of_templates_is_refused_when_it_is_known(
