@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_green_notify import __version__
 from airflow_green_notify.hooks.connection import (
     CONNECTION_NAME,
     CONNECTION_TYPE,
     EXTRA_FIELDS,
     UI_FIELD_BEHAVIOUR,
 )
+from airflow_green_notify.version import VERSION
 
 _NAME = "GREEN-API"
 
@@ -22,7 +22,7 @@ def provider_info() -> dict[str, Any]:
         "name": _NAME,
         "description": "Notification queue of `GREEN-API <https://green-api.com/en/>`__: "
         "WhatsApp, Telegram and MAX.",
-        "versions": [__version__],
+        "versions": [VERSION],
         "integrations": [
             {
                 "integration-name": _NAME,

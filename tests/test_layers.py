@@ -19,12 +19,14 @@ ROOT = Path(airflow_green_notify.__file__).parent
 PURE = {
     "errors",
     "json_text",
+    "message",
     "notification",
     "portable_json",
     "printable",
     "protocol",
     "stopwatch",
     "task_output",
+    "version",
 }
 ROLES = {"operators", "sensors", "triggers", "notifiers"}
 DOORS = {"messaging", "provider_info", "cli", "doctor", "batches", "demo"}
@@ -46,6 +48,7 @@ FOR_DAG_FILES = ["operators", "sensors", "triggers", "notifiers", "messaging", "
 # What a part may import of the package, besides itself. Parts that aren't named stand between hooks and
 # stores on the one side and operators on the other: see test_part_between_imports_no_role.
 ALLOWED: dict[str, set[str]] = {
+    "version": set(),
     "errors": {"printable"},
     "stopwatch": set(),
     "task_output": set(),
@@ -53,17 +56,21 @@ ALLOWED: dict[str, set[str]] = {
     "portable_json": {"json_text"},
     "printable": set(),
     "notification": {"errors", "json_text", "portable_json", "printable"},
-    "protocol": {"errors", "json_text", "notification", "printable"},
+    "message": {"notification"},
+    "protocol": {"errors", "json_text", "message", "notification", "printable"},
     "filters": PURE,
     "arguments": PURE | {"filters", "stores"},
     "hooks": PURE,
-    "stores": PURE,
+    "files": PURE,
+    "stores": PURE | {"files"},
     "emulator": set(),
     "messaging": {"triggers"},
-    "provider_info": {"hooks"},
+    "provider_info": {"hooks", "version"},
 }
 # What a part may import from elsewhere, besides the standard library.
 LIBRARIES: dict[str, set[str]] = {
+    "version": set(),
+    "message": set(),
     "errors": set(),
     "stopwatch": set(),
     "task_output": set(),
@@ -169,12 +176,46 @@ def test_drain_gets_hook_and_store_as_arguments() -> None:
                 assert name not in path.read_text()
 
 
+def without_those_that_stand(below: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Take away whatever stands on nothing, again and again; what is left stands in a circle."""
+    while free := {name for name, others in below.items() if not others}:
+        below = {name: others - free for name, others in below.items() if name not in free}
+    return below
+
+
 def test_parts_import_each_other_without_a_circle() -> None:
     """There is an order in which every part stands on those before it."""
-    below = {part: own_parts(part) - {"provider_info"} for part in PARTS}
-    while free := [part for part, others in below.items() if not others]:
-        below = {part: others - set(free) for part, others in below.items() if part not in free}
-    assert below == {}
+    assert without_those_that_stand({part: own_parts(part) for part in PARTS}) == {}
+
+
+FILES = {
+    ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in SOURCES
+}
+
+
+def files_below(path: Path) -> set[str]:
+    """The files of the package that a file imports: a module, or a package of which it takes a name."""
+    imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+    modules = {str(node.module) for node in imports}
+    inner = {f"{node.module}.{alias.name}" for node in imports for alias in node.names} & FILES.keys()
+    return inner | (modules & FILES.keys()) - {name.rpartition(".")[0] for name in inner}
+
+
+def test_files_import_each_other_without_a_circle() -> None:
+    """There is an order of all files too, imports for typing and within functions included."""
+    assert without_those_that_stand({name: files_below(path) for name, path in FILES.items()}) == {}
+
+
+@pytest.mark.parametrize(
+    ("folder", "other"),
+    [("stores/sql", "object_storage"), ("stores/object_storage", "sql"), ("files", "stores")],
+)
+def test_folder_knows_nothing_of_its_neighbour(folder: str, other: str) -> None:
+    """A table is no folder, and a folder serves more than stores."""
+    for path in (ROOT / folder).glob("*.py"):
+        names = set(imported_names(ast.parse(path.read_text())))
+        assert not {name for name in names if f".{other}." in f"{name}."}, path
 
 
 def test_nothing_imports_airflow_internals() -> None:

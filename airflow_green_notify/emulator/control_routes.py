@@ -32,16 +32,13 @@ GET   ``instances``          id, token and connection of each instance
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from aiohttp import web
 
 from airflow_green_notify.emulator.answers import as_json, refused
-
-if TYPE_CHECKING:
-    from airflow_green_notify.emulator.emulator import GreenApiEmulator
-    from airflow_green_notify.emulator.gateway_instance import GatewayInstance
+from airflow_green_notify.emulator.gateway_instance import GatewayInstance
 
 READ = {"audit", "queue", "requests", "sent"}
 CALL = {
@@ -64,10 +61,17 @@ CALL = {
 
 
 class ControlPlane:
-    """A thin door over HTTP to the methods of an emulator and its instances."""
+    """A thin door over HTTP to the methods of an emulator and its instances.
 
-    def __init__(self, emulator: GreenApiEmulator) -> None:
-        self._emulator = emulator
+    :param instances: By id, the emulator's own first.
+    :param add_instance: Opens one more.
+    """
+
+    def __init__(
+        self, instances: Mapping[str, GatewayInstance], add_instance: Callable[..., GatewayInstance]
+    ) -> None:
+        self._instances = instances
+        self._add_instance = add_instance
 
     async def __call__(self, request: web.BaseRequest) -> web.Response:
         """Answer a request below ``/_emulator/``."""
@@ -83,12 +87,11 @@ class ControlPlane:
         return refused(405, "only GET and POST")
 
     def _instance(self, request: web.BaseRequest) -> GatewayInstance:
-        wanted = request.query.get("instance")
-        return self._emulator.instances[wanted] if wanted else self._emulator
+        return self._instances[request.query.get("instance") or next(iter(self._instances))]
 
     def _read(self, instance: GatewayInstance, name: str) -> web.Response:
         if name == "instances":
-            return as_json([_introduction(each) for each in self._emulator.instances.values()])
+            return as_json([_introduction(each) for each in self._instances.values()])
         if name not in READ:
             return refused(404, "no such reading")
         return as_json(getattr(instance, name)())
@@ -98,7 +101,7 @@ class ControlPlane:
             return as_json({"pushed": instance.push(*_values(body.decode("utf-8")))})
         arguments = json.loads(body) if body else {}
         if name == "add_instance":
-            return as_json(_introduction(self._emulator.add_instance(**arguments)))
+            return as_json(_introduction(self._add_instance(**arguments)))
         if name not in CALL:
             return refused(404, "no such call")
         positional = arguments.pop("statuses", ())  # the one method that takes a list takes it one by one

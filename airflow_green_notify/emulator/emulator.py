@@ -59,7 +59,7 @@ class GreenApiEmulator(GatewayInstance):
         self.loop: asyncio.AbstractEventLoop | None = None
         self.instances: dict[str, GatewayInstance] = {}
         self._gateway = Gateway()
-        self._gateway.doors["_emulator"] = ControlPlane(self)
+        self._gateway.doors["_emulator"] = ControlPlane(self.instances, self.add_instance)
         self._stopping: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
         instance = self._new_instance(id_instance, api_token, type_instance, switches)

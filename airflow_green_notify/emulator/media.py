@@ -8,16 +8,14 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from aiohttp import web
 
 from airflow_green_notify.emulator.answers import cut, refused
 from airflow_green_notify.emulator.clock import Clock
-
-if TYPE_CHECKING:
-    from airflow_green_notify.emulator.instance import Instance
+from airflow_green_notify.emulator.switches import Switches
 
 CHUNK = 1 << 16
 MAX_SIZE = 100 * 1024**2  # bytes; the gateway passes on no larger file
@@ -79,11 +77,21 @@ class UploadedFile(MediaFile):
         return self._digest.hexdigest()
 
 
+class Owner(Protocol):
+    """The instance to which a file belongs."""
+
+    switches: Switches
+
+    def note_request(self, method: str, verb: str) -> dict[str, Any]:
+        """Write a request into the log."""
+        ...
+
+
 @dataclass
 class Link:
     """A way to a file of an instance that may be open for a while only."""
 
-    owner: Instance
+    owner: Owner
     file: MediaFile
     expires_at: float
 
@@ -96,7 +104,7 @@ class MediaStore:
         self._links: dict[str, Link] = {}
         self.base = ""  # where the gateway answers
 
-    def link(self, owner: Instance, file: MediaFile, expires_after: float | None) -> str:
+    def link(self, owner: Owner, file: MediaFile, expires_after: float | None) -> str:
         """Open a fresh way to a file, for so many seconds, and return its URL."""
         if not self.base:
             raise RuntimeError("there are no links before the emulator was started")

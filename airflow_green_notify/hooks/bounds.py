@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_green_notify import __version__
 from airflow_green_notify.errors import GreenApiPayloadError, GreenApiResponseError
 from airflow_green_notify.protocol.answers import outcome_of
 from airflow_green_notify.protocol.calls import Call
+from airflow_green_notify.version import VERSION
 
 MAX_REFUSAL = 64 * 2**10
 """Bytes of a refusal that are read; the first words tell which it is."""
@@ -21,7 +21,7 @@ QUICK = 256 * 2**10
 PIECE = 256 * 2**10
 """Bytes that are unpacked at once."""
 
-HEADERS = {"User-Agent": f"airflow-green-notify/{__version__}", "Accept-Encoding": "gzip"}
+HEADERS = {"User-Agent": f"airflow-green-notify/{VERSION}", "Accept-Encoding": "gzip"}
 """What every request says: who asks, and what :class:`Unpacker` can undo."""
 
 _AUTOMATIC_HEADER = 32 + zlib.MAX_WBITS

@@ -1,0 +1,3 @@
+"""The version, which packaging, provider info and requests tell."""
+
+VERSION = "1.0.0"
