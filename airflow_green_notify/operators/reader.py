@@ -130,6 +130,7 @@ class ReaderOperator(GreenApiTask):
                 )
             outcomes = TaskOutcomes(context)
             adopted = sum(adopt_forgotten(store, outcomes) for store in stores)
+        self.log.info("Draining the queue of %r into %s.", self.green_api_conn_id, target)
         report = drain(
             self.hook,
             target,
@@ -142,7 +143,7 @@ class ReaderOperator(GreenApiTask):
             lease=lease,
         )
         report.adopted = adopted
-        self.log.info("Drained: %s", report.as_dict())
+        self.log.info("%s", report.sentence("Drained"))
         return report
 
     def _give_way(self, lease: ReaderLease, context: Context) -> DrainReport:
