@@ -91,9 +91,6 @@ async def adrain(
     :raises GreenApiError: The gateway refused, or stayed away longer than the hook's retries.
     """
     routing = Routing(store, accept, unmatched)
-    thread = StoreThread() if store_in_thread else nullcontext()
-    with thread as store_thread:
-        run = Drain(
-            hook, routing, stop or StopCondition(), receive_timeout, keep, overlap, store_thread, lease
-        )
+    with StoreThread() if store_in_thread else nullcontext() as thread:
+        run = Drain(hook, routing, stop or StopCondition(), receive_timeout, keep, overlap, thread, lease)
         return await run.run()
