@@ -50,6 +50,6 @@ class Progress:
 def span(seconds: float) -> str:
     """Return a length of time as somebody would say it."""
     for size, unit in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= 2 * size:
+        if seconds >= (2 * size if unit == "days" else size):
             return f"{seconds / size:.1f} {unit}"
     return f"{max(seconds, 0.0):.0f} s"

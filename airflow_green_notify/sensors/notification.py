@@ -255,6 +255,7 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
     def _result(self, head: Notification, context: Context) -> dict[str, Any]:
         with fail_fast():
             result = head.as_xcom(self.judged_arguments().max_xcom_bytes)
+        self.log.info("Found %r; it stays at the head of the queue.", head)
         self._close_unmatched(context)
         return result
 

@@ -426,7 +426,15 @@ def test_drain_that_takes_long_tells_how_far_it_is(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(-1, "0 s"), (59.7, "60 s"), (119, "119 s"), (120, "2.0 min"), (90_000, "25.0 h")]
+    ("seconds", "words"),
+    [
+        (-1, "0 s"),
+        (59.2, "59 s"),
+        (240, "4.0 min"),
+        (3600, "1.0 h"),
+        (90_000, "25.0 h"),
+        (259_200, "3.0 days"),
+    ],
 )
 def test_span_of_time_is_told_in_the_unit_that_fits(seconds: float, words: str) -> None:
     """Nobody divides by 3600 at three in the morning."""
