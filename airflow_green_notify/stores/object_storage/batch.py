@@ -32,7 +32,7 @@ from airflow_green_notify.stores.entry import Entry
 from airflow_green_notify.stores.held import FromJournal, messages_among
 from airflow_green_notify.stores.ledger import BatchTaken
 from airflow_green_notify.stores.names import folder_of, without_again
-from airflow_green_notify.stores.object_storage.attempts import Attempts
+from airflow_green_notify.stores.object_storage.attempts import FileAttempts
 from airflow_green_notify.stores.object_storage.batch_file import (
     is_part,
     part_names,
@@ -79,7 +79,7 @@ class DrainingBatch:
         self._folder = folder_of(batch_id)
         self._objects = DrainingObjects(files)
         self._closed = ClosedKeys(files)
-        self._attempts = Attempts(files)
+        self.attempts = FileAttempts(files)
         self._batches = FileBatches(files, batch_id, queue)
         self._mine: dict[str, int] = {}
         self._draining: set[str] = set()
@@ -93,7 +93,7 @@ class DrainingBatch:
         """What another batch took from this one."""
         return self._batches.taken
 
-    def put(self, notification: Notification, note: dict[str, Any] | None) -> bool:
+    def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
         """Create the object of a notification unless its key is there, in this batch or another."""
         name = safe_name(notification.key)
         if name in self._closed:
@@ -211,18 +211,6 @@ class DrainingBatch:
             for name in self._files.names(folder)
         }
         return [part for part in parts if part in there]
-
-    def begin_attempt(self, key: str) -> int:
-        """Count an attempt; 0 if the key is finished."""
-        return self._attempts.begin(key)
-
-    def finish_attempts(self, key: str) -> None:
-        """Let no attempt begin any more."""
-        self._attempts.finish(key)
-
-    def forget_attempts(self, key: str) -> None:
-        """Count attempts from 1 again."""
-        self._attempts.forget(key)
 
     def held_messages(self, since: datetime) -> set[Message]:
         """Return the messages in all batches; one that is finished just now is read twice, never missed."""
