@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from airflow_green_notify.task_output import is_output
+from airflow_green_notify.task_output import is_template
 
 Judge = Callable[[str, Any], Any]
 
 
 def has_template(value: Any) -> bool:
-    """Tell whether a value is known only when the task runs: Jinja, or the output of another task."""
-    if isinstance(value, str):
-        return "{{" in value or "{%" in value
+    """Tell whether a value, or what is in it, is known only when the task runs."""
     if isinstance(value, Mapping):
         return any(map(has_template, value.values()))
     if isinstance(value, list | tuple | set):
         return any(map(has_template, value))
-    return is_output(value)
+    return is_template(value)
 
 
 def refusal(name: str, value: Any, allowed: str) -> ValueError:

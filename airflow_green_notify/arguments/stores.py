@@ -44,7 +44,8 @@ def _lacking(value: Any) -> list[str]:
     """Return what a store has and this doesn't, without looking it up: that may need an open one."""
     from airflow_green_notify.stores import NotificationStore
 
-    members = [name for name in vars(NotificationStore) if not name.startswith("_")]
+    parts = [*NotificationStore.__mro__[1:], NotificationStore]
+    members = dict.fromkeys(name for part in parts for name in vars(part) if not name.startswith("_"))
     missing = object()
     is_class = isinstance(value, type)
     return [name for name in members if is_class or inspect.getattr_static(value, name, missing) is missing]

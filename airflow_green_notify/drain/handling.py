@@ -1,24 +1,28 @@
-"""A handler in the place of a store: what it did is what counts as durable."""
+"""A handler as a sink: what it did is what counts as durable."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from airflow_green_notify.drain.doubt import pause_after
 from airflow_green_notify.stoppable import check
 from airflow_green_notify.stores.dead_letter import dead_letter
+from airflow_green_notify.stores.notification_store import AttemptLedger, NoteSink
 
 if TYPE_CHECKING:
     from airflow_green_notify.drain.lease import ReaderLease
     from airflow_green_notify.notification import Notification
-    from airflow_green_notify.stores import NotificationStore
 
 log = logging.getLogger(__name__)
+
+
+class DeadLetterStore(NoteSink, AttemptLedger, Protocol):
+    """Keeps what is given up, with a note of why, and the count of attempts that led there."""
 
 
 class NotificationHandler:
@@ -43,7 +47,7 @@ class NotificationHandler:
         self,
         handler: Callable[[Notification], object],
         max_attempts: int,
-        store: NotificationStore | None,
+        store: DeadLetterStore | None,
         lease: ReaderLease | None = None,
         *,
         sets_aside: bool = True,
@@ -60,7 +64,7 @@ class NotificationHandler:
     def __repr__(self) -> str:
         return f"the handler {getattr(self._handler, '__qualname__', self._handler)}"
 
-    def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
+    def put(self, notification: Notification) -> bool:
         """Handle the notification, or give it up.
 
         :return: ``False`` if it was handled before.
@@ -131,7 +135,7 @@ class NotificationHandler:
         ) from error
 
     def _set_aside(
-        self, notification: Notification, attempts: int, error: Exception | None, store: NotificationStore
+        self, notification: Notification, attempts: int, error: Exception | None, store: DeadLetterStore
     ) -> None:
         note = {
             "error_type": type(error).__name__ if error else "ProcessDied",

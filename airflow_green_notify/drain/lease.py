@@ -17,7 +17,7 @@ from airflow_green_notify.stopwatch import Stopwatch
 from airflow_green_notify.stores.names import task_of
 
 if TYPE_CHECKING:
-    from airflow_green_notify.stores.ledger import LeaseLedger
+    from airflow_green_notify.stores.notification_store import LeaseLedger
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from airflow_green_notify.stores import NotificationStore
     from airflow_green_notify.stores.ledger import BatchRecord
+    from airflow_green_notify.stores.notification_store import BatchLedger
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ Outcome = Literal["handed on", "failed", "unfinished", "unknown"]
 """What became of the task of a closed batch, as Airflow knows it."""
 
 
-def adopt_forgotten(store: NotificationStore, outcome_of: Callable[[BatchRecord], Outcome]) -> int:
+def adopt_forgotten(batches: BatchLedger, outcome_of: Callable[[BatchRecord], Outcome]) -> int:
     """Take into this batch what earlier batches of the same task and queue hold that nobody was handed.
 
     A closed batch is taken if its task failed for good; if it succeeded, that is noted and never asked again.
@@ -26,25 +26,23 @@ def adopt_forgotten(store: NotificationStore, outcome_of: Callable[[BatchRecord]
     A crash in the middle leaves each notification in the one batch or in the other, and the next call goes
     on.
 
-    :param store: Opened.
+    :param batches: Of a store that is open.
     :return: How many notifications were taken.
     """
-    return sum(_adopt(store, record, outcome_of) for record in store.not_handed_on())
+    return sum(_adopt(batches, record, outcome_of) for record in batches.not_handed_on())
 
 
-def _adopt(
-    store: NotificationStore, record: BatchRecord, outcome_of: Callable[[BatchRecord], Outcome]
-) -> int:
+def _adopt(batches: BatchLedger, record: BatchRecord, outcome_of: Callable[[BatchRecord], Outcome]) -> int:
     if record.state == "closed":
         outcome = outcome_of(record)
         if outcome == "handed on":
-            store.settle(record, "confirmed")
+            batches.settle(record, "confirmed")
         elif outcome == "unknown":
-            store.settle(record, "unknown")
+            batches.settle(record, "unknown")
             log.warning("Airflow doesn't know the task of batch %s: was it handed on?", record.batch_id)
         if outcome != "failed":
             return 0
-    count = store.adopt(record) or 0
+    count = batches.adopt(record) or 0
     if count:
         log.warning(
             "Took over %d notifications of batch %s, which its task stored and never returned.",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.drain.report import DrainReport
     from airflow_green_notify.filters import Matching
     from airflow_green_notify.notification import Notification
-    from airflow_green_notify.stores import NotificationStore
+    from airflow_green_notify.stores import NotificationSink
 
 
 class Routing:
@@ -25,7 +25,7 @@ class Routing:
     """
 
     def __init__(
-        self, store: NotificationStore, accept: Matching | None, unmatched: NotificationStore | None
+        self, store: NotificationSink, accept: Matching | None, unmatched: NotificationSink | None
     ) -> None:
         if (accept is None) != (unmatched is None):
             raise ValueError("accept= and unmatched= go together: name a store for what is not accepted.")

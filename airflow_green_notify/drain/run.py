@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from airflow_green_notify.filters import Matching
     from airflow_green_notify.hooks import GreenApiHook
     from airflow_green_notify.notification import Notification
-    from airflow_green_notify.stores import NotificationStore
+    from airflow_green_notify.stores import NotificationSink
 
 
 def drain(
     hook: GreenApiHook,
-    store: NotificationStore,
+    store: NotificationSink,
     *,
     stop: StopCondition | None = None,
     receive_timeout: float = 5.0,
     accept: Matching | None = None,
-    unmatched: NotificationStore | None = None,
+    unmatched: NotificationSink | None = None,
     keep: Callable[[Notification], bool] | None = None,
     overlap: bool = True,
     store_in_thread: bool = False,
@@ -58,12 +58,12 @@ def drain(
 
 async def adrain(
     hook: GreenApiHook,
-    store: NotificationStore,
+    store: NotificationSink,
     *,
     stop: StopCondition | None = None,
     receive_timeout: float = 5.0,
     accept: Matching | None = None,
-    unmatched: NotificationStore | None = None,
+    unmatched: NotificationSink | None = None,
     keep: Callable[[Notification], bool] | None = None,
     overlap: bool = True,
     store_in_thread: bool = True,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.files.names import parts_below
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
+    from fsspec.spec import AbstractBufferedFile  # type: ignore[import-untyped]
 
 T = TypeVar("T")
 
@@ -144,7 +145,7 @@ def _refuse_wildcards(path: str) -> None:
         raise NotificationStoreError(f"The path {path!r} has a *, ? or [, which stand for other names.")
 
 
-def _time_in(facts: dict[str, Any]) -> datetime | None:
+def _time_in(facts: Mapping[str, object]) -> datetime | None:
     """Read when an object was written, as S3, Azure and GCS name it."""
     written = facts.get("LastModified") or facts.get("last_modified") or facts.get("updated")
     if isinstance(written, str):
@@ -152,7 +153,7 @@ def _time_in(facts: dict[str, Any]) -> datetime | None:
     return written if isinstance(written, datetime) and written.tzinfo else None
 
 
-def _discard(stream: Any) -> None:
+def _discard(stream: AbstractBufferedFile) -> None:
     try:
         stream.discard()
     finally:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores import NotificationStore
+    from airflow_green_notify.stores.notification_store import MessageLookup
 
 JOURNALS = ("incoming", "outgoing")
 
@@ -198,7 +199,7 @@ def _store(
     }
 
 
-def _lacking(messages: Sequence[Notification], store: NotificationStore, minutes: int) -> list[Notification]:
+def _lacking(messages: Sequence[Notification], store: MessageLookup, minutes: int) -> list[Notification]:
     """Return the messages that the store doesn't hold.
 
     What came from the queue was received after it had entered the journal's span, whatever time it bears.

@@ -130,7 +130,7 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
             wanted = (given.store, given.unmatched) if given.unmatched else (given.store,)
             stores = [stack.enter_context(open_batch(store, context, queue)) for store in wanted]
             store, unmatched = stores[0], stores[1] if given.unmatched else None
-            lease = self._lease(store, self.hook, context)
+            lease = self._lease(store.leases, self.hook, context)
             report = self._drain(
                 store, given, lease, stack, stores, context, accept=given.accept, unmatched=unmatched
             )
@@ -235,16 +235,16 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
         given = self.judged_arguments()
         with fail_fast(), ExitStack() as stack:
             queue = self.hook.config.queue
-            ledger = given.dead_letter and stack.enter_context(open_batch(given.dead_letter, context, queue))
-            lease = self._lease(ledger, self.hook, context)
+            store = given.dead_letter and stack.enter_context(open_batch(given.dead_letter, context, queue))
+            lease = self._lease(store.leases, self.hook, context) if store else None
             sets_aside = given.on_error == "dead_letter"
             handling = NotificationHandler(
-                given.handler, given.max_attempts, ledger, lease, sets_aside=sets_aside
+                given.handler, given.max_attempts, store, lease, sets_aside=sets_aside
             )
-            stores = [ledger] if ledger else []
+            stores = [store] if store else []
             # In a thread of its own a handler may run an event loop.
             report = self._drain(handling, given, lease, stack, stores, context, store_in_thread=True)
-            batch = ledger.close() if ledger else None
+            batch = store.close() if store else None
         result = {
             "handled": handling.handled,
             "dead_letters": handling.dead_letters,

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from airflow_green_notify.filters import Matching
     from airflow_green_notify.hooks import GreenApiHook
-    from airflow_green_notify.stores import NotificationStore
+    from airflow_green_notify.stores import NotificationSink
+    from airflow_green_notify.stores.notification_store import BatchLedger, LeaseLedger
 
 
 class ReaderOperator(GreenApiTask):
@@ -95,25 +96,21 @@ class ReaderOperator(GreenApiTask):
     def _execute(self, context: Context) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _lease(
-        self, store: NotificationStore | None, hook: GreenApiHook, context: Context
-    ) -> ReaderLease | None:
-        if store is None:
-            return None
+    def _lease(self, leases: LeaseLedger, hook: GreenApiHook, context: Context) -> ReaderLease:
         reader = f"{batch_id_of(context)} (try {context['ti'].try_number})"
-        return ReaderLease(store.leases, hook.config.queue, reader)
+        return ReaderLease(leases, hook.config.queue, reader)
 
     def _drain(
         self,
-        target: Any,
+        sink: NotificationSink,
         given: SimpleNamespace,
         lease: ReaderLease | None,
         stack: ExitStack,
-        stores: Sequence[NotificationStore],
+        ledgers: Sequence[BatchLedger],
         context: Context,
         *,
         accept: Matching | None = None,
-        unmatched: NotificationStore | None = None,
+        unmatched: NotificationSink | None = None,
         store_in_thread: bool = False,
     ) -> DrainReport:
         """Become the queue's reader until the stack is left, take over what was forgotten, and drain."""
@@ -124,11 +121,11 @@ class ReaderOperator(GreenApiTask):
             stack.enter_context(renewed(lease))
             self._warn_of_other_task(lease)
             outcomes = TaskOutcomes(context)
-            adopted = sum(adopt_forgotten(store, outcomes) for store in stores)
-        self.log.info("Draining the queue of %r into %s.", self.green_api_conn_id, target)
+            adopted = sum(adopt_forgotten(batches, outcomes) for batches in ledgers)
+        self.log.info("Draining the queue of %r into %s.", self.green_api_conn_id, sink)
         report = drain(
             self.hook,
-            target,
+            sink,
             stop=StopCondition(given.max_notifications, given.max_seconds, given.empty_answers, given.until),
             receive_timeout=given.receive_timeout,
             accept=accept,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.filters import Matching
     from airflow_green_notify.hooks import GreenApiHook
     from airflow_green_notify.notification import Notification
-    from airflow_green_notify.stores import NotificationStore
+    from airflow_green_notify.stores import NotificationSink, NotificationStore
 
 log = logging.getLogger(__name__)
 
@@ -87,13 +87,11 @@ class HeadLook:
             adopt_forgotten(store, TaskOutcomes(context))
             return self._drain(miss, store, seconds, lease)
 
-    def _drain(
-        self, miss: Notification, store: NotificationStore, seconds: float, lease: ReaderLease
-    ) -> Seen:
+    def _drain(self, miss: Notification, sink: NotificationSink, seconds: float, lease: ReaderLease) -> Seen:
         log.info("Setting aside what doesn't match, for at most %.0f s, beginning with %r.", seconds, miss)
         report = drain(
             self._hook,
-            store,
+            sink,
             stop=StopCondition(max_seconds=seconds, empty_answers=1, until="start"),
             receive_timeout=self._receive_timeout,
             keep=self._is_match,

@@ -1,4 +1,4 @@
-"""What a store knows beside its notifications: who reads which queue, and which batches were handed on."""
+"""What a store notes of its batches: where each of them stands, and who took one over."""
 
 from __future__ import annotations
 
@@ -56,27 +56,6 @@ def warn_of(adopted: Iterable[BatchRecord]) -> None:
             record.batch_id,
             record.adopted_by,
         )
-
-
-class LeaseLedger(Protocol):
-    """The leases on queues. Any thread may call it, one at a time, also while a notification is being put."""
-
-    def take_lease(self, queue: str, owner: str, span: float) -> tuple[str, str]:
-        """Take the lease on a queue unless somebody else has it.
-
-        :param span: Seconds until it expires, by the clock of the store.
-        :return: Who has it now, and who had it before (empty if nobody had).
-        :raises NotificationStoreError: The store can't be reached.
-        """
-        ...
-
-    def renew_lease(self, queue: str, owner: str, span: float) -> bool:
-        """Let the lease expire later; ``False`` if somebody else took it."""
-        ...
-
-    def release_lease(self, queue: str, owner: str) -> None:
-        """Let the lease expire now, if it is still this owner's."""
-        ...
 
 
 class LedgerView(Protocol):

@@ -1,4 +1,4 @@
-"""What every store promises."""
+"""What every store promises: a sink for a drain, a ledger for each who keeps count, and the whole of them."""
 
 from __future__ import annotations
 
@@ -10,54 +10,43 @@ if TYPE_CHECKING:
 
     from airflow_green_notify.message import Message
     from airflow_green_notify.notification import Notification
-    from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LeaseLedger
+    from airflow_green_notify.stores.ledger import BatchRecord, BatchState
 
 
-class NotificationStore(Protocol):
-    """Where notifications become durable, before they are deleted from the gateway.
+class NotificationSink(Protocol):
+    """Where a drain puts a notification before it deletes it from the gateway."""
 
-    A store as written in a Dag is a mere description: no connection is looked up before :meth:`open`.
-    ``put`` may be called from another thread than ``open``, by one thread at a time.
+    def put(self, notification: Notification) -> bool:
+        """Make a notification durable, and return only then: next it is deleted from the gateway.
 
-    What it names in ``template_fields`` Airflow renders, on a copy for each task. A ``__repr__`` of one's own
-    is what Airflow shows of it.
+        It may come again, with the same key. Calls may come from another thread than that which opened the
+        sink, one at a time.
 
-    Used as ``with store.open(batch_id) as opened:``, it is closed at the end. An exception leaves the batch
-    unfinished, as a crash would, and the retry of the task goes on with it.
-    """
-
-    def open(self, batch_id: str, queue: str = "") -> Self:
-        """Return this store opened for a batch; the same id again continues that batch.
-
-        Tables or folders that are missing are created.
-
-        :param queue: The queue that the notifications come from, if the batch is to be adopted by the next
-            drain of it should its task die.
-        :raises NotificationStoreError: It can't be used; the text says what to mend.
-        """
-        ...
-
-    def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
-        """Store a notification unless its key is there, and return only when it is durable.
-
-        Nor is it stored if a backfill of its queue stored the message that it brings; one with a note is no
-        more what a queue brought, and is always stored under its key.
-
-        :param note: Small JSON value kept beside it.
-        :return: ``True`` if it is new, ``False`` if it was there already, in whichever batch.
-        :raises ValueError: Its key could not be checked (``key_is_checked``).
-        :raises NotificationStoreError: It may or may not be stored: don't delete it from the gateway. The
+        :return: ``True`` if it is new, ``False`` if it was there already.
+        :raises NotificationStoreError: It may or may not be durable: don't delete it from the gateway. The
             same put may be tried again.
         :raises BatchTaken: It is not stored, and the batch is another's now; the next put opens it again.
         """
         ...
 
-    def close(self) -> dict[str, Any]:
-        """Finish the batch and return its description, small JSON that :func:`read_batch` reads.
 
-        Repeatable: after a failure, and by the retry of a task that died in it.
+class NoteSink(NotificationSink, Protocol):
+    """A sink that keeps a note beside a notification, such as why it is a dead letter."""
+
+    def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
+        """Store a notification unless its key is there, in whichever batch; see :class:`NotificationSink`.
+
+        Nor is it stored if a backfill of its queue stored the message that it brings; one with a note is no
+        more what a queue brought, and is always stored under its key.
+
+        :param note: Small JSON value kept beside it.
+        :raises ValueError: Its key could not be checked (``key_is_checked``).
         """
         ...
+
+
+class AttemptLedger(Protocol):
+    """How often it was attempted to handle each notification, over all tries and runs."""
 
     def begin_attempt(self, key: str) -> int:
         """Count an attempt at handling a notification, durably, and return its number, from 1.
@@ -74,17 +63,9 @@ class NotificationStore(Protocol):
         """Let attempts at a notification be counted from 1 again."""
         ...
 
-    def held_messages(self, since: datetime) -> set[Message]:
-        """Return the messages that this store holds, in whichever batch, received from ``since`` on.
 
-        It reads much, and is meant for repairs.
-        """
-        ...
-
-    @property
-    def leases(self) -> LeaseLedger:
-        """The leases on queues that readers hold who put into this store."""
-        ...
+class BatchLedger(Protocol):
+    """Which batches of a store were handed on, seen from the one that is open."""
 
     def not_handed_on(self) -> list[BatchRecord]:
         """Return the other batches of this Dag, task and queue that may hold what nobody was told of.
@@ -104,8 +85,76 @@ class NotificationStore(Protocol):
         """Note what became of a closed batch, so that nobody asks for it again."""
         ...
 
+
+class LeaseLedger(Protocol):
+    """The leases on queues. Any thread may call it, one at a time, also while a notification is being put."""
+
+    def take_lease(self, queue: str, owner: str, span: float) -> tuple[str, str]:
+        """Take the lease on a queue unless somebody else has it.
+
+        :param span: Seconds until it expires, by the clock of the store.
+        :return: Who has it now, and who had it before (empty if nobody had).
+        :raises NotificationStoreError: The store can't be reached.
+        """
+        ...
+
+    def renew_lease(self, queue: str, owner: str, span: float) -> bool:
+        """Let the lease expire later; ``False`` if somebody else took it."""
+        ...
+
+    def release_lease(self, queue: str, owner: str) -> None:
+        """Let the lease expire now, if it is still this owner's."""
+        ...
+
+
+class MessageLookup(Protocol):
+    """Which messages a store holds."""
+
+    def held_messages(self, since: datetime) -> set[Message]:
+        """Return the messages that the whole store holds, in whichever batch, received from ``since`` on.
+
+        It reads much, and is meant for repairs.
+        """
+        ...
+
+
+class NotificationStore(NoteSink, AttemptLedger, BatchLedger, MessageLookup, Protocol):
+    """Where notifications become durable, before they are deleted from the gateway.
+
+    A store as written in a Dag is a mere description: no connection is looked up before :meth:`open`.
+
+    What it names in ``template_fields`` Airflow renders, on a copy for each task. A ``__repr__`` of one's own
+    is what Airflow shows of it.
+
+    Used as ``with store.open(batch_id) as opened:``, it is closed at the end. An exception leaves the batch
+    unfinished, as a crash would, and the retry of the task goes on with it.
+    """
+
+    def open(self, batch_id: str, queue: str = "") -> Self:
+        """Return this store opened for a batch; the same id again continues that batch.
+
+        Tables or folders that are missing are created.
+
+        :param queue: The queue that the notifications come from, if the batch is to be adopted by the next
+            drain of it should its task die.
+        :raises NotificationStoreError: It can't be used; the text says what to mend.
+        """
+        ...
+
+    def close(self) -> dict[str, Any]:
+        """Finish the batch and return its description, small JSON that :func:`read_batch` reads.
+
+        Repeatable: after a failure, and by the retry of a task that died in it.
+        """
+        ...
+
     def release(self) -> None:
         """Let go of connections and leave the batch unfinished, for the retry of the task."""
+        ...
+
+    @property
+    def leases(self) -> LeaseLedger:
+        """The leases on queues that readers hold who put into this store."""
         ...
 
     def __repr__(self) -> str:

@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.stores.ledger import warn_of
-from airflow_green_notify.stores.notification_store import NotificationStore
+from airflow_green_notify.stores.notification_store import (
+    BatchLedger,
+    MessageLookup,
+    NoteSink,
+    NotificationStore,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_green_notify.message import Message
     from airflow_green_notify.notification import Notification
-    from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LeaseLedger, LedgerView
+    from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LedgerView
+    from airflow_green_notify.stores.notification_store import AttemptLedger, LeaseLedger
 
 
-class OpenBatch(Protocol):
-    """A batch in a store, and the store's ledgers.
+class OpenBatch(NoteSink, BatchLedger, MessageLookup, Protocol):
+    """A batch at work, and the ledgers of its store.
 
     After :meth:`finish`, ``taken`` tells of notifications that another batch took from this one.
     """
 
     @property
     def leases(self) -> LeaseLedger:
-        """The leases of the whole store."""
+        """Who reads which queue into the store."""
+        ...
+
+    @property
+    def attempts(self) -> AttemptLedger:
+        """The attempts at all notifications of the store."""
         ...
 
     @property
@@ -35,40 +46,8 @@ class OpenBatch(Protocol):
         """This batch's record if another batch took from it."""
         ...
 
-    def put(self, notification: Notification, note: dict[str, Any] | None) -> bool:
-        """Store a notification unless its key is there."""
-        ...
-
     def finish(self) -> int:
         """Finish the batch and return how many notifications it has."""
-        ...
-
-    def begin_attempt(self, key: str) -> int:
-        """Count an attempt; 0 if the key is finished."""
-        ...
-
-    def finish_attempts(self, key: str) -> None:
-        """Let no attempt begin any more."""
-        ...
-
-    def forget_attempts(self, key: str) -> None:
-        """Count attempts from 1 again."""
-        ...
-
-    def held_messages(self, since: datetime) -> set[Message]:
-        """Return the messages that the whole store holds from ``since`` on."""
-        ...
-
-    def not_handed_on(self) -> list[BatchRecord]:
-        """Return the other batches of this task and queue that may hold forgotten notifications."""
-        ...
-
-    def adopt(self, record: BatchRecord) -> int | None:
-        """Take what is in another batch."""
-        ...
-
-    def settle(self, record: BatchRecord, state: BatchState) -> None:
-        """Note what became of a closed batch."""
         ...
 
     def release(self) -> None:
@@ -81,7 +60,7 @@ class Store(NotificationStore):
 
     template_fields: ClassVar[Sequence[str]] = ()
     _batch: OpenBatch | None = None
-    _description: Mapping[str, Any] = {}
+    _description: Mapping[str, str | int | None] = {}
 
     def __eq__(self, other: object) -> bool:
         """Tell whether the other one is the same place, as far as their descriptions say."""
@@ -109,13 +88,12 @@ class Store(NotificationStore):
                 "a duplicate, and a drain would delete it. Drain the queue into the store, or put "
                 "Notification(receipt_id, body), which has a key of its own."
             )
-        with self._errors_told():
-            return self._opened().put(notification, note)
+        with self._at_work() as batch:
+            return batch.put(notification, note)
 
     def close(self) -> dict[str, Any]:
         if "count" not in self._description:
-            batch = self._opened()
-            with self._errors_told():
+            with self._at_work() as batch:
                 self._description = {**self._description, "count": batch.finish()}
             if batch.taken is not None and batch.taken.adopted_by:
                 warn_of([batch.taken])
@@ -123,36 +101,36 @@ class Store(NotificationStore):
         return dict(self._description)
 
     def begin_attempt(self, key: str) -> int:
-        with self._errors_told():
-            return self._opened().begin_attempt(key)
+        with self._at_work() as batch:
+            return batch.attempts.begin_attempt(key)
 
     def finish(self, key: str) -> None:
-        with self._errors_told():
-            self._opened().finish_attempts(key)
+        with self._at_work() as batch:
+            batch.attempts.finish(key)
 
     def forget_attempts(self, key: str) -> None:
-        with self._errors_told():
-            self._opened().forget_attempts(key)
+        with self._at_work() as batch:
+            batch.attempts.forget_attempts(key)
 
     def held_messages(self, since: datetime) -> set[Message]:
-        with self._errors_told():
-            return self._opened().held_messages(since)
+        with self._at_work() as batch:
+            return batch.held_messages(since)
 
     @property
     def leases(self) -> LeaseLedger:
         return self._opened().leases
 
     def not_handed_on(self) -> list[BatchRecord]:
-        with self._errors_told():
-            return self._opened().not_handed_on()
+        with self._at_work() as batch:
+            return batch.not_handed_on()
 
     def adopt(self, record: BatchRecord) -> int | None:
-        with self._errors_told():
-            return self._opened().adopt(record)
+        with self._at_work() as batch:
+            return batch.adopt(record)
 
     def settle(self, record: BatchRecord, state: BatchState) -> None:
-        with self._errors_told():
-            self._opened().settle(record, state)
+        with self._at_work() as batch:
+            batch.settle(record, state)
 
     def release(self) -> None:
         batch, self._batch = self._batch, None
@@ -184,13 +162,20 @@ class Store(NotificationStore):
             )
         return self._batch
 
+    @contextmanager
+    def _at_work(self) -> Iterator[OpenBatch]:
+        """Give the open batch, and say what an error means."""
+        batch = self._opened()
+        with self._errors_told():
+            yield batch
+
     def _open_batch(self, batch_id: str, queue: str) -> OpenBatch:
         raise NotImplementedError
 
     def _view(self) -> LedgerView:
         raise NotImplementedError
 
-    def _described(self, batch_id: str) -> dict[str, Any]:
+    def _described(self, batch_id: str) -> Mapping[str, str | None]:
         """Return what a reader of the batch has to know."""
         raise NotImplementedError
 

@@ -45,7 +45,7 @@ async def process(history: History, store: ModelStore) -> None:
     """As the process operator does, the store being that of its dead letters."""
     with _reading(history, store) as held:
         if held is not None:
-            handling: Any = NotificationHandler(history.handle, MAX_ATTEMPTS, store, held)  # type: ignore[arg-type]
+            handling = NotificationHandler(history.handle, MAX_ATTEMPTS, store, held)
             async with GreenApiHook() as hook:
                 await adrain(hook, handling, stop=StopCondition(until="start"), lease=held)
         await _return(history, store)
@@ -57,7 +57,7 @@ def _reading(history: History, store: ModelStore) -> Iterator[ReaderLease | None
     own = ReaderLease(store.leases, QUEUE, store.batch_id)
     if own.wait(60.0):
         with renewed(own):
-            adopt_forgotten(store, history.outcome_of)  # type: ignore[arg-type]
+            adopt_forgotten(store, history.outcome_of)
             yield own
     elif own.holder.startswith(f"{store.batch_id} "):
         raise NotificationStoreError("An earlier try of this task still reads the queue.")

@@ -107,6 +107,11 @@ class Shelf:
         """Let no attempt begin any more."""
         self.finished[key] = True
 
+    def forget_attempts(self, key: str) -> None:
+        """Count attempts from 1 again."""
+        self.attempts.pop(key, None)
+        self.finished.pop(key, None)
+
     def count(self, batch_id: str) -> int:
         """Return how many rows a batch has."""
         return sum(each == batch_id for each in self.rows.values())
@@ -136,7 +141,7 @@ class Pace:
 
 
 class ModelStore:
-    """A ``NotificationStore`` over a shelf."""
+    """What readers use of a ``NotificationStore``, over a shelf."""
 
     def __init__(self, shelf: Shelf, pace: Pace) -> None:
         self.shelf = shelf
@@ -209,6 +214,9 @@ class ModelStore:
 
     def finish(self, key: str) -> None:
         self._ask(lambda: self.shelf.finish(key))
+
+    def forget_attempts(self, key: str) -> None:
+        self._ask(lambda: self.shelf.forget_attempts(key))
 
     def release(self) -> None:
         """Let go of nothing."""

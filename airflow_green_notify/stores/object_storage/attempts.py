@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 _FINISHED = "finished"
 
 
-class Attempts:
+class FileAttempts:
     """One empty file for each attempt, ``attempts/<key>/<number>``, and ``attempts/<key>/finished``."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
 
-    def begin(self, key: str) -> int:
+    def begin_attempt(self, key: str) -> int:
         """Count an attempt and return its number; 0 if the key is finished."""
         folder = _folder(key)
         names = self._files.names(folder)
@@ -33,7 +33,7 @@ class Attempts:
         """Note that no attempt is to begin any more."""
         self._files.create(f"{_folder(key)}/{_FINISHED}", [b""])
 
-    def forget(self, key: str) -> None:
+    def forget_attempts(self, key: str) -> None:
         """Count from 1 again."""
         folder = _folder(key)
         self._files.remove(f"{folder}/{name}" for name in self._files.names(folder))

@@ -3,10 +3,10 @@
 Below the root of the store::
 
     draining/<key>.json             one object for each notification of an unfinished batch, whichever
-    batches/<dag>/<run>/<task>/<map index>/batch.ndjson
+    batches/<dag>/<run>/<task>/<map index>/batch.ndjson, its file (own_files.py)
     keys/<date>/….txt               the keys of finished batches (closed_keys.py)
-    ledger/<task>/                  where each batch stands (file_batches.py)
-    leases/<queue>/                 who reads which queue (file_leases.py)
+    ledger/<task>/                  where each batch stands (ledger.py)
+    leases/<queue>/                 who reads which queue (leases.py)
     attempts/<key>/                 attempts of handlers (attempts.py)
 
 Nothing is ever overwritten: every file is created under a name that must be free. So two drains at once can't
@@ -32,18 +32,13 @@ from airflow_green_notify.stores.entry import Entry
 from airflow_green_notify.stores.held import FromJournal, messages_among
 from airflow_green_notify.stores.ledger import BatchTaken
 from airflow_green_notify.stores.names import folder_of, without_again
-from airflow_green_notify.stores.object_storage.attempts import Attempts
-from airflow_green_notify.stores.object_storage.batch_file import (
-    is_part,
-    part_names,
-    read_parts,
-    to_json,
-    write_part,
-)
+from airflow_green_notify.stores.object_storage.attempts import FileAttempts
+from airflow_green_notify.stores.object_storage.batch_file import is_part, part_names, read_parts
 from airflow_green_notify.stores.object_storage.closed_keys import ClosedKeys
 from airflow_green_notify.stores.object_storage.draining_objects import DrainingObjects, object_name
 from airflow_green_notify.stores.object_storage.leases import FileLeases
 from airflow_green_notify.stores.object_storage.ledger import FileBatches
+from airflow_green_notify.stores.object_storage.own_files import OwnFiles
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -75,12 +70,11 @@ class DrainingBatch:
         errors_told: ErrorsTold = nullcontext,
     ) -> None:
         self._files = files
-        self._file_format = file_format
-        self._folder = folder_of(batch_id)
         self._objects = DrainingObjects(files)
         self._closed = ClosedKeys(files)
-        self._attempts = Attempts(files)
+        self.attempts = FileAttempts(files)
         self._batches = FileBatches(files, batch_id, queue)
+        self._own_files = OwnFiles(files, batch_id, file_format, self._objects, self._batches)
         self._mine: dict[str, int] = {}
         self._draining: set[str] = set()
         self._was_open = False
@@ -93,7 +87,7 @@ class DrainingBatch:
         """What another batch took from this one."""
         return self._batches.taken
 
-    def put(self, notification: Notification, note: dict[str, Any] | None) -> bool:
+    def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
         """Create the object of a notification unless its key is there, in this batch or another."""
         name = safe_name(notification.key)
         if name in self._closed:
@@ -170,13 +164,16 @@ class DrainingBatch:
     def finish(self) -> int:
         """Turn the objects into the batch file; return how many notifications the batch has."""
         if self._batches.is_known and not self._close():
-            return len(self._names_in_file())
-        kept = self._names_in_file()
-        adopted = self._adopted_parts()
+            return len(self._own_files.held())
+        kept = self._own_files.held()
+        adopted = self._own_files.adopted()
         if self._mine or adopted:
             self._closed.refresh()
             names = [name for name in self._mine if not self._is_settled(name, kept)]
-            kept |= self._write_file(names, adopted, kept)
+            written, missing = self._own_files.write(names, adopted, kept)
+            if missing:
+                self._explain(missing)
+            kept |= written
             self._closed.add(name for name in self._mine if name in kept)
             self._objects.remove(name for name in self._mine if self._is_settled(name, kept))
             self._files.remove(adopted)
@@ -201,28 +198,6 @@ class DrainingBatch:
         except BatchTaken:
             return False
         return True
-
-    def _adopted_parts(self) -> list[str]:
-        """Return the files that this batch is to take over, and has not yet."""
-        parts = [part for parts in self._batches.owned.values() for part in parts]
-        there = {
-            f"{folder}/{name}"
-            for folder in {part.rpartition("/")[0] for part in parts}
-            for name in self._files.names(folder)
-        }
-        return [part for part in parts if part in there]
-
-    def begin_attempt(self, key: str) -> int:
-        """Count an attempt; 0 if the key is finished."""
-        return self._attempts.begin(key)
-
-    def finish_attempts(self, key: str) -> None:
-        """Let no attempt begin any more."""
-        self._attempts.finish(key)
-
-    def forget_attempts(self, key: str) -> None:
-        """Count attempts from 1 again."""
-        self._attempts.forget(key)
 
     def held_messages(self, since: datetime) -> set[Message]:
         """Return the messages in all batches; one that is finished just now is read twice, never missed."""
@@ -261,41 +236,10 @@ class DrainingBatch:
         """Whether a name is in a file of this batch, or of another that is closed."""
         return name in kept or name in self._closed
 
-    def _names_in_file(self) -> set[str]:
-        """Return what this batch's files hold, without those that are another's, or about to be removed."""
-        names = part_names(self._files, self._folder)
-        parts = [name for name in names if name not in self._batches.taken_parts]
-        return {safe_name(entry.notification.key) for entry in read_parts(self._files, parts)}
-
-    def _write_file(self, names: list[str], adopted: list[str], kept: set[str]) -> set[str]:
-        """Write what of ``names`` is this batch's, and what adopted files hold; return the names written."""
-        written: set[str] = set()
-        missing: set[str] = set()
-
-        def lines() -> Iterator[bytes]:
-            written.clear()
-            missing.clear()
-            for entry in read_parts(self._files, adopted):
-                if (name := safe_name(entry.notification.key)) not in kept:
-                    written.add(name)
-                    yield to_json(entry)
-            for name, found in zip(names, self._objects.lines(names), strict=True):
-                if found is None:
-                    missing.add(name)
-                elif name not in written and found[0] in self._batches.owned:
-                    written.add(name)
-                    yield found[1]
-
-        if any(True for _ in lines()):
-            write_part(self._files, self._folder, self._file_format, lines, self._batches.taken_parts)
-        if missing:
-            self._explain(missing)
-        return written
-
     def _explain(self, missing: set[str]) -> None:
         """Accept that another try of this task finished the batch; nothing else may take objects."""
         self._closed.refresh()
-        kept = self._names_in_file()
+        kept = self._own_files.held()
         lost = sorted(name for name in missing if not self._is_settled(name, kept))
         if lost:
             raise NotificationStoreError(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, cast
 
 from airflow_green_notify.files.names import digest
 from airflow_green_notify.stores.ledger import BatchRecord, BatchTaken
@@ -30,13 +30,13 @@ class Link:
     """The last record of a batch's chain.
 
     :param tag: The batch id, and how often it was adopted before.
-    :param number: Its place in the chain, from 1; 0 if there is no record.
+    :param number: Its place in the chain, from 1; 0 if there is no record, and then its state is empty.
     :param parts: Files of the batch that its adopter is to take.
     """
 
     tag: str
     number: int = 0
-    state: str = ""
+    state: BatchState | Literal[""] = ""
     owner: str = ""
     queue: str = ""
     adopted_by: str = ""
@@ -45,8 +45,19 @@ class Link:
 
     def record(self) -> BatchRecord:
         """Return what the ledger says of the batch."""
-        state: Any = self.state
+        state = cast("BatchState", self.state)
         return BatchRecord(self.tag, state, self.owner, self.queue, self.adopted_by, self.adopted)
+
+
+class _Changes(TypedDict, total=False):
+    """What one record of a chain says otherwise than the one before."""
+
+    state: BatchState
+    owner: str
+    queue: str
+    adopted_by: str
+    adopted: int
+    parts: tuple[str, ...]
 
 
 class Chains:
@@ -68,7 +79,7 @@ class Chains:
         folders = [f"{_ROOT}/{name}" for name in self._files.names(_ROOT)]
         return [link for folder in folders for link in self._in_folder(folder).values()]
 
-    def add(self, link: Link, **changes: Any) -> Link | None:
+    def add(self, link: Link, **changes: Unpack[_Changes]) -> Link | None:
         """Create the next record; ``None`` if somebody else was faster."""
         following = replace(link, number=link.number + 1, **changes)
         name = _name(following.tag, following.number)
@@ -172,8 +183,10 @@ class FileBatches:
     def adopt(self, record: BatchRecord, count: int, parts: tuple[str, ...]) -> bool:
         """Take a batch, unless it changed since the record was read."""
         link = self._unchanged(record)
-        claim = {"state": "adopted", "adopted_by": self.tag, "adopted": record.adopted + count}
-        if link is None or not self._chains.add(link, parts=parts, **claim):
+        adopted = record.adopted + count
+        if link is None or not self._chains.add(
+            link, state="adopted", adopted_by=self.tag, adopted=adopted, parts=parts
+        ):
             return False
         self.owned[record.batch_id] = parts
         self.taken_parts.update(parts)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_green_notify.stores.entry import Entry
 from airflow_green_notify.stores.row import ROW_COLUMNS, TIME_COLUMNS, from_row, to_row
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _SCHEMA = pa.schema(
     [(name, pa.timestamp("us", tz="UTC") if name in TIME_COLUMNS else pa.string()) for name in ROW_COLUMNS]
@@ -49,7 +52,7 @@ class _Sink(io.RawIOBase):
     def tell(self) -> int:
         return self._position
 
-    def write(self, piece: Any) -> int:
+    def write(self, piece: ReadableBuffer, /) -> int:
         self._pieces.append(bytes(piece))
         self._position += len(self._pieces[-1])
         return len(self._pieces[-1])

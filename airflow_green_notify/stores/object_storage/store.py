@@ -103,7 +103,7 @@ class ObjectStorageStore(Store):
     def _view(self) -> FileLedgerView:
         return FileLedgerView(files_at(*place_of(self.path, self.conn_id)))
 
-    def _described(self, batch_id: str) -> dict[str, Any]:
+    def _described(self, batch_id: str) -> dict[str, str | None]:
         root, conn_id = place_of(self.path, self.conn_id)
         path = f"{root}/{folder_of(batch_id)}"
         return {"store": "object_storage", "path": path, "conn_id": conn_id, "format": self.format}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, or_, select
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 
 from airflow_green_notify.body import UNDECRYPTED
 from airflow_green_notify.message import MESSAGE_TYPES, Message, identity
@@ -16,6 +16,7 @@ from airflow_green_notify.stores.entry import Entry
 from airflow_green_notify.stores.held import QUEUED_FOR, FromJournal
 from airflow_green_notify.stores.ledger import BatchTaken, warn_of
 from airflow_green_notify.stores.row import from_row, to_row
+from airflow_green_notify.stores.sql.attempts import SqlAttempts
 from airflow_green_notify.stores.sql.database import Database, errors_told
 from airflow_green_notify.stores.sql.ledger import SqlBatches, SqlLeases, adopters
 from airflow_green_notify.stores.sql.tables import StoreTables, column_id
@@ -37,7 +38,7 @@ class SqlBatch:
         self._database = Database(conn_id)
         self._database.create(tables)
         self._rows = tables.notifications
-        self._attempts = tables.attempts
+        self.attempts = SqlAttempts(self._database, tables)
         self._beside = self._database.beside()
         self.leases = SqlLeases(self._beside, tables, errors_told)
         self._batches = SqlBatches(self._database, tables, batch_id, queue)
@@ -49,7 +50,7 @@ class SqlBatch:
         self._from_journal = FromJournal(self.leases, self._look, self._holds)
         self.taken: BatchRecord | None = None
 
-    def put(self, notification: Notification, note: dict[str, Any] | None) -> bool:
+    def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
         """Insert the row of a notification unless its key is there, or the message came from a journal."""
         self._open()
         if note is None and notification in self._from_journal:
@@ -118,34 +119,6 @@ class SqlBatch:
         last = select(func.max(rows.sequence)).where(rows.batch_id == self._batch_id)
         return self._database.rows(last)[0][0] or 0
 
-    def begin_attempt(self, key: str) -> int:
-        """Count an attempt; 0 if the key is finished.
-
-        The count is set, not added to. If the connection is lost in that, a look tells whether it was set:
-        nobody else counts, since a queue has one reader.
-        """
-        while True:
-            count, finished = self._counted(key)
-            if finished:
-                return 0
-            try:
-                if self._set_count(key, count):
-                    return count + 1
-            except DBAPIError as error:
-                if not error.connection_invalidated or self._counted(key)[0] != count + 1:
-                    raise
-                return count + 1
-
-    def finish_attempts(self, key: str) -> None:
-        """Let no attempt begin any more."""
-        finished = self._attempts.update().where(self._attempts.c.key == key).values(finished=True)
-        if not self._database.execute(finished):
-            self._database.insert(self._attempts, {"key": key, "attempts": 0, "finished": True})
-
-    def forget_attempts(self, key: str) -> None:
-        """Count attempts from 1 again."""
-        self._database.execute(self._attempts.delete().where(self._attempts.c.key == key))
-
     def held_messages(self, since: datetime) -> set[Message]:
         """Return the messages in the whole table."""
         rows = self._rows.c
@@ -165,24 +138,6 @@ class SqlBatch:
         """Let go of the connections."""
         self._beside.close()
         self._database.close()
-
-    def _counted(self, key: str) -> tuple[int, bool]:
-        """Return how many attempts were counted, and whether the key is finished."""
-        attempts = self._attempts.c
-        found = self._database.rows(select(attempts.attempts, attempts.finished).where(attempts.key == key))
-        return tuple(found[0]) if found else (0, False)
-
-    def _set_count(self, key: str, before: int) -> bool:
-        """Count one more, unless another consumer was faster."""
-        attempts = self._attempts.c
-        if before:
-            same = self._attempts.update().where(attempts.key == key, attempts.attempts == before)
-            return self._database.execute_once(same.values(attempts=before + 1)) > 0
-        first = self._attempts.insert().values(key=key, attempts=1, finished=False)
-        try:
-            return self._database.execute_once(first) > 0
-        except IntegrityError:
-            return False
 
 
 class SqlBatchReader:

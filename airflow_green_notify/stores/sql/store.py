@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from airflow_green_notify.stores.names import checked_table
 from airflow_green_notify.stores.store import Store
+from airflow_green_notify.task_output import is_template
 
 if TYPE_CHECKING:
     from airflow_green_notify.stores.sql.batch import SqlBatch
@@ -47,7 +48,7 @@ class SqlStore(Store):
     template_fields: ClassVar[Sequence[str]] = ("conn_id", "table")
 
     def __init__(self, conn_id: str, table: str = "green_api_notifications") -> None:
-        if not _is_template(table):
+        if not is_template(table):
             checked_table(table)
         self.conn_id = conn_id
         self.table = table
@@ -65,17 +66,10 @@ class SqlStore(Store):
 
         return SqlLedgerView(self.conn_id, self.table)
 
-    def _described(self, batch_id: str) -> dict[str, Any]:
+    def _described(self, batch_id: str) -> dict[str, str | None]:
         return {"store": "sql", "conn_id": self.conn_id, "table": self.table}
 
     def _errors_told(self) -> AbstractContextManager[None]:
         from airflow_green_notify.stores.sql.database import errors_told
 
         return errors_told(f"The table {self.table} of connection {self.conn_id!r}")
-
-
-def _is_template(value: Any) -> bool:
-    """Tell whether a value is known only when the task runs: Jinja, or the output of another task."""
-    if isinstance(value, str):
-        return "{{" in value or "{%" in value
-    return callable(getattr(value, "resolve", None))

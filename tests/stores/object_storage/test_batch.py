@@ -223,7 +223,8 @@ def test_batches_at_random_hold_every_notification_once(files: LocalFiles, seed:
     def die_finishing() -> None:
         if living:
             batch = living.pop(chance.randrange(len(living)))
-            batch._files = DyingFiles(files, chance.randrange(40), chance.random() < 0.5)
+            dying = DyingFiles(files, chance.randrange(40), chance.random() < 0.5)
+            batch._files = batch._own_files._files = dying
             try:
                 batch.finish()
             except Died:
