@@ -33,7 +33,7 @@ def opened_call(
     file_name: str | None = None,
     caption: str | None = None,
     quoted_message_id: str | None = None,
-) -> Iterator[Call]:
+) -> Iterator[Call[str]]:
     """Yield the call that sends ``file``, by upload or by URL as fits, and close what was opened for it."""
     name = shown_name(file, file_name)
     if is_url(file):
@@ -55,7 +55,7 @@ def opened_call(
 
 
 @asynccontextmanager
-async def aopened_call(*arguments: Any) -> AsyncIterator[Call]:
+async def aopened_call(*arguments: Any) -> AsyncIterator[Call[str]]:
     """Async twin of :func:`opened_call`: a folder on a network, or a bucket, holds up no event loop."""
     opened = opened_call(*arguments)
     call = await asyncio.to_thread(opened.__enter__)
