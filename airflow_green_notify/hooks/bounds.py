@@ -63,7 +63,8 @@ class Unpacker:
 
     def _unpack(self, data: bytes) -> bytes:
         try:
-            return self._stream.decompress(data, PIECE)
+            piece: bytes = self._stream.decompress(data, PIECE)
+            return piece
         except zlib.error:
             if self._members and not self._is_open:
                 self._filling = True  # what follows the last member is no member

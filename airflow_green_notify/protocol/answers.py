@@ -70,8 +70,9 @@ def read_answer(
             return _read_good(call, _with_redacted_reason(answer, token))
     else:
         reason = _reason(answer, body)
-    if call.gone and call.gone.status == status and call.gone.words in reason:
-        return call.gone.result
+    good = call.good_refusal
+    if good and good.status == status and good.words in reason:
+        return good.result
     words = redact(reason[:_SEARCHED], token)[:MAX_WORDS]
     raise refusal_error(call.method, status, words, retry_after)
 

@@ -63,7 +63,7 @@ MAX_MEDIA_RATE = Rate(1)
 """What the product MAX (``v3``) allows of it."""
 
 
-class Refusal(NamedTuple, Generic[Result]):
+class GoodRefusal(NamedTuple, Generic[Result]):
     """A refusal that is a result all the same: ``status``, and ``words`` among the gateway's own."""
 
     status: int
@@ -71,7 +71,7 @@ class Refusal(NamedTuple, Generic[Result]):
     result: Result
 
 
-GONE = Refusal(500, "findUnAckedMessage", False)
+GONE = GoodRefusal(500, "findUnAckedMessage", False)
 """\"The message to delete was not found\" is the other form of ``200 {"result": false}``."""
 
 
@@ -87,7 +87,7 @@ class Call(Generic[Result]):
     :param media: Whether it goes to the media host.
     :param may_be_empty: Whether an empty answer is a good one.
     :param bounds: How large a good answer may be.
-    :param gone: The refusal that is a result all the same, if there is one.
+    :param good_refusal: The refusal that is a result all the same, if there is one.
     """
 
     method: str
@@ -103,7 +103,7 @@ class Call(Generic[Result]):
     media: bool = False
     may_be_empty: bool = False
     bounds: AnswerBounds = BOUNDS
-    gone: Refusal[Result] | None = None
+    good_refusal: GoodRefusal[Result] | None = None
 
     @property
     def answer_timeout(self) -> float:
@@ -150,7 +150,7 @@ def delete_notification(receipt_id: int) -> Call[bool]:
         results.flag("result"),
         path=(str(receipt_id),),
         repeatable=False,
-        gone=GONE,
+        good_refusal=GONE,
     )
 
 
