@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import threading
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any
@@ -14,7 +16,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 from fsspec import AbstractFileSystem
 
-from airflow_green_notify.errors import GreenApiTransportError
+from airflow_green_notify.errors import GreenApiConfigError, GreenApiTransportError
 from airflow_green_notify.hooks import GreenApiHook
 
 CHAT = "12025550101@c.us"
@@ -138,3 +140,13 @@ async def test_async_sending_of_a_file_that_is_not_there_says_so(make_hook: Any,
     """The error of opening comes through."""
     with pytest.raises(FileNotFoundError):
         await make_hook().asend_file(CHAT, tmp_path / "missing")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+async def test_sending_what_is_no_file_is_refused_before_it_is_opened(
+    ask: Any, make_hook: Any, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    """Nobody waits for ever for the writer of a pipe."""
+    make(tmp_path / "odd")
+    with pytest.raises(GreenApiConfigError, match="odd is not a regular file"):
+        await ask(make_hook(), "send_file", CHAT, tmp_path / "odd")
