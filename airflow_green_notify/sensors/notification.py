@@ -172,7 +172,8 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
     ) -> dict[str, Any]:
         with self._ended(context):
             self._wait = Wait(context)
-            return super().resume_execution(next_method, next_kwargs, context)
+            head: dict[str, Any] = super().resume_execution(next_method, next_kwargs, context)
+            return head
 
     def _find_or_defer(
         self, context: Context, known_keys: list[str], deadline: float, looks: int = 1
