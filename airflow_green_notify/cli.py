@@ -9,7 +9,7 @@ Arguments = tuple[tuple[tuple[str, ...], dict[str, Any]], ...]
 
 JSON_ARGUMENT = (("--json",), {"action": "store_true", "help": "print JSON"})
 
-DOCTOR_HELP = "Examine an instance: what keeps its queue from being read, and where to mend it"
+DOCTOR_HELP = "Examine an instance: what keeps its queue from being read, and where to fix it"
 DOCTOR_ARGUMENTS: Arguments = (
     (
         ("conn_id",),

@@ -1,4 +1,4 @@
-"""Examines an instance: what keeps its queue from being read, and where to mend it.
+"""Examines an instance: what keeps its queue from being read, and where to fix it.
 
 ``python -m airflow_green_notify.doctor [CONN_ID] [--json]``; on Airflow 3.2 and later also
 ``airflow green-api doctor``. It peeks and counts: nothing is deleted or changed. Exit code 0 means healthy.
@@ -98,7 +98,7 @@ def _findings(hook: GreenApiHook, examination: Examination) -> Iterator[Finding]
         config = hook.config
         hook.get_conn()
     except (AirflowNotFoundException, GreenApiConfigError) as error:
-        yield Finding("connection", False, str(error), "mend it under Admin, Connections")
+        yield Finding("connection", False, str(error), "fix it under Admin, Connections")
         return
     examination.instance, examination.host = config.id_instance, config.base_url
     yield Finding("connection", True, "complete")

@@ -28,7 +28,7 @@ class GreenApiError(Exception):
     """
 
     retryable = False
-    """Whether the same call may succeed later without anybody mending anything."""
+    """Whether the same call may succeed later without anybody fixing anything."""
 
     def __init__(self, message: object = "") -> None:
         super().__init__(printable(message, TEXT))

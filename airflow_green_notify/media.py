@@ -93,7 +93,7 @@ class MediaReport:
     :param without_file: Notifications that bring no file.
     :param too_large: Keys of notifications whose file has more than 100 MB, so that the gateway doesn't give
         it out, or more than ``max_file_size``.
-    :param failed: Keys and errors of those whose file could not be had.
+    :param failed: Keys and errors of those whose file could not be downloaded.
     """
 
     downloaded: int = 0
@@ -127,7 +127,7 @@ def download_media(
     A file appears under its name when it is whole and durable. A crash leaves the files so far, and what is
     there is not downloaded again.
 
-    :raises GreenApiError: The gateway refuses the instance as a whole, so that no file can be had.
+    :raises GreenApiError: The gateway refuses the instance as a whole, so that no file can be downloaded.
     """
     from airflow_green_notify.hooks.downloads import Downloads
 

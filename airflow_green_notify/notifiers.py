@@ -164,7 +164,7 @@ def _task_lines(context: Mapping[str, Any], hide: Callable[[str], str]) -> Itera
 
 
 def _error_lines(error: BaseException | str, hide: Callable[[str], str]) -> Iterator[str]:
-    """Name the exception; below it what it was raised from, which is what to mend."""
+    """Name the exception; below it what it was raised from, which is what to fix."""
     if isinstance(error, str):
         yield f"Error: {_first_line(hide(error))}"
         return

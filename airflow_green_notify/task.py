@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class WrongArgumentError(AirflowFailException, ValueError):
-    """An argument is wrong: a :class:`ValueError` where the Dag is parsed, and nothing that a retry mends."""
+    """An argument is wrong: a :class:`ValueError` where the Dag is parsed, and nothing that a retry fixes."""
 
 
 @contextmanager
@@ -54,7 +54,7 @@ class GreenApiTask(RendersDagFileOnly):
     _work: Stoppable | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Let constructors burn no retry: that of a mapped task is called when the task runs."""
+        """Let constructors fail without retrying: that of a mapped task is called when the task runs."""
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
             cls.__init__ = _wrong_for_good()(cls.__init__)  # type: ignore[method-assign]
@@ -108,7 +108,7 @@ class GreenApiTask(RendersDagFileOnly):
     def judged_arguments(self) -> SimpleNamespace:
         """Return the arguments in the form that is used, now that templates are rendered.
 
-        :raises WrongArgumentError: One is wrong; no retry mends that.
+        :raises WrongArgumentError: One is wrong; no retry fixes that.
         """
         with _wrong_for_good():
             judged = {name: judge(name, getattr(self, name)) for name, judge in self.judges.items()}

@@ -1,9 +1,9 @@
 """Drain the queue into files, and fetch the pictures, documents and voice messages beside them.
 
-Links to files expire, so the files are fetched right behind the drain. One that can't be had doesn't hold up
-the others; what is there is not fetched again. Put a bucket in the place of the folder, ``s3://…``, to keep
-them for good. Links into your own network are not followed: with the emulator, whose links lead to this
-machine, add ``allow_private_addresses=True``.
+Links to files expire, so the files are fetched right behind the drain. One that can't be downloaded doesn't
+hold up the others; what is there is not fetched again. Put a bucket in the place of the folder, ``s3://…``,
+to keep them for good. Links into your own network are not followed: with the emulator, whose links lead to
+this machine, add ``allow_private_addresses=True``.
 """
 
 from __future__ import annotations

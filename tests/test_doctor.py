@@ -1,4 +1,4 @@
-"""The doctor: finds what keeps a queue from being read, and names the place to mend it."""
+"""The doctor: finds what keeps a queue from being read, and names the place to fix it."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_doctor_finds_what_is_wrong_with_the_instance(
     check: str,
     words: list[str],
 ) -> None:
-    """Exit code 1; the finding names the fault and where to mend it."""
+    """Exit code 1; the finding names the fault and where to fix it."""
     spoil(green_api_connection)
     code, text = examine(capsys, "green_api_default", "--json")
     finding = next(item for item in findings(text)["findings"] if item["check"] == check)
@@ -133,7 +133,7 @@ def test_doctor_finds_what_is_wrong_with_the_connection(
     changes: dict[str, Any],
     words: list[str],
 ) -> None:
-    """Exit code 1, the connection's field to mend is named, and looking further is left out."""
+    """Exit code 1, the connection's field to fix is named, and looking further is left out."""
     changes = json.loads(json.dumps(changes).replace("{url}", green_api_connection.url))
     monkeypatch.setenv(VARIABLE, connection(green_api_connection, **changes))
     code, text = examine(capsys)

@@ -231,7 +231,7 @@ def test_alert_of_a_wrong_token_names_the_cause(
 
 
 def test_alert_names_the_end_of_a_chain_of_exceptions() -> None:
-    """What came first is what to mend."""
+    """What came first is what to fix."""
     error = chained(ValueError("outer"), KeyError("middle"), OSError("No space left on device\nmore"))
     assert text_of(error) == ["Error: ValueError", "Cause: OSError: No space left on device"]
     assert text_of(ValueError()) == ["Error: ValueError"]

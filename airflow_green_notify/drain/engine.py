@@ -167,7 +167,7 @@ class Drain:
             return await self._receive()
         head = await self._received_freshly(notification)
         if head is None or head.key != notification.key:
-            self.report.neighbour += head is not None
+            self.report.other_consumers += head is not None
             return head
         self.unsettled = head.key
         if not self.report.overlap or self._limit_reached(under_way=1):
@@ -239,7 +239,7 @@ class Drain:
             self._settle(None)
             return
         self.report.doubtful_deletes += 1
-        self.report.neighbour += self.doubts.was_gone
+        self.report.other_consumers += self.doubts.was_gone
 
     def _settle(self, head: Notification | None) -> None:
         """Count the last delete as done, unless its notification is still what the queue shows."""

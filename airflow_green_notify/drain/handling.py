@@ -32,7 +32,7 @@ class NotificationHandler:
     counts too, and that it returned is noted before the notification is deleted.
 
     What is given up goes to the dead letters, or stops the drain and stays in the queue. Then its attempts
-    are counted anew: whoever starts the next run has mended something.
+    are counted anew: whoever starts the next run has fixed something.
 
     :param handler: Called with the notification. It may raise: ``AirflowFailException`` ends the attempts on
         this notification at once, ``AirflowSkipException`` counts it as handled.
@@ -131,7 +131,7 @@ class NotificationHandler:
         reason = f": {type(error).__name__}: {error}" if error else "; the process died during the last one"
         raise AirflowFailException(
             f"{attempts} attempts on {notification!r} failed{reason}. It stays at the head of the queue: "
-            "mend the handler, then clear this task or start the next run."
+            "fix the handler, then clear this task or start the next run."
         ) from error
 
     def _set_aside(

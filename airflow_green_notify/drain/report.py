@@ -63,7 +63,7 @@ class DrainReport:
     :param doubtful_deletes: Deletes without a clear answer; each was settled by receiving again.
     :param adopted: Notifications taken over from batches of earlier runs, which those never returned.
     :param future_timestamps: Notifications whose timestamp lies ahead of the gateway's clock.
-    :param neighbour: Signs of another consumer that deletes: what was just received was gone.
+    :param other_consumers: Signs of another consumer that deletes: what was just received was gone.
     :param overtaken: How often a receive overtook the delete that was sent before it.
     :param overlap: Whether receives still ran beside deletes at the end.
     :param stopped_by: ``"empty"``, ``"max_notifications"``, ``"max_seconds"``, ``"until"``, ``"kept"``, or
@@ -82,7 +82,7 @@ class DrainReport:
     future_timestamps: int = 0
     deleted: int = 0
     doubtful_deletes: int = 0
-    neighbour: int = 0
+    other_consumers: int = 0
     overtaken: int = 0
     overlap: bool = True
     stopped_by: str = ""
@@ -116,10 +116,10 @@ class DrainReport:
                 f"The oldest notification waited {self.oldest_age / 3600:.1f} h, and the gateway keeps them "
                 "for 24 h: drain more often. What is lost, GreenApiBackfillMessagesOperator may repair."
             )
-        if self.neighbour:
+        if self.other_consumers:
             texts.append(
-                f"Something else deletes from this queue too ({self.neighbour} signs of it): a bot, n8n, a "
-                "drain into another store? What it deletes never gets here."
+                f"Something else deletes from this queue too ({self.other_consumers} signs of it): a bot, "
+                "n8n, a drain into another store? What it deletes never gets here."
             )
         if self.future_timestamps:
             texts.append(

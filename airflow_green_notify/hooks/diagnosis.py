@@ -22,7 +22,7 @@ NOTIFICATION_SWITCHES = (
     "editedMessageWebhook",
     "deletedMessageWebhook",
 )
-_MEND_STATE = {
+_STATE_REMEDIES = {
     "notAuthorized": "authorize it in the console (scan the QR code or enter the code)",
     "starting": "wait up to 5 minutes",
     "blocked": "the messenger blocked the account: see the instance's page in the console",
@@ -49,15 +49,15 @@ def settings_fault(settings: Mapping[str, Any]) -> str | None:
 
 
 def state_fault(state: str) -> str | None:
-    """Tell what to mend if the instance can't be used in this state, or ``None`` if it can."""
+    """Tell what to fix if the instance can't be used in this state, or ``None`` if it can."""
     if state == "authorized":
         return None
-    mend = _MEND_STATE.get(state, "see the instance's page in the console")
-    return f"the instance is in the state '{printable(state, NAME)}': {mend}"
+    fix = _STATE_REMEDIES.get(state, "see the instance's page in the console")
+    return f"the instance is in the state '{printable(state, NAME)}': {fix}"
 
 
 def diagnose(state: str, settings: Mapping[str, Any]) -> tuple[bool, str]:
-    """Return whether the queue can be read, and in words what to mend if not."""
+    """Return whether the queue can be read, and in words what to fix if not."""
     if fault := state_fault(state) or settings_fault(settings):
         return False, fault[0].upper() + fault[1:] + "."
     return True, "The instance is authorized and its queue can be read."

@@ -21,7 +21,7 @@ def transport_error(call: Call[Any], error: BaseException) -> GreenApiTransportE
     hold the URL and so the token. Raise it outside the ``except`` block, or Python keeps the original as its
     context.
     """
-    doubt = "" if call.repeatable else "; it may have had its effect all the same"
+    doubt = "" if call.idempotent else "; it may have had its effect"
     return GreenApiTransportError(
         f"{call.method} got no answer ({', '.join(dict.fromkeys(_words(error)))}){doubt}. If it lasts, check "
         "the connection's host and the way to it: DNS, proxy, firewall, TLS."

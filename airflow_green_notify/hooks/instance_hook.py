@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -97,14 +98,14 @@ class InstanceHook(BaseHook):
 
     def _send(self, call: Call[Result]) -> Result:
         send = self.get_conn().send
-        return self._retrying(send, call) if call.repeatable else send(call)
+        return self._retrying(send, call) if call.idempotent else send(call)
 
     async def _asend(self, call: Call[Result]) -> Result:
         send = (await self.aget_conn()).send
         try:
             return await send(call)
         except GreenApiError as error:
-            if not (call.repeatable and error.retryable):
+            if not (call.idempotent and error.retryable):
                 raise
             failures = [error]
 
@@ -140,12 +141,14 @@ class InstanceHook(BaseHook):
         }
 
     def _note_retry(self, state: RetryCallState) -> None:
+        """Tell of a failure; the first of a call is no cause for concern yet."""
         self.retries += 1
-        self.log.warning(
-            "%s Attempt %d of %d; the next one in %.1f s.",
-            state.outcome and state.outcome.exception(),
+        self.log.log(
+            logging.INFO if state.attempt_number == 1 else logging.WARNING,
+            "Attempt %d of %d failed: %s Retrying in %.1f s.",
             state.attempt_number,
             self.max_attempts,
+            state.outcome and state.outcome.exception(),
             state.upcoming_sleep,
         )
 

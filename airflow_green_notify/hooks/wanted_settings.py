@@ -31,7 +31,7 @@ async def await_settings(
 ) -> None:
     """Look again and again until the settings hold and the queue can be read. Nothing is deleted.
 
-    :param hook: Best with ``max_attempts=1``: what can mend itself is waited out here.
+    :param hook: Best with ``max_attempts=1``: what can fix itself is waited out here.
     :param wanted: The gateway's names and values.
     :param deadline: UNIX time in seconds.
     :param poll_interval: Seconds between two looks.
@@ -41,8 +41,8 @@ async def await_settings(
     while missing := await _missing(hook, wanted):
         if time.time() >= deadline:
             raise GreenApiUnavailableError(
-                f"The settings were saved and don't hold yet: {missing}. The gateway says it takes up to 5 "
-                "minutes; look at the instance's page in the console."
+                f"The settings were saved, but are not in effect yet: {missing}. The gateway says it takes "
+                "up to 5 minutes; look at the instance's page in the console."
             )
         await asyncio.sleep(max(0.0, min(poll_interval, deadline - time.time())))
 

@@ -51,8 +51,8 @@ class GreenApiDownloadMediaOperator(GreenApiTask):
         receiving operator or the sensor returned it, or a list of such.
     :param path: Folder, or a URL such as ``s3://bucket/media``.
     :param conn_id: Airflow connection for the bucket.
-    :param on_failed: With files that could not be had: ``"list"`` them in the result, or ``"fail"`` the task
-        after all others were tried.
+    :param on_failed: With files that could not be downloaded: ``"list"`` them in the result, or ``"fail"``
+        the task after all others were tried.
     :param max_file_size: Bytes that a file may have, unpacked; of a larger one nothing is left.
     :param max_seconds: Seconds that a file may take, all attempts together.
     :param allow_private_addresses: Whether links may lead to private and loopback addresses: for a storage of
@@ -126,7 +126,7 @@ class GreenApiDownloadMediaOperator(GreenApiTask):
         self.log.info("Files: %s", report.as_dict())
         if report.failed and given.on_failed == "fail":
             raise GreenApiTransportError(
-                f"{len(report.failed)} files could not be had; a retry tries them again. The first: "
+                f"{len(report.failed)} files could not be downloaded; a retry tries them again. The first: "
                 f"{report.failed[0]['error']}"
             )
         return {"path": str(self.path), **report.as_dict()}

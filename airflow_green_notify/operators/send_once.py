@@ -169,7 +169,7 @@ class SendOnce:
             id_message = self._find_if_possible(outgoing, started)
             if not id_message:
                 raise
-            log.warning("%s It was sent all the same, as %s.", error, id_message)
+            log.warning("%s It was sent nevertheless, as %s.", error, id_message)
             return id_message
 
     def _find_if_possible(self, outgoing: Outgoing, sent_after: float) -> str | None:

@@ -83,7 +83,7 @@ class Call(Generic[Result]):
     :param read: Turns the parsed JSON of a good answer into the result.
     :param path: What follows the token in the path.
     :param hold: Seconds the gateway may hold the request open before it answers.
-    :param repeatable: Whether sending it twice does no harm.
+    :param idempotent: Whether sending it twice does no harm.
     :param media: Whether it goes to the media host.
     :param may_be_empty: Whether an empty answer is a good one.
     :param bounds: How large a good answer may be.
@@ -99,7 +99,7 @@ class Call(Generic[Result]):
     payload: Mapping[str, Any] | None = None
     upload: Upload | None = None
     hold: float = 0.0
-    repeatable: bool = True
+    idempotent: bool = True
     media: bool = False
     may_be_empty: bool = False
     bounds: AnswerBounds = BOUNDS
@@ -149,7 +149,7 @@ def delete_notification(receipt_id: int) -> Call[bool]:
         QUEUE_RATE,
         results.flag("result"),
         path=(str(receipt_id),),
-        repeatable=False,
+        idempotent=False,
         good_refusal=GONE,
     )
 
@@ -171,7 +171,7 @@ def get_webhooks_count() -> Call[int]:
 
 
 def clear_webhooks_queue() -> Call[bool]:
-    return Call("clearWebhooksQueue", "DELETE", ACCOUNT_RATE, results.cleared, repeatable=False)
+    return Call("clearWebhooksQueue", "DELETE", ACCOUNT_RATE, results.cleared, idempotent=False)
 
 
 def send_message(chat_id: str, message: str, quoted_message_id: str | None) -> Call[str]:
@@ -185,7 +185,7 @@ def send_message(chat_id: str, message: str, quoted_message_id: str | None) -> C
         results.text("idMessage"),
         payload=payload,
         hold=15.0,
-        repeatable=False,
+        idempotent=False,
     )
 
 
@@ -201,7 +201,7 @@ def send_file_by_url(
         results.text("idMessage"),
         payload=payload,
         hold=FILE_HOLD,
-        repeatable=False,
+        idempotent=False,
     )
 
 
@@ -219,7 +219,7 @@ def send_file_by_upload(upload: Upload) -> Call[str]:
         results.text("idMessage"),
         upload=upload,
         hold=FILE_HOLD,
-        repeatable=False,
+        idempotent=False,
         media=True,
     )
 

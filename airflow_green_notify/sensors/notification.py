@@ -76,7 +76,7 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
 
     The three modes give the same result; ``deferrable=True`` costs no worker while it waits. An outage of the
     gateway is waited out, and told in the log; if it lasts until the timeout, the task fails with it. What no
-    waiting can mend (a wrong token, a ``webhookUrl``, every notification type switched off) fails the task at
+    waiting can fix (a wrong token, a ``webhookUrl``, every notification type switched off) fails the task at
     once, and is never skipped by ``soft_fail`` or ``never_fail``. A filter that raises fails the task too: an
     error is never a miss. That, and a store that can't be reached, ``never_fail`` skips.
 
@@ -212,7 +212,7 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
                 seen = self._stoppably(see)
         except (GreenApiTransportError, GreenApiUnavailableError) as error:
             if self._outage is None:
-                self.log.warning("%s The wait goes on.", error)
+                self.log.warning("%s Still waiting.", error)
             self._outage = error
             return Seen()
         finally:
@@ -228,7 +228,7 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
             raise
         except Exception as error:
             if self.silent_fail:
-                self.log.exception("The look failed. The wait goes on.")
+                self.log.exception("The look failed. Still waiting.")
                 return Seen(more=True)
             if self.never_fail:
                 raise AirflowSkipException("The look failed, and never_fail is set.") from error
@@ -281,7 +281,7 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
     def _ended(self, context: Context) -> Iterator[None]:
         """At the end of a wait in vain, whoever ended it, hand on what was set aside.
 
-        And undo what ``soft_fail`` and ``never_fail`` make of a fault that somebody must mend.
+        And undo what ``soft_fail`` and ``never_fail`` make of a fault that somebody must fix.
         """
         try:
             yield

@@ -137,7 +137,7 @@ class NotificationStore(NoteSink, AttemptLedger, BatchLedger, MessageLookup, Pro
 
         :param queue: The queue that the notifications come from, if the batch is to be adopted by the next
             drain of it should its task die.
-        :raises NotificationStoreError: It can't be used; the text says what to mend.
+        :raises NotificationStoreError: It can't be used; the text says what to fix.
         """
         ...
 

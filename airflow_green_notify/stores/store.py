@@ -76,7 +76,7 @@ class Store(NotificationStore):
     def open(self, batch_id: str, queue: str = "") -> Self:
         opened = copy.copy(self)
         opened._description = {"batch_id": batch_id, **self._described(batch_id)}
-        with self._errors_told():
+        with self._translate_errors():
             opened._batch = self._open_batch(batch_id, queue)
         return opened
 
@@ -135,7 +135,7 @@ class Store(NotificationStore):
     def release(self) -> None:
         batch, self._batch = self._batch, None
         if batch is not None:
-            with self._errors_told():
+            with self._translate_errors():
                 batch.release()
 
     def unconfirmed_batches(self) -> list[BatchRecord]:
@@ -143,7 +143,7 @@ class Store(NotificationStore):
 
         :raises NotificationStoreError: There is no such store, or it can't be reached.
         """
-        with self._errors_told(), closing(self._view()) as view:
+        with self._translate_errors(), closing(self._view()) as view:
             return view.unconfirmed()
 
     def give_to_next_drain(self, batch_id: str) -> bool:
@@ -152,7 +152,7 @@ class Store(NotificationStore):
         :return: ``False`` if there is no such batch.
         :raises NotificationStoreError: There is no such store, or it can't be reached.
         """
-        with self._errors_told(), closing(self._view()) as view:
+        with self._translate_errors(), closing(self._view()) as view:
             return view.give_to_next_drain(batch_id)
 
     def _opened(self) -> OpenBatch:
@@ -166,7 +166,7 @@ class Store(NotificationStore):
     def _at_work(self) -> Iterator[OpenBatch]:
         """Give the open batch, and say what an error means."""
         batch = self._opened()
-        with self._errors_told():
+        with self._translate_errors():
             yield batch
 
     def _open_batch(self, batch_id: str, queue: str) -> OpenBatch:
@@ -179,6 +179,6 @@ class Store(NotificationStore):
         """Return what a reader of the batch has to know."""
         raise NotImplementedError
 
-    def _errors_told(self) -> AbstractContextManager[None]:
+    def _translate_errors(self) -> AbstractContextManager[None]:
         """Turn whatever goes wrong into an error that says what to do."""
         raise NotImplementedError

@@ -21,7 +21,7 @@ class GreenApiHeadTrigger(BaseTrigger):
     A crash at any point loses nothing: nothing is taken from the queue, and the trigger starts again with
     the same arguments. The sensor judges in the worker, so any callable can be its filter.
 
-    An outage is waited out. A refusal that no waiting can mend (a wrong token, a ``webhookUrl``, every
+    An outage is waited out. A refusal that no waiting can fix (a wrong token, a ``webhookUrl``, every
     notification type switched off) fires at once, so that the sensor fails instead of waiting in vain.
 
     The event is ``{"key", "error", "known_keys", "deadline"}``: the new head's key, or why there can't be
@@ -70,7 +70,7 @@ class GreenApiHeadTrigger(BaseTrigger):
                 await asyncio.sleep(self.pause)
                 key = await self._other_head()
         except TimeoutError:
-            self.log.info("No other head came before the deadline.")
+            self.log.info("No other notification reached the head of the queue before the deadline.")
         except (GreenApiError, AirflowException) as refusal:
             error = str(refusal)
         yield TriggerEvent(

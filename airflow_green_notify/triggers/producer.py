@@ -134,7 +134,7 @@ class GreenApiQueueProducer(SharedStreamProducer):
         except GreenApiPayloadError as error:
             if self._blocked_by != head.key:
                 self._blocked_by = head.key
-                log.error("The head of the queue fits into no event, and blocks it. %s", error)
+                log.error("The head of the queue is too large for an event and blocks the queue. %s", error)
             await self._watch.pause()
             return None
         self._others.expect(head.key)
@@ -144,7 +144,9 @@ class GreenApiQueueProducer(SharedStreamProducer):
     async def _await_safety(self, offer: Offer) -> None:
         await offer.settle()
         if not offer.is_stored:
-            log.warning("Not every watcher took notification %s: it stays, and comes again.", offer.key)
+            log.warning(
+                "Notification %s was not acknowledged by every watcher; it will be redelivered.", offer.key
+            )
             await asyncio.sleep(OFFER_AGAIN_AFTER)
 
     async def _delete(self, head: Notification) -> None:

@@ -43,7 +43,10 @@ class QuietEvents:
         """Say whether it is time for a quiet event; the next one comes after twice the time."""
         if self.seconds_left() > 0:
             return False
-        log.info("Quiet for %.0f s: an event without a notification picks up what may lie.", self._after)
+        log.info(
+            "Quiet for %.0f s: an event without a notification picks up events that may be left over.",
+            self._after,
+        )
         self._after *= 2
         self._silence = Stopwatch()
         return True

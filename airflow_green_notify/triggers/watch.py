@@ -34,7 +34,7 @@ class QueueWatch:
     """Looks at the head of one instance's queue, again and again, and never deletes.
 
     An outage is waited out with exponential back-off, and is told once in the log when it begins and once
-    when it ends. The connection is looked up once, and again after a refusal that only its change can mend.
+    when it ends. The connection is looked up once, and again after a refusal that only its change can fix.
 
     :param green_api_conn_id: The connection, of type ``green_api``.
     :param receive_timeout: Seconds the gateway may hold a look open, 5 to 60.
@@ -112,7 +112,7 @@ class QueueWatch:
         self._fault = fault
         unexpected = not isinstance(error, GreenApiError)
         log.warning(
-            "Can't look at the queue of %r: %s It is tried again until it works, at most %d s apart.",
+            "Can't look at the queue of %r: %s Retrying, at most %d s apart.",
             self.hook.green_api_conn_id,
             error,
             MAX_BACK_OFF,

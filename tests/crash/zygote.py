@@ -40,7 +40,7 @@ class FlakyStore:
 
 
 def drain_as_a_task_would(job: dict[str, Any], answers: TextIO) -> int:
-    """Drain until the queue is empty; 75 (try again) after an error that a retry of the task may mend."""
+    """Drain until the queue is empty; 75 (try again) after an error that a retry of the task may fix."""
     os.environ.update(job["environment"])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:

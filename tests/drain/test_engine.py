@@ -153,7 +153,7 @@ def test_drain_refusal_raises_at_once(
     green_api_connection.settings(webhookUrl="https://example.org")
     with pytest.raises(GreenApiWebhookUrlSetError):
         run(store)
-    wrong = json.loads(green_api_connection.connection) | {"password": "wrong"}
+    wrong = json.loads(green_api_connection.connection) | {"password": "notthetoken"}
     monkeypatch.setenv("AIRFLOW_CONN_GREEN_API_DEFAULT", json.dumps(wrong))
     with pytest.raises(GreenApiUnauthorizedError):
         run(store)
@@ -340,7 +340,7 @@ async def test_two_drains_at_once_lose_nothing_store_nothing_twice_and_name_each
                 await hook.aclose()
             assert balance(gateway, *batches) == Balance()
             # Where the queue is split between them, neither takes from under the other.
-            assert all(report.neighbour for report in reports) == (redelivery == "head"), reports
+            assert all(report.other_consumers for report in reports) == (redelivery == "head"), reports
 
 
 def test_drain_thousand_below_the_gateways_rate(

@@ -190,4 +190,4 @@ def test_two_drains_under_their_leases_work_one_after_the_other(
         thread.join()
     batches = [read_batch(reports["one's batch"]), read_batch(reports["two's batch"])]
     assert balance(green_api_connection, *batches) == Balance()
-    assert [reports[name].neighbour for name in ("one", "two")] == [0, 0]
+    assert [reports[name].other_consumers for name in ("one", "two")] == [0, 0]

@@ -58,7 +58,7 @@ def test_slow_put_deletes_nothing_that_took_the_receipt_id_meanwhile(
     SlowStore.meanwhile = lambda: somebody_takes_the_head(gateway)
     report, stored = drained(SlowStore("store"), overlap=overlap)
     assert balance(gateway, stored) == Balance()
-    assert report.neighbour == 1
+    assert report.other_consumers == 1
 
 
 def test_slow_put_with_nobody_else_is_deleted_under_its_new_receipt_id(
@@ -70,7 +70,7 @@ def test_slow_put_with_nobody_else_is_deleted_under_its_new_receipt_id(
     SlowStore.meanwhile = gateway.restart_receipts
     report, stored = drained(SlowStore("store"))
     assert balance(gateway, stored) == Balance()
-    assert (report.received, report.deleted, report.neighbour) == (3, 2, 0)
+    assert (report.received, report.deleted, report.other_consumers) == (3, 2, 0)
 
 
 def test_quick_puts_cost_two_requests_each(green_api_connection: GreenApiEmulator, store: SqlStore) -> None:

@@ -1,7 +1,8 @@
-"""What ``test_connection`` says about each fault, and where to mend it."""
+"""What ``test_connection`` says about each fault, and where to fix it."""
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_connection_of_a_healthy_instance_is_good(gateway: Any) -> None:
 def test_way_to_the_gateway_that_others_can_listen_in_on_is_a_risk(
     host: str, media_url: str, verify: bool | str, words: list[str]
 ) -> None:
-    """Only what leaves this machine counts; each risk names the field to mend."""
+    """Only what leaves this machine counts; each risk names the field to fix."""
     risks = way_risks(host, media_url, verify)
     assert len(risks) == len(words)
     assert all(word in f"{risk.found}: {risk.remedy}" for word, risk in zip(words, risks, strict=True))
@@ -64,6 +65,15 @@ def test_connection_test_warns_of_an_unencrypted_way(listen: Any, connect: Any, 
     good, text = verdict()
     assert good is True
     assert text.startswith("The instance is authorized and its queue can be read. Warning: the token and ")
+
+
+def test_fault_in_a_form_names_no_id_that_nobody_gave(connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow tests a form under a random id."""
+    form = {"conn_type": "http", "login": "abc", "password": "tokenoftheform"}
+    monkeypatch.setenv("AIRFLOW_CONN_B9GYA64J", json.dumps(form))
+    good, words = GreenApiHook("B9GYA64J").test_connection()
+    assert not good
+    assert words == "login must be the idInstance, digits only; see the console."
 
 
 def test_connection_is_tested_without_touching_the_queue(gateway: Any) -> None:
@@ -197,5 +207,5 @@ def test_settings_without_webhook_url_are_no_fault() -> None:
 
 
 def test_state_is_judged_before_settings() -> None:
-    """What must be mended first is said first."""
+    """What must be fixed first is said first."""
     assert "notAuthorized" in diagnose("notAuthorized", {**EVERYTHING_OFF, "webhookUrl": "https://x"})[1]

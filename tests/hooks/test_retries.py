@@ -126,7 +126,7 @@ async def test_retry_after_is_obeyed_within_bounds(
 async def test_refusal_that_no_retry_mends_is_asked_once(
     ask: Any, make_hook: Any, gateway: Any, pauses: Any, fault: Any
 ) -> None:
-    """What somebody must mend is told at once."""
+    """What somebody must fix is told at once."""
     kind, details, error = fault
     gateway.push(BODY)
     gateway.fault(kind, times=None, **details)
@@ -178,13 +178,16 @@ async def test_gateway_that_refuses_connections_is_asked_within_the_bound(
 async def test_retries_are_logged_without_the_token(
     ask: Any, make_hook: Any, gateway: Any, pauses: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Each pause says what happened, which attempt it was, and how long it is."""
+    """Each pause says what happened, which attempt it was, and how long it is; the first alarms nobody."""
     gateway.fault("500", times=2)
     await ask(make_hook(), "receive_notification", SHORT)
     logged = "".join(capfd.readouterr())
     assert "receiveNotification was refused with 500" in logged
-    assert "Attempt 1 of 5" in logged
-    assert "Attempt 2 of 5" in logged
+    first, second = (line for line in logged.splitlines() if "Attempt" in line)
+    assert "Attempt 1 of 5 failed: " in first
+    assert "info" in first
+    assert "Attempt 2 of 5 failed: " in second
+    assert "warning" in second
     assert gateway.api_token not in logged
 
 

@@ -222,7 +222,7 @@ def test_task_refused_for_good_fails_at_once_without_a_retry(
     run_dag: Callable[..., Any],
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """No retry is burnt on what nobody but a person can mend, and the text says what to do."""
+    """No retry is burnt on what nobody but a person can fix, and the text says what to do."""
     gateway.fault("status", method="receiveNotification", times=None, **answer)
     with DAG(f"refused_{answer['status']}_{time.time_ns()}", schedule=None) as dag:
         GreenApiReceiveNotificationOperator(task_id="receive", retries=3)

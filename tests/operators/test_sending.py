@@ -192,7 +192,7 @@ def test_send_message_without_deduplicate_never_looks(
 def test_send_message_beyond_the_quota_fails_at_once_and_leaves_no_note(
     green_api_connection: GreenApiEmulator, context: Any
 ) -> None:
-    """A refusal that no retry mends burns none, says what to do, and leaves nothing to look for."""
+    """A refusal that no retry fixes burns none, says what to do, and leaves nothing to look for."""
     green_api_connection.switch(quota_chats=0)
     with pytest.raises(AirflowFailException, match="plan"):
         message_task().execute(context)

@@ -84,7 +84,7 @@ def test_token_with_any_character_stays_one_segment_of_the_path(token: str) -> N
 
 def test_calls_that_must_not_be_repeated_say_so() -> None:
     """Deleting, clearing and sending may have had their effect already; all else does no harm twice."""
-    not_repeatable = {name for name, call in CALLS.items() if not call.repeatable}
+    not_repeatable = {name for name, call in CALLS.items() if not call.idempotent}
     assert not_repeatable == {
         "deleteNotification",
         "clearWebhooksQueue",

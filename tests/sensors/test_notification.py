@@ -683,7 +683,7 @@ def test_wrong_argument_of_a_template_fails_the_task_at_once(
     rendered: Any,
     mode: str,
 ) -> None:
-    """A fault of the Dag, which no retry mends and soft_fail doesn't hide; nothing is asked for."""
+    """A fault of the Dag, which no retry fixes and soft_fail doesn't hide; nothing is asked for."""
     with DAG(f"dag_of_wrong_{next(iter(wrong))}_{mode}", schedule=None, params={"wrong": rendered}) as dag:
         GreenApiNotificationSensor(
             task_id="wait", **(defaults() | MODES[mode] | {"retries": 2, "soft_fail": True} | wrong)

@@ -194,7 +194,7 @@ class TestInstantEmptyAnswers:
         green_api_connection: GreenApiEmulator,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        """The log says why the queue stays empty and where to mend it."""
+        """The log says why the queue stays empty and where to fix it."""
         off = {name: "no" for name, value in green_api_connection.settings().items() if value == "yes"}
         green_api_connection.settings(**off)
         assert await looks_for(queue_watch, 1.5) == 0

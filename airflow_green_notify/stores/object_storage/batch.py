@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.message import Message
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState
-    from airflow_green_notify.stores.object_storage.leases import ErrorsTold
+    from airflow_green_notify.stores.object_storage.leases import TranslateErrors
     from airflow_green_notify.stores.object_storage.ledger import Link
 
 
@@ -67,7 +67,7 @@ class DrainingBatch:
         batch_id: str,
         file_format: str,
         queue: str = "",
-        errors_told: ErrorsTold = nullcontext,
+        translate_errors: TranslateErrors = nullcontext,
     ) -> None:
         self._files = files
         self._objects = DrainingObjects(files)
@@ -79,7 +79,7 @@ class DrainingBatch:
         self._draining: set[str] = set()
         self._was_open = False
         self._sequence = 0
-        self.leases = FileLeases(files, errors_told)
+        self.leases = FileLeases(files, translate_errors)
         self._from_journal = FromJournal(self.leases, self._look, self._holds)
 
     @property

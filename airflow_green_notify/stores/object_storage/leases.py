@@ -18,7 +18,7 @@ from airflow_green_notify.stopwatch import Stopwatch
 if TYPE_CHECKING:
     from airflow_green_notify.files.place import Files
 
-ErrorsTold = Callable[[], AbstractContextManager[None]]
+TranslateErrors = Callable[[], AbstractContextManager[None]]
 
 
 class _Generation(NamedTuple):
@@ -31,9 +31,9 @@ class _Generation(NamedTuple):
 class FileLeases:
     """The leases of a store of files, judged by the clock of the place that they lie in."""
 
-    def __init__(self, files: Files, errors_told: ErrorsTold) -> None:
+    def __init__(self, files: Files, translate_errors: TranslateErrors) -> None:
         self._files = files
-        self._errors_told = errors_told
+        self._translate_errors = translate_errors
         self._watched = ("", Stopwatch())
         self.times_taken = 0
         """How often a lease was taken; what others stored until then is seen after it."""
@@ -41,7 +41,7 @@ class FileLeases:
     def take_lease(self, queue: str, owner: str, span: float) -> tuple[str, str]:
         """Take it unless somebody else has it; return who has it now, and who had it before."""
         folder = _folder(queue)
-        with self._errors_told():
+        with self._translate_errors():
             while True:
                 latest = self._latest(folder)
                 if latest.owner != owner and not self._is_free(folder, latest):
@@ -60,7 +60,7 @@ class FileLeases:
 
     def _follow(self, queue: str, owner: str, span: float) -> bool:
         folder = _folder(queue)
-        with self._errors_told():
+        with self._translate_errors():
             latest = self._latest(folder)
             return latest.owner == owner and self._add(folder, _Generation(latest.number + 1, owner, span))
 

@@ -35,7 +35,7 @@ _ADVICE = {
 }
 _ADVICE_FOR_KIND: dict[type[Exception], str] = {
     PermissionError: "Give the worker the right to write there, on a file system with hard links.",
-    FileNotFoundError: "Create the bucket or folder, or mend the path.",
+    FileNotFoundError: "Create the bucket or folder, or fix the path.",
     ImportError: "Install it on the workers: airflow-green-notify[parquet], or what the file system needs.",
 }
 
@@ -98,7 +98,7 @@ class ObjectStorageStore(Store):
             import_module("airflow_green_notify.stores.object_storage.parquet")
         files = files_at(*place_of(self.path, self.conn_id))
         files.prepare()
-        return DrainingBatch(files, batch_id, self.format, queue, self._errors_told)
+        return DrainingBatch(files, batch_id, self.format, queue, self._translate_errors)
 
     def _view(self) -> FileLedgerView:
         return FileLedgerView(files_at(*place_of(self.path, self.conn_id)))
@@ -108,8 +108,8 @@ class ObjectStorageStore(Store):
         path = f"{root}/{folder_of(batch_id)}"
         return {"store": "object_storage", "path": path, "conn_id": conn_id, "format": self.format}
 
-    def _errors_told(self) -> AbstractContextManager[None]:
-        return errors_told(f"The object storage {self.path}")
+    def _translate_errors(self) -> AbstractContextManager[None]:
+        return translate_errors(f"The object storage {self.path}")
 
 
 class ObjectStorageBatchReader:
@@ -123,14 +123,14 @@ class ObjectStorageBatchReader:
 
     def entries(self) -> Iterator[Entry]:
         """Yield what the batch holds, in queue order."""
-        with errors_told(f"The batch {self._path}"):
+        with translate_errors(f"The batch {self._path}"):
             adopted = self._adoptions()
             warn_of(link.record() for link in adopted)
             yield from batch_file.read_parts(*self._parts(adopted))
 
     def count(self) -> int:
         """Return how many notifications the batch holds; it is read for that only if it was changed."""
-        with errors_told(f"The batch {self._path}"):
+        with translate_errors(f"The batch {self._path}"):
             adopted = self._adoptions()
             files, names = self._parts(adopted)
             if self._count and len(names) == 1 and not adopted:
@@ -153,7 +153,7 @@ class ObjectStorageBatchReader:
 
 
 @contextmanager
-def errors_told(subject: str) -> Iterator[None]:
+def translate_errors(subject: str) -> Iterator[None]:
     """Turn whatever a file system raises into an error that says what to do."""
     try:
         yield

@@ -17,14 +17,14 @@ from airflow_green_notify.stores.held import QUEUED_FOR, FromJournal
 from airflow_green_notify.stores.ledger import BatchTaken, warn_of
 from airflow_green_notify.stores.row import from_row, to_row
 from airflow_green_notify.stores.sql.attempts import SqlAttempts
-from airflow_green_notify.stores.sql.database import Database, errors_told
+from airflow_green_notify.stores.sql.database import Database, translate_errors
 from airflow_green_notify.stores.sql.ledger import SqlBatches, SqlLeases, adopters
 from airflow_green_notify.stores.sql.tables import StoreTables, column_id
 
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState
-    from airflow_green_notify.stores.sql.ledger import ErrorsTold
+    from airflow_green_notify.stores.sql.ledger import TranslateErrors
 
 _PAGE = 100
 
@@ -32,7 +32,9 @@ _PAGE = 100
 class SqlBatch:
     """An open batch of a :class:`SqlStore`."""
 
-    def __init__(self, conn_id: str, table: str, batch_id: str, queue: str, errors_told: ErrorsTold) -> None:
+    def __init__(
+        self, conn_id: str, table: str, batch_id: str, queue: str, translate_errors: TranslateErrors
+    ) -> None:
         self._batch_id = column_id(batch_id)
         tables = StoreTables(table)
         self._database = Database(conn_id)
@@ -40,7 +42,7 @@ class SqlBatch:
         self._rows = tables.notifications
         self.attempts = SqlAttempts(self._database, tables)
         self._beside = self._database.beside()
-        self.leases = SqlLeases(self._beside, tables, errors_told)
+        self.leases = SqlLeases(self._beside, tables, translate_errors)
         self._batches = SqlBatches(self._database, tables, batch_id, queue)
         self._guarded_insert = self._batches.guarded_insert()
         self._is_open = False
@@ -173,7 +175,7 @@ class SqlBatchReader:
 
     @contextmanager
     def _database(self) -> Iterator[Database]:
-        with errors_told(f"The table {self._table} of connection {self._conn_id!r}"):
+        with translate_errors(f"The table {self._table} of connection {self._conn_id!r}"):
             database = Database(self._conn_id)
             try:
                 yield database

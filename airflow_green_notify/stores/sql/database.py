@@ -151,7 +151,7 @@ class Database:
 
 
 @contextmanager
-def errors_told(subject: str) -> Iterator[None]:
+def translate_errors(subject: str) -> Iterator[None]:
     """Turn whatever a database raises into an error that says what to do, without the values it quotes.
 
     The database's own error is not its cause: the log shows causes whole.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from airflow_green_notify.stores.ledger import BatchState
 
-ErrorsTold = Callable[[], AbstractContextManager[None]]
+TranslateErrors = Callable[[], AbstractContextManager[None]]
 
 _CLOCKS = {
     "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
@@ -49,17 +49,17 @@ _CLOCKS = {
 class SqlLeases:
     """The leases of a SQL store, one row for each queue, judged by the clock of the database."""
 
-    def __init__(self, database: Database, tables: StoreTables, errors_told: ErrorsTold) -> None:
+    def __init__(self, database: Database, tables: StoreTables, translate_errors: TranslateErrors) -> None:
         self._database = database
         self._table = tables.leases
-        self._errors_told = errors_told
+        self._translate_errors = translate_errors
         self.times_taken = 0
         """How often a lease was taken; what others stored until then is seen after it."""
 
     def take_lease(self, queue: str, owner: str, span: float) -> tuple[str, str]:
         """Take it unless somebody else has it; return who has it now, and who had it before."""
         leases, name = self._table.c, column_id(queue)
-        with self._errors_told():
+        with self._translate_errors():
             while (before := self._owner(name)) is None:
                 self._database.insert(self._table, {"queue": name, "owner": "", "expires_at": 0.0})
             free = or_(leases.expires_at <= self._now(), leases.owner == owner)
@@ -71,13 +71,13 @@ class SqlLeases:
 
     def renew_lease(self, queue: str, owner: str, span: float) -> bool:
         """Let it expire later, unless somebody else took it."""
-        with self._errors_told():
+        with self._translate_errors():
             renewed = self._of(queue, owner).values(expires_at=self._now() + span)
             return self._database.execute(renewed) > 0
 
     def release_lease(self, queue: str, owner: str) -> None:
         """Let it expire now."""
-        with self._errors_told():
+        with self._translate_errors():
             self._database.execute(self._of(queue, owner).values(expires_at=0.0))
 
     def _of(self, queue: str, owner: str) -> Update:

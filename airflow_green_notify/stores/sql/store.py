@@ -59,7 +59,7 @@ class SqlStore(Store):
     def _open_batch(self, batch_id: str, queue: str) -> SqlBatch:
         from airflow_green_notify.stores.sql.batch import SqlBatch
 
-        return SqlBatch(self.conn_id, self.table, batch_id, queue, self._errors_told)
+        return SqlBatch(self.conn_id, self.table, batch_id, queue, self._translate_errors)
 
     def _view(self) -> SqlLedgerView:
         from airflow_green_notify.stores.sql.ledger import SqlLedgerView
@@ -69,7 +69,7 @@ class SqlStore(Store):
     def _described(self, batch_id: str) -> dict[str, str | None]:
         return {"store": "sql", "conn_id": self.conn_id, "table": self.table}
 
-    def _errors_told(self) -> AbstractContextManager[None]:
-        from airflow_green_notify.stores.sql.database import errors_told
+    def _translate_errors(self) -> AbstractContextManager[None]:
+        from airflow_green_notify.stores.sql.database import translate_errors
 
-        return errors_told(f"The table {self.table} of connection {self.conn_id!r}")
+        return translate_errors(f"The table {self.table} of connection {self.conn_id!r}")

@@ -142,7 +142,7 @@ def test_table_name_that_is_none_is_refused_where_the_dag_is_parsed(table: Any) 
 
 @pytest.mark.parametrize("table", WRONG_TABLES, ids=ascii)
 def test_table_name_that_a_template_hid_fails_without_a_retry(table: Any) -> None:
-    """What was rendered is judged before any connection is made, and no retry mends it."""
+    """What was rendered is judged before any connection is made, and no retry fixes it."""
     store = SqlStore("absent", table="{{ params.table }}")
     store.table = table
     for use in (lambda: store.open("batch"), store.unconfirmed_batches):
@@ -258,7 +258,7 @@ def test_error_of_a_table_that_was_altered_shows_no_text_of_a_notification(
     ],
 )  # fmt: skip
 def test_values_are_left_out_of_what_databases_say(words: str, shown: str) -> None:
-    """Names of columns, keys and constraints stay: they say what to mend."""
+    """Names of columns, keys and constraints stay: they say what to fix."""
     assert without_values(f"{words}\nDETAIL:  Key (text)=(mine) already exists.") == shown
 
 
