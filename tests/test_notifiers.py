@@ -227,7 +227,7 @@ def test_alert_of_a_wrong_token_names_the_cause(
     run_dag(dag)
     (text,) = texts(green_api_connection)
     assert "\nError: AirflowFailException\nCause: GreenApiUnauthorizedError: getStateInstance was " in text
-    assert "the token is wrong: compare the connection's password" in text
+    assert "compare the connection's password with the apiTokenInstance" in text
 
 
 def test_alert_names_the_end_of_a_chain_of_exceptions() -> None:

@@ -285,7 +285,7 @@ async def test_notification_too_large_for_an_event_stays_and_is_told_once(
     green_api_connection.push(body("x" * 300_000))
     triggerer.start(1, watcher())
     await asyncio.sleep(0.5)
-    texts = told(caplog, "fits into no event")
+    texts = told(caplog, "is too large for an event")
     assert len(texts) == 1
     assert "GreenApiDrainNotificationsOperator" in texts[0]
     green_api_connection.push(body("small"))
