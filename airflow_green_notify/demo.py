@@ -6,6 +6,7 @@ with ``dag.test()`` until the queue is empty. Everything stays in that folder to
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sqlite3
@@ -26,8 +27,13 @@ if TYPE_CHECKING:
 FIRST_DOZEN = (1, 2, 4, 5, 7, 11, 14, 32, 33, 40, 46, 49)
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; return 0 if nothing was lost."""
+    argparse.ArgumentParser(
+        prog="python -m airflow_green_notify.demo",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args(argv)
     folder = Path(tempfile.mkdtemp(prefix="green-api-demo-"))
     screen = _only_own_words_on_screen(folder / "airflow.log")
     started = time.monotonic()

@@ -18,6 +18,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_green_notify.cli import DOCTOR_ARGUMENTS, DOCTOR_HELP, parsed
+from airflow_green_notify.drain.progress import span
 from airflow_green_notify.drain.report import RETENTION_WARNING
 from airflow_green_notify.errors import (
     GreenApiConfigError,
@@ -45,7 +46,7 @@ class Finding:
     check: str
     ok: bool | None
     found: str
-    mend: str = ""
+    remedy: str = ""
 
 
 @dataclass
@@ -75,8 +76,8 @@ class Examination:
         for finding in self.findings:
             mark = {True: "ok   ", False: "WRONG", None: "warn "}[finding.ok]
             yield f"  {mark} {finding.check + ':':<10} {finding.found}"
-            if finding.mend:
-                yield f"        {'':<10} To do: {finding.mend}"
+            if finding.remedy:
+                yield f"        {'':<10} To do: {finding.remedy}"
         warned = any(finding.ok is None for finding in self.findings)
         yield ("Healthy, with warnings." if warned else "Healthy.") if self.healthy else "Not healthy."
 
@@ -140,8 +141,8 @@ def _holds_for_every_call(error: GreenApiError) -> bool:
 def _refused(check: str, error: GreenApiError) -> Finding:
     """The errors' texts say what to do already."""
     busy = isinstance(error, GreenApiUnavailableError) and error.status == 429
-    mend = "find what else uses this instance: a bot, n8n, another Airflow" if busy else ""
-    return Finding(check, False, str(error), mend)
+    remedy = "find what else uses this instance: a bot, n8n, another Airflow" if busy else ""
+    return Finding(check, False, str(error), remedy)
 
 
 def _judge_state(check: str, state: str) -> Finding:
@@ -152,8 +153,9 @@ def _judge_state(check: str, state: str) -> Finding:
 def _judge_settings(check: str, settings: dict[str, Any]) -> Finding:
     if fault := settings_fault(settings):
         return Finding(check, False, fault)
-    switched_on = [name for name in NOTIFICATION_SWITCHES if settings.get(name) == "yes"]
-    return Finding(check, True, f"webhookUrl is empty; switched on: {', '.join(switched_on)}")
+    off = [name for name in NOTIFICATION_SWITCHES if settings.get(name) != "yes"]
+    switched_on = f"all but {', '.join(off)}" if off else "every notification type"
+    return Finding(check, True, f"webhookUrl is empty; switched on: {switched_on}")
 
 
 def _judge_count(check: str, count: int) -> Finding:
@@ -167,7 +169,7 @@ def _judge_oldest(check: str, head: Any) -> Finding:
     if head.timestamp is None:
         return Finding(check, None, f"a notification without a timestamp waits ({kind})")
     age = (datetime.now(UTC) - head.timestamp).total_seconds()
-    found = f"{kind} has waited for {age / 3600:.1f} h"
+    found = f"{kind} has waited for {span(age)}"
     if age <= RETENTION_WARNING:
         return Finding(check, True, found)
     return Finding(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_green_notify.notification import UNDECRYPTED, canonical_json
+from airflow_green_notify.body import UNDECRYPTED
+from airflow_green_notify.json_text import canonical_json
 
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification

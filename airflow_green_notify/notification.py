@@ -5,52 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from airflow_green_notify import portable_json
+from airflow_green_notify.body import BodyFields
 from airflow_green_notify.errors import GreenApiPayloadError
-from airflow_green_notify.json_text import canonical_json as canonical_json
-from airflow_green_notify.json_text import to_text
+from airflow_green_notify.json_text import canonical_json, to_text
 from airflow_green_notify.printable import NAME, printable
 
 MAX_XCOM_BYTES = 256 * 1024
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-UNDECRYPTED = ("{{SWE001}}", "{{SWE003}}")
-"""Texts in the place of one that could not be decrypted."""
-
 _KEY = re.compile("[0-9a-f]{32}")
-
-_TEXT_FIELDS = (
-    ("textMessageData", "textMessage"),
-    ("extendedTextMessageData", "text"),
-    ("fileMessageData", "caption"),
-    ("editedMessageData", "textMessage"),
-    ("editedMessageData", "caption"),
-    ("buttonsResponseMessage", "selectedButtonText"),
-    ("listResponseMessage", "title"),
-    ("templateButtonReplyMessage", "selectedDisplayText"),
-    ("interactiveButtonsReply", "contentText"),
-    ("interactiveButtons", "contentText"),
-    ("buttonsMessage", "contentText"),
-    ("listMessage", "contentText"),
-    ("templateMessage", "contentText"),
-    ("pollMessageData", "name"),
-    ("groupInviteMessageData", "caption"),
-)
-_QUOTED_ID_FIELDS = (
-    ("quotedMessage", "stanzaId"),
-    ("extendedTextMessageData", "stanzaId"),
-    ("editedMessageData", "stanzaId"),
-    ("deletedMessageData", "stanzaId"),
-    ("pollMessageData", "stanzaId"),
-    ("buttonsResponseMessage", "stanzaId"),
-    ("listResponseMessage", "stanzaId"),
-    ("templateButtonReplyMessage", "stanzaId"),
-)
 
 
 def _aware(moment: datetime) -> datetime:
@@ -61,11 +29,10 @@ def _aware(moment: datetime) -> datetime:
 
 
 @dataclass(frozen=True, repr=False)
-class Notification:
+class Notification(BodyFields):
     """A notification as the gateway handed it out.
 
-    The fields are read leniently: where the body lacks one, or carries it in an unexpected form, the
-    property is ``None``. The body itself is always kept whole.
+    Its fields are read leniently, and the body itself is always kept whole.
 
     :param receipt_id: The gateway's handle for deleting what it just handed out. A small counter that
         restarts: good for one delete, never an identity.
@@ -97,26 +64,6 @@ class Notification:
         shown = None if kind is None else f"'{printable(kind, NAME)}'"
         return f"Notification(key={self.key!r}, receipt_id={self.receipt_id}, type_webhook={shown})"
 
-    def _text(self, *path: str) -> str | None:
-        value = self._at(*path)
-        return value if isinstance(value, str) else None
-
-    def _at(self, *path: str) -> Any:
-        value = self.body
-        for name in path:
-            value = value.get(name) if isinstance(value, dict) else None
-        return value
-
-    def _first_of(self, fields: Iterable[tuple[str, str]]) -> str | None:
-        """Return the first text among fields of the payloads that a message may have."""
-        message = self._at("messageData")
-        if not isinstance(message, dict):
-            return None
-        for payload, name in fields:
-            if isinstance(inner := message.get(payload), dict) and isinstance(text := inner.get(name), str):
-                return text
-        return None
-
     @property
     def content_key(self) -> str:
         """The key of the body as it is here."""
@@ -130,98 +77,6 @@ class Notification:
         if other.key != self.key:
             return False
         return other.key_is_checked or self._without_thumbnails().content_key == other.content_key
-
-    @property
-    def type_webhook(self) -> str | None:
-        """The kind of notification, such as ``incomingMessageReceived``; unknown kinds are normal."""
-        return self._text("typeWebhook")
-
-    @property
-    def type_message(self) -> str | None:
-        """The kind of message, such as ``textMessage``."""
-        return self._text("messageData", "typeMessage")
-
-    @property
-    def instance_id(self) -> str | None:
-        """The instance's id, as digits."""
-        value = self._at("instanceData", "idInstance")
-        return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
-
-    @property
-    def type_instance(self) -> str | None:
-        """The product: ``whatsapp``, ``telegram`` or ``v3`` (MAX)."""
-        return self._text("instanceData", "typeInstance")
-
-    @property
-    def timestamp(self) -> datetime | None:
-        """When the event happened (aware, UTC; the gateway counts in seconds)."""
-        value = self._at("timestamp")
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            return None
-        try:
-            return _EPOCH + timedelta(seconds=value)
-        except (OverflowError, ValueError):
-            return None
-
-    @property
-    def id_message(self) -> str | None:
-        """The message's id; in MAX unique only within its chat."""
-        return self._text("idMessage")
-
-    @property
-    def chat_id(self) -> str | None:
-        """The conversation; for a call, the other side."""
-        return self._text("senderData", "chatId") or self._text("chatId") or self._text("from")
-
-    @property
-    def sender(self) -> str | None:
-        """The author; for a call, the other side."""
-        return self._text("senderData", "sender") or self._text("from")
-
-    @property
-    def sender_name(self) -> str | None:
-        """The author's name as the author set it."""
-        return self._text("senderData", "senderName")
-
-    @property
-    def text(self) -> str | None:
-        """The words a person wrote or chose: text, caption, or the label of a pressed button."""
-        return self._first_of(_TEXT_FIELDS)
-
-    @property
-    def status(self) -> str | None:
-        """The delivery status of a sent message, or the phase of a call."""
-        return self._text("status")
-
-    @property
-    def state(self) -> str | None:
-        """The instance's new state, such as ``notAuthorized``."""
-        return self._text("stateInstance") or self._text("statusInstance")
-
-    @property
-    def download_url(self) -> str | None:
-        """Where the file lies. Anyone who holds the link can read the file, so don't log it."""
-        return self._text("messageData", "fileMessageData", "downloadUrl")
-
-    @property
-    def file_name(self) -> str | None:
-        """The file's name as its sender gave it."""
-        return self._text("messageData", "fileMessageData", "fileName")
-
-    @property
-    def mime_type(self) -> str | None:
-        """The file's MIME type."""
-        return self._text("messageData", "fileMessageData", "mimeType")
-
-    @property
-    def quoted_id(self) -> str | None:
-        """The id of the message that this one answers, edits, deletes or votes on."""
-        return self._first_of(_QUOTED_ID_FIELDS)
-
-    @property
-    def is_undecrypted(self) -> bool:
-        """Whether the text is only a marker; a second notification with the same message id may follow."""
-        return self.text in UNDECRYPTED
 
     def as_row(self) -> dict[str, Any]:
         """Return the flat row of a table: one value per column, the whole body as JSON text.

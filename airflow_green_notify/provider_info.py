@@ -20,8 +20,9 @@ def provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-green-notify",
         "name": _NAME,
-        "description": "Notification queue of `GREEN-API <https://green-api.com/en/>`__: "
-        "WhatsApp, Telegram and MAX.",
+        # The link comes last: Airflow shows its address, and links it with all that follows up to a space.
+        "description": "WhatsApp, Telegram and MAX: the notification queue of "
+        "`GREEN-API <https://green-api.com/en/>`__",
         "versions": [VERSION],
         "integrations": [
             {

@@ -136,7 +136,7 @@ def run_async(hook: GreenApiHook, work: Callable[[], Awaitable[T]]) -> T:
     """Do async work with a hook from sync code, stoppably, and close the hook's connections."""
     current = _current.get()
     if current is None:
-        return Stoppable().run(partial(run_async, hook, work))
+        return Stoppable().run(lambda: run_async(hook, work))
     _ = hook.config  # looked up here: inside an event loop a worker's look-up may block
 
     async def run() -> T:

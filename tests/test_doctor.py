@@ -51,7 +51,7 @@ def test_doctor_of_a_healthy_instance_says_so_and_deletes_nothing(
     assert "WRONG" not in text
     assert "about 1 waiting" in text
     assert "incomingCall has waited for 1.0 h" in text
-    assert "incomingWebhook" in text
+    assert "switched on: all but outgoingWebhook, outgoingAPIMessageWebhook\n" in text
     assert text.endswith("Healthy.\n")
     assert len(green_api_connection.queue()) == 1
 
@@ -96,7 +96,7 @@ def test_doctor_finds_what_is_wrong_with_the_instance(
     code, text = examine(capsys, "green_api_default", "--json")
     finding = next(item for item in findings(text)["findings"] if item["check"] == check)
     assert (code, finding["ok"]) == (1, False)
-    told = f"{finding['found']} {finding['mend']}"
+    told = f"{finding['found']} {finding['remedy']}"
     assert [word for word in words if word not in told] == []
 
 
@@ -166,7 +166,7 @@ def test_doctor_of_a_risky_way_to_the_gateway_warns(
     monkeypatch.setenv(VARIABLE, connection(green_api_connection, **changes))
     found = doctor.examine().findings
     (risk,) = [finding for finding in found if finding.check == "way"]
-    told = f"{risk.found} {risk.mend}"
+    told = f"{risk.found} {risk.remedy}"
     assert (risk.ok, [word for word in words if word not in told]) == (None, [])
 
 

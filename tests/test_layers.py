@@ -17,6 +17,7 @@ import airflow_green_notify
 PACKAGE = "airflow_green_notify"
 ROOT = Path(airflow_green_notify.__file__).parent
 PURE = {
+    "body",
     "errors",
     "json_text",
     "message",
@@ -55,8 +56,9 @@ ALLOWED: dict[str, set[str]] = {
     "json_text": set(),
     "portable_json": {"json_text"},
     "printable": set(),
-    "notification": {"errors", "json_text", "portable_json", "printable"},
-    "message": {"notification"},
+    "notification": {"body", "errors", "json_text", "portable_json", "printable"},
+    "body": set(),
+    "message": {"body", "json_text", "notification"},
     "protocol": {"errors", "json_text", "message", "notification", "printable"},
     "filters": PURE,
     "arguments": PURE | {"filters", "stores"},
@@ -70,6 +72,7 @@ ALLOWED: dict[str, set[str]] = {
 # What a part may import from elsewhere, besides the standard library.
 LIBRARIES: dict[str, set[str]] = {
     "version": set(),
+    "body": set(),
     "message": set(),
     "errors": set(),
     "stopwatch": set(),

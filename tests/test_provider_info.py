@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import entry_points, version
@@ -13,6 +14,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from airflow.api_fastapi.core_api.services.public.providers import _provider_mapper
 from airflow.providers_manager import ProvidersManager
 
 try:
@@ -65,6 +67,18 @@ def test_info_is_found_through_one_entry_point() -> None:
         each for each in entry_points(group="apache_airflow_provider") if each.dist and each.dist.name == NAME
     ]
     assert [each.load()() for each in ours] == [INFO]
+
+
+def test_description_is_shown_with_a_link_that_leads_somewhere() -> None:
+    """Airflow strips the description of its markup, and its page then links each word that is an address.
+
+    What follows an address would be part of the link, or stand right behind it without a space.
+    """
+    shown = _provider_mapper(ProvidersManager().providers[NAME]).description
+    assert shown.endswith(" GREEN-API https://green-api.com/en/")
+    assert len(re.findall("https?:", shown)) == 1
+    [listed] = [each for each in json.loads(airflow("providers", "list")) if each["package_name"] == NAME]
+    assert listed["description"] == shown
 
 
 def named_modules() -> list[str]:

@@ -18,123 +18,36 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from airflow_green_notify.drain.doubt import doubt_wait
+from airflow_green_notify.drain.doubt import Doubts
 from airflow_green_notify.drain.lease import LeaseLost
+from airflow_green_notify.drain.progress import Progress
 from airflow_green_notify.drain.report import DrainReport, StopCondition
-from airflow_green_notify.drain.routing import Routing
-from airflow_green_notify.drain.store_thread import StoreThread
-from airflow_green_notify.errors import GreenApiError, GreenApiUnavailableError
-from airflow_green_notify.hooks.diagnosis import settings_fault
-from airflow_green_notify.hooks.receipt import Receipt
-from airflow_green_notify.stoppable import run_async
+from airflow_green_notify.hooks.queue_head import QueueHead
 from airflow_green_notify.stores.ledger import BatchTaken
 
 if TYPE_CHECKING:
     from airflow_green_notify.drain.lease import ReaderLease
-    from airflow_green_notify.filters import Matching
+    from airflow_green_notify.drain.routing import Routing
     from airflow_green_notify.hooks import GreenApiHook
     from airflow_green_notify.notification import Notification
-    from airflow_green_notify.stores import NotificationSink
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-FAST_EMPTY_FLOOR = 1.0
-"""Seconds a round takes at least where empty answers come at once."""
-
-MAX_DOUBTS_PER_KEY = 10
-"""How often one notification may come again after a delete in doubt before the drain gives up."""
+LONGEST_REPEAT_PAUSE = 1.0
+"""Seconds between two deletes of one notification that the queue holds twice."""
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far a timestamp may lie ahead of the gateway's clock; further ahead it is no reason to stop."""
 
 
-def drain(
-    hook: GreenApiHook,
-    store: NotificationSink,
-    *,
-    stop: StopCondition | None = None,
-    receive_timeout: float = 5.0,
-    accept: Matching | None = None,
-    unmatched: NotificationSink | None = None,
-    keep: Callable[[Notification], bool] | None = None,
-    overlap: bool = True,
-    store_in_thread: bool = False,
-    lease: ReaderLease | None = None,
-) -> DrainReport:
-    """Do the same as :func:`adrain` from sync code.
-
-    The event loop is the drain's own and has nothing else to do while the store is at work, so by default
-    that happens in the same thread. It is not the caller's: a task's ``execution_timeout`` ends the drain at
-    any moment.
-    """
-    work = partial(
-        adrain,
-        hook,
-        store,
-        stop=stop,
-        receive_timeout=receive_timeout,
-        accept=accept,
-        unmatched=unmatched,
-        keep=keep,
-        overlap=overlap,
-        store_in_thread=store_in_thread,
-        lease=lease,
-    )
-    return run_async(hook, work)
-
-
-async def adrain(
-    hook: GreenApiHook,
-    store: NotificationSink,
-    *,
-    stop: StopCondition | None = None,
-    receive_timeout: float = 5.0,
-    accept: Matching | None = None,
-    unmatched: NotificationSink | None = None,
-    keep: Callable[[Notification], bool] | None = None,
-    overlap: bool = True,
-    store_in_thread: bool = True,
-    lease: ReaderLease | None = None,
-) -> DrainReport:
-    """Drain the queue of one instance into a store: receive, store, delete.
-
-    A crash at any point leaves every notification in the queue, in the store, or in both; what is in both
-    is recognised by its key when it comes again. What can't be understood is stored all the same.
-
-    :param store: Opened.
-    :param stop: When to stop; by default when the queue is empty.
-    :param receive_timeout: Seconds the gateway may hold a receive open, 5 to 60.
-    :param accept: What goes into ``store``; everything else goes into ``unmatched``. What it can't judge
-        (an error) goes into ``store``: an error is never a miss. One whose verdict changes may lie in both.
-    :param unmatched: Opened; required with ``accept``.
-    :param keep: Stop at the first notification for which this is true, and leave it in the queue.
-    :param overlap: Whether to send a receive right behind a delete. It turns itself off where a gateway
-        reorders the two.
-    :param store_in_thread: Whether ``put`` runs in a thread beside the event loop, so as not to hold up what
-        else runs there.
-    :param lease: The lease on the queue, taken and being renewed. Without one nothing keeps two drains of one
-        queue apart but their fresh receipts, see :class:`~airflow_green_notify.hooks.receipt.Receipt`.
-    :raises NotificationStoreError: A put failed; that notification and all behind it stay in the queue.
-    :raises GreenApiError: The gateway refused, or stayed away longer than the hook's retries.
-    """
-    routing = Routing(store, accept, unmatched)
-    thread = StoreThread() if store_in_thread else nullcontext()
-    with thread as store_thread:
-        run = _Drain(
-            hook, routing, stop or StopCondition(), receive_timeout, keep, overlap, store_thread, lease
-        )
-        return await run.run()
-
-
-class _Drain:
-    """One drain at work."""
+class Drain:
+    """One drain at work; its arguments are those of :func:`~airflow_green_notify.drain.run.adrain`."""
 
     def __init__(
         self,
@@ -157,15 +70,14 @@ class _Drain:
         self.report = DrainReport(overlap=overlap)
         self.started = time.monotonic()
         self.until = stop.until
-        self.receipt = Receipt()
+        self.queue = QueueHead(hook)
         self.is_ahead = False
         """Whether the head's timestamp lies in the future, which that of no event that has happened can."""
-        self.empty_answers = 0
         self.last_key = ""
         self.repeats = 0
         self.unsettled = ""
-        self.doubt: GreenApiError | None = None
-        self.explained = False
+        self.doubts = Doubts()
+        self.progress = Progress()
 
     async def run(self) -> DrainReport:
         try:
@@ -186,7 +98,7 @@ class _Drain:
         if self._limit_reached():
             return "max_notifications"
         if head is None:
-            if self.empty_answers >= self.stop.empty_answers:
+            if self.queue.empty_answers >= self.stop.empty_answers:
                 self._settle(head)
                 return "empty"
         elif self._is_newer(head):
@@ -216,46 +128,27 @@ class _Drain:
     # --- receiving ---
 
     async def _receive(self) -> Notification | None:
-        """Receive the head; an empty answer takes at least a second, unless it was waited for."""
-        asked_at = time.monotonic()
-        timeout = min(self.receive_timeout, max(1.0, self._seconds_left()))
-        self.receipt.ask(timeout)
-        head = await self.hook.areceive_notification(timeout)
-        self.receipt.answer(head)
+        """Receive the head, and note what it tells."""
+        head = await self.queue.receive(min(self.receive_timeout, max(1.0, self._seconds_left())))
         if self.until == "start":
             self.until = self._gateway_time()
         if head is not None:
             self._count_received(head)
-            return head
-        self.empty_answers += 1
-        took = time.monotonic() - asked_at
-        if took < timeout * 0.9:
-            await self._explain_fast_empty()
-            await asyncio.sleep(FAST_EMPTY_FLOOR - (time.monotonic() - asked_at))
-        return None
+        elif fault := await self.queue.fault():
+            log.warning("%s", fault)
+        return head
 
     def _count_received(self, head: Notification) -> None:
         self._settle(head)
-        self.empty_answers = 0
         self.report.received += 1
         self.is_ahead = False
+        age: timedelta | None = None
         if (timestamp := head.timestamp) is not None:
             age = self._gateway_time() - timestamp
             self.is_ahead = -age > CLOCK_TOLERANCE
             if not self.is_ahead:
                 self.report.oldest_age = max(self.report.oldest_age or 0.0, age.total_seconds())
-
-    async def _explain_fast_empty(self) -> None:
-        """Look at the settings once: with every notification type off, empty answers come at once."""
-        if self.explained:
-            return
-        self.explained = True
-        try:
-            fault = settings_fault(await self.hook.aget_settings())
-        except GreenApiError:
-            return
-        if fault:
-            log.warning("The queue answers empty at once: %s.", fault)
+        self.progress.tell(self.report, age)
 
     # --- storing and deleting ---
 
@@ -285,7 +178,7 @@ class _Drain:
         """Return the notification under a receipt id good for a delete, or else what the queue shows."""
         head: Notification | None = notification
         await self._hold_lease()
-        while head is not None and head.key == notification.key and not self.receipt.is_fresh():
+        while head is not None and head.key == notification.key and not self.queue.receipt.is_fresh():
             head = await self._receive()
             await self._hold_lease()
         return head
@@ -300,17 +193,14 @@ class _Drain:
             raise LeaseLost
 
     async def _back_off_from_repeats(self, notification: Notification) -> None:
-        """Wait before a notification that came again is deleted again; give up on the tenth doubt."""
+        """Wait before a notification that came again is deleted again."""
         if notification.key != self.last_key:
-            self.last_key, self.repeats = notification.key, 0
+            self.last_key, self.repeats, self.doubts = notification.key, 0, Doubts()
             return
         self.repeats += 1
-        if self.doubt is None:  # its delete was confirmed, so the queue holds it twice
-            await asyncio.sleep(min(0.05 * self.repeats, FAST_EMPTY_FLOOR))
-        elif self.repeats >= MAX_DOUBTS_PER_KEY:
-            raise self.doubt
-        else:
-            await asyncio.sleep(doubt_wait(self.repeats - 1, self.doubt))
+        if self.doubts.last is None:  # its delete was confirmed, so the queue holds it twice
+            await asyncio.sleep(min(0.05 * self.repeats, LONGEST_REPEAT_PAUSE))
+        await self.doubts.back_off()
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         """Do what may block, in the store's thread if there is one.
@@ -341,25 +231,15 @@ class _Drain:
             self._count_overtaken()
             return await self._receive()  # the receipt id that overtook the delete may be stale by now
         if head is None and self.unsettled:
-            self.empty_answers = 0  # it came beside a delete in doubt, and so proves nothing
+            self.queue.empty_answers = 0  # it came beside a delete in doubt, and so proves nothing
         return head
 
     async def _delete(self, notification: Notification) -> None:
-        self.doubt = None
-        try:
-            if await self.hook.adelete_notification(notification.receipt_id):
-                self._settle(None)
-                return
-            self.report.neighbour += 1
-            self.doubt = GreenApiUnavailableError(
-                f"The gateway keeps showing notification {notification.key}, and answers that there is "
-                "nothing to delete; it is stored. Ask the vendor's support."
-            )
-        except GreenApiError as error:
-            if not error.retryable:
-                raise
-            self.doubt = error
+        if await self.doubts.delete(self.hook, notification):
+            self._settle(None)
+            return
         self.report.doubtful_deletes += 1
+        self.report.neighbour += self.doubts.was_gone
 
     def _settle(self, head: Notification | None) -> None:
         """Count the last delete as done, unless its notification is still what the queue shows."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
-from airflow_green_notify.drain.doubt import doubt_wait
+from airflow_green_notify.drain.doubt import pause_after
 from airflow_green_notify.stoppable import check
 from airflow_green_notify.stores.dead_letter import dead_letter
 from airflow_green_notify.stores.notification_store import AttemptLedger, NoteSink
@@ -61,6 +61,9 @@ class NotificationHandler:
         self.handled = 0
         self.dead_letters = 0
 
+    def __repr__(self) -> str:
+        return f"the handler {getattr(self._handler, '__qualname__', self._handler)}"
+
     def put(self, notification: Notification) -> bool:
         """Handle the notification, or give it up.
 
@@ -105,7 +108,7 @@ class NotificationHandler:
                 "Attempt %d of %d on %r failed.", attempt, self._max_attempts, notification, exc_info=True
             )
             if attempt < self._max_attempts and not isinstance(error, AirflowFailException):
-                time.sleep(doubt_wait(attempt, None))
+                time.sleep(pause_after(attempt))
             return error
         return None
 

@@ -7,8 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from airflow_green_notify.hooks.queue_head import EMPTY_ANSWERS
+
 RETENTION_WARNING = 20 * 3600.0
 """Seconds; the gateway forgets what waited for 24 hours."""
+
+
+STOPPED_BY = {
+    "empty": "the queue was empty",
+    "kept": "the head is what is waited for",
+    "until": "the head is newer than the start; the next run takes it",
+    "max_seconds": "its time was over",
+    "max_notifications": "max_notifications was reached",
+    "another_reader": "another task reads the queue",
+}
+"""In words, why a drain stopped."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +38,7 @@ class StopCondition:
 
     max_notifications: int | None = None
     max_seconds: float | None = None
-    empty_answers: int = 2
+    empty_answers: int = EMPTY_ANSWERS
     until: datetime | Literal["start"] | None = None
 
     def __post_init__(self) -> None:
@@ -79,6 +92,21 @@ class DrainReport:
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON values."""
         return dataclasses.asdict(self)
+
+    def sentence(self, did: str) -> str:
+        """Say in words what came of it.
+
+        :param did: What was done, such as "Drained".
+        """
+        count = self.stored + self.already_stored
+        rate = f" ({count / self.seconds:.0f}/s)" if self.seconds else ""
+        parts = [f"{self.stored:,} new", f"{self.already_stored:,} duplicates"]
+        parts += [f"{self.unmatched:,} of them not accepted"] if self.unmatched else []
+        parts += [f"{self.adopted:,} taken over from earlier runs"] if self.adopted else []
+        return (
+            f"{did} {count:,} notifications in {self.seconds:.1f} s{rate}: {', '.join(parts)}; "
+            f"stopped because {STOPPED_BY.get(self.stopped_by, self.stopped_by)}."
+        )
 
     def warnings(self) -> list[str]:
         """Say what somebody should look at."""

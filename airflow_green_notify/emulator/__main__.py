@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     if examples:
-        gateway.push(*example_notifications())
+        gateway.push(*example_notifications(recent=True))
     _introduce(gateway)
     _serve(gateway, per_second, stop)
     gateway.stop()

@@ -38,9 +38,18 @@ def _examples_text() -> str:
     return (files(__package__) / "notifications.ndjson").read_text(encoding="utf-8")
 
 
-def example_notifications() -> list[Body]:
-    """The 64 examples, every known kind of notification, each in its ``receiptId``/``body`` envelope."""
-    return [json.loads(line) for line in _examples_text().splitlines()]
+def example_notifications(*, recent: bool = False) -> list[Body]:
+    """The 64 examples, every known kind of notification, each in its ``receiptId``/``body`` envelope.
+
+    :param recent: Whether they happened in the last minutes, the last one now; order and gaps stay.
+    """
+    examples: list[Body] = [json.loads(line) for line in _examples_text().splitlines()]
+    if recent:
+        stamped = [example["body"] for example in examples if "timestamp" in example["body"]]
+        shift = int(time.time()) - max(body["timestamp"] for body in stamped)
+        for body in stamped:
+            body["timestamp"] += shift
+    return examples
 
 
 def traffic(

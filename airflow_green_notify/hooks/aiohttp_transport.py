@@ -18,7 +18,7 @@ from airflow_green_notify.hooks.failures import transport_error
 from airflow_green_notify.hooks.gateway_clock import GatewayClock
 from airflow_green_notify.hooks.rate_limit import limit_of
 from airflow_green_notify.hooks.route import routes_of, tls_context
-from airflow_green_notify.protocol.calls import Call
+from airflow_green_notify.protocol.calls import Call, Result
 from airflow_green_notify.protocol.upload import Upload
 
 CONNECT_TIMEOUT = 10.0
@@ -138,7 +138,7 @@ class AiohttpTransport:
             self._tls_contexts[verify] = await asyncio.to_thread(tls_context, verify)
         return self._tls_contexts[verify]
 
-    async def send(self, call: Call) -> Any:
+    async def send(self, call: Call[Result]) -> Result:
         """Send ``call`` once and return its result.
 
         :raises GreenApiError: As :mod:`airflow_green_notify.errors` tells.
@@ -148,7 +148,7 @@ class AiohttpTransport:
             raise outcome
         return outcome
 
-    async def _outcome(self, call: Call) -> Any:
+    async def _outcome(self, call: Call[Result]) -> Result | GreenApiError:
         limit = limit_of(self._config, call)
         while wait := limit.take():  # noqa: ASYNC110 (it says for how long)
             await asyncio.sleep(wait)
@@ -162,7 +162,7 @@ class AiohttpTransport:
             return answer.outcome(self._config.api_token)
         return await asyncio.to_thread(answer.outcome, self._config.api_token)
 
-    async def _exchange(self, call: Call) -> Answer | GreenApiError:
+    async def _exchange(self, call: Call[Result]) -> Answer[Result] | GreenApiError:
         route = self._routes[call.media]
         tls = await self._tls(route.verify)
         try:
@@ -199,7 +199,7 @@ class AiohttpTransport:
             await shared.session.close()
 
 
-async def _read(content: aiohttp.StreamReader, answer: Answer) -> None:
+async def _read(content: aiohttp.StreamReader, answer: Answer[Any]) -> None:
     async for data in content.iter_any():
         for _ in answer.take(data):
             await asyncio.sleep(0)

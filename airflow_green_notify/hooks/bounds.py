@@ -5,11 +5,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
-from airflow_green_notify.errors import GreenApiPayloadError, GreenApiResponseError
+from airflow_green_notify.errors import GreenApiError, GreenApiPayloadError, GreenApiResponseError
 from airflow_green_notify.protocol.answers import outcome_of
-from airflow_green_notify.protocol.calls import Call
+from airflow_green_notify.protocol.calls import Call, Result
 from airflow_green_notify.version import VERSION
 
 MAX_REFUSAL = 64 * 2**10
@@ -63,7 +63,8 @@ class Unpacker:
 
     def _unpack(self, data: bytes) -> bytes:
         try:
-            return self._stream.decompress(data, PIECE)
+            piece: bytes = self._stream.decompress(data, PIECE)
+            return piece
         except zlib.error:
             if self._members and not self._is_open:
                 self._filling = True  # what follows the last member is no member
@@ -97,18 +98,18 @@ class FileTooLargeError(GreenApiResponseError):
     """The file is larger than what is fetched at most."""
 
 
-class Answer:
+class Answer(Generic[Result]):
     """What came so far of an answer to a call, and what it means.
 
     :param headers: Looked up without regard to case.
     """
 
-    def __init__(self, call: Call, status: int, headers: Mapping[str, str]) -> None:
+    def __init__(self, call: Call[Result], status: int, headers: Mapping[str, str]) -> None:
         self._call = call
         self._status = status
         self._retry_after = headers.get("Retry-After")
         self._unpacker = Unpacker(headers.get("Content-Encoding"))
-        self._limit = call.max_bytes if status == 200 else MAX_REFUSAL
+        self._limit = call.bounds.max_bytes if status == 200 else MAX_REFUSAL
         self._body = bytearray()
         self._values = 0
         self._excess = ""
@@ -133,8 +134,8 @@ class Answer:
         self._values += piece.count(b",") + piece.count(b"[") + piece.count(b"{")
         if len(self._body) > self._limit:
             self._excess = f"{self._limit // 2**20} MiB"
-        elif self._values > self._call.max_values:
-            self._excess = f"{self._call.max_values:,} values"
+        elif self._values > self._call.bounds.max_values:
+            self._excess = f"{self._call.bounds.max_values:,} values"
         self.is_enough = bool(self._excess)
 
     def end(self) -> None:
@@ -150,7 +151,7 @@ class Answer:
         """Whether :meth:`outcome` takes next to no time."""
         return len(self._body) <= QUICK
 
-    def outcome(self, token: str) -> Any:
+    def outcome(self, token: str) -> Result | GreenApiError:
         """Return the result, or the error to raise where neither token nor body is in reach.
 
         :param token: Never appears in the error.
@@ -159,9 +160,7 @@ class Answer:
             return outcome_of(
                 self._call, self._status, self._body, token=token, retry_after=self._retry_after
             )
-        advice = "is the connection's host the gateway's API URL?"
-        if "minutes" in self._call.query:
-            advice = "ask for fewer minutes."
         return GreenApiPayloadError(
-            f"{self._call.method} answered with more than {self._excess}, and the rest was not read: {advice}"
+            f"{self._call.method} answered with more than {self._excess}, and the rest was not read: "
+            f"{self._call.bounds.advice}"
         )

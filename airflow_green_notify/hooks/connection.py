@@ -93,7 +93,7 @@ class InstanceConfig:
         host = urlsplit(self.base_url).netloc.lower()
         return f"{re.sub(_VENDOR_HOSTS, 'green-api.com', host)}/{self.id_instance}"
 
-    def url(self, call: Call) -> str:
+    def url(self, call: Call[Any]) -> str:
         """Return the address of a call; it holds the token, so it must not be logged or raised."""
         return call.url(self.media_url if call.media else self.base_url, self.id_instance, self.api_token)
 

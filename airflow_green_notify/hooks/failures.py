@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from airflow_green_notify.errors import (
     GreenApiResponseError,
@@ -13,7 +14,7 @@ from airflow_green_notify.errors import (
 from airflow_green_notify.protocol.calls import Call
 
 
-def transport_error(call: Call, error: BaseException) -> GreenApiTransportError:
+def transport_error(call: Call[Any], error: BaseException) -> GreenApiTransportError:
     """Return the error for a call without an answer.
 
     It is built from the kinds of the errors and the operating system's words, never from their texts, which

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import os
+import stat
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -33,18 +34,18 @@ def opened_call(
     file_name: str | None = None,
     caption: str | None = None,
     quoted_message_id: str | None = None,
-) -> Iterator[Call]:
+) -> Iterator[Call[str]]:
     """Yield the call that sends ``file``, by upload or by URL as fits, and close what was opened for it."""
     name = shown_name(file, file_name)
     if is_url(file):
         yield calls.send_file_by_url(chat_id, str(file), name, caption, quoted_message_id)
         return
-    path = _path(file)
-    with path.open("rb") as stream:
+    size = checked_size(file)
+    with _path(file).open("rb") as stream:
         yield calls.send_file_by_upload(
             Upload(
                 stream=stream,
-                size=checked_size(file),
+                size=size,
                 file_name=name,
                 mime_type=mimetypes.guess_type(name)[0] or "application/octet-stream",
                 fields={"chatId": chat_id, "fileName": name}
@@ -55,7 +56,7 @@ def opened_call(
 
 
 @asynccontextmanager
-async def aopened_call(*arguments: Any) -> AsyncIterator[Call]:
+async def aopened_call(*arguments: Any) -> AsyncIterator[Call[str]]:
     """Async twin of :func:`opened_call`: a folder on a network, or a bucket, holds up no event loop."""
     opened = opened_call(*arguments)
     call = await asyncio.to_thread(opened.__enter__)
@@ -82,10 +83,14 @@ def shown_name(file: File, file_name: str | None = None) -> str:
 def checked_size(file: File) -> int:
     """Return the size of a file that is not behind a URL, in bytes.
 
-    :raises GreenApiConfigError: It is larger than the gateway takes.
+    :raises GreenApiConfigError: It is larger than the gateway takes; or a folder, or a pipe, which might be
+        waited for for ever.
     """
     path = _path(file)
-    size = int(path.stat().st_size)
+    status = path.stat()
+    if stat.S_IFMT(status.st_mode) not in (stat.S_IFREG, 0):  # 0: a bucket that doesn't tell
+        raise GreenApiConfigError(f"{path.name} is not a regular file, so it can't be sent.")
+    size = int(status.st_size)
     if size > MAX_FILE_SIZE:
         raise GreenApiConfigError(
             f"{path.name} has {size / 2**20:.1f} MiB; the gateway takes at most {MAX_FILE_SIZE // 2**20} MiB."

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from airflow_green_notify.hooks.aiohttp_transport import AiohttpTransport
     from airflow_green_notify.hooks.requests_transport import RequestsTransport
-    from airflow_green_notify.protocol.calls import Call
+    from airflow_green_notify.protocol.calls import Call, Result
 
 MAX_RETRY_WAIT = 60.0
 
@@ -95,11 +95,11 @@ class InstanceHook(BaseHook):
         """
         return self._clock.now()
 
-    def _send(self, call: Call) -> Any:
+    def _send(self, call: Call[Result]) -> Result:
         send = self.get_conn().send
         return self._retrying(send, call) if call.repeatable else send(call)
 
-    async def _asend(self, call: Call) -> Any:
+    async def _asend(self, call: Call[Result]) -> Result:
         send = (await self.aget_conn()).send
         try:
             return await send(call)
@@ -108,7 +108,7 @@ class InstanceHook(BaseHook):
                 raise
             failures = [error]
 
-        async def send_again(call: Call) -> Any:
+        async def send_again(call: Call[Result]) -> Result:
             if failures:
                 raise failures.pop()
             return await send(call)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_green_notify.hooks.connection import InstanceConfig
@@ -51,10 +51,10 @@ class RateLimit:
                 self._free_at.append(time.monotonic() + self.seconds)
 
 
-def limit_of(config: InstanceConfig, call: Call) -> RateLimit:
+def limit_of(config: InstanceConfig, call: Call[Any]) -> RateLimit:
     """Return the limit that all users of one instance's method share within this process."""
-    count, seconds = call.rate
-    if call.method in ("receiveNotification", "deleteNotification"):
+    count, seconds, is_adjustable = call.rate
+    if is_adjustable:
         count = config.requests_per_second
     name = (config.base_url, config.id_instance, call.method, count, seconds)
     with _limits_lock:

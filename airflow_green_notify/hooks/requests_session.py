@@ -34,7 +34,7 @@ _MAX_LINE = 64 * 2**10
 class _TimedStream(io.RawIOBase):
     """Reads from a socket until the time of the whole answer is over: the socket's timeout when it began."""
 
-    def __init__(self, stream: Any, sock: socket.socket, max_silence: float | None) -> None:
+    def __init__(self, stream: io.RawIOBase, sock: socket.socket, max_silence: float | None) -> None:
         self._stream = stream
         self._sock = sock
         self._max_silence = max_silence

@@ -15,7 +15,7 @@ from airflow_green_notify.hooks.rate_limit import limit_of
 from airflow_green_notify.hooks.request_log import keep_out_of_log
 from airflow_green_notify.hooks.requests_session import FAILURES, TimedAdapter, new_session, timeout
 from airflow_green_notify.hooks.route import routes_of, tls_context
-from airflow_green_notify.protocol.calls import Call
+from airflow_green_notify.protocol.calls import Call, Result
 from airflow_green_notify.protocol.upload import Upload
 
 
@@ -32,7 +32,7 @@ class RequestsTransport:
                 tls_context(route.verify)  # tells of a file without certificates before anything is sent
         self.session = new_session(TimedAdapter())
 
-    def send(self, call: Call) -> Any:
+    def send(self, call: Call[Result]) -> Result:
         """Send ``call`` once and return its result.
 
         :raises GreenApiError: As :mod:`airflow_green_notify.errors` tells.
@@ -42,7 +42,7 @@ class RequestsTransport:
             raise outcome
         return outcome
 
-    def _outcome(self, call: Call) -> Any:
+    def _outcome(self, call: Call[Result]) -> Result | GreenApiError:
         limit = limit_of(self._config, call)
         while wait := limit.take():
             time.sleep(wait)
@@ -52,7 +52,7 @@ class RequestsTransport:
             limit.give_back()
         return answer.outcome(self._config.api_token) if isinstance(answer, Answer) else answer
 
-    def _exchange(self, call: Call) -> Answer | GreenApiError:
+    def _exchange(self, call: Call[Result]) -> Answer[Result] | GreenApiError:
         route = self._routes[call.media]
         try:
             with self.session.request(
@@ -79,7 +79,7 @@ class RequestsTransport:
         self.session.close()
 
 
-def _read(pieces: Iterator[bytes], answer: Answer) -> None:
+def _read(pieces: Iterator[bytes], answer: Answer[Any]) -> None:
     for data in pieces:
         for _ in answer.take(data):
             pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -10,13 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_green_notify.arguments import Judge, count_of, names_of, receive_timeout_of, seconds_of, store_of
-from airflow_green_notify.drain.compare_and_delete import EMPTY_ANSWERS
 from airflow_green_notify.drain.lease import BACKFILL, ReaderLease, renewed
 from airflow_green_notify.drain.ownership import adopt_forgotten
 from airflow_green_notify.drain.task_outcome import TaskOutcomes
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.hooks.queue_head import EMPTY_ANSWERS, QueueHead
 from airflow_green_notify.message import message_of
 from airflow_green_notify.protocol.journal import journal_notification
 from airflow_green_notify.stoppable import check, run_async
@@ -150,13 +149,14 @@ def _become_reader(lease: ReaderLease, seconds: float, stack: ExitStack) -> None
 
 def _waiting_since(hook: GreenApiHook, timeout: float) -> datetime:
     """Return from when on messages may still wait in the queue; one empty answer is not proof."""
-    for _ in range(EMPTY_ANSWERS):
-        head = run_async(hook, partial(hook.areceive_notification, timeout))
+    queue = QueueHead(hook)
+    while True:
+        head = run_async(hook, partial(queue.receive, timeout))
         now = hook.gateway_time() or datetime.now(UTC)
         if head is not None:
             return _came_at(head, now) - OVERLAP
-        time.sleep(min(1.0, timeout))
-    return now - OVERLAP
+        if queue.empty_answers >= EMPTY_ANSWERS:
+            return now - OVERLAP
 
 
 def _messages(hook: GreenApiHook, minutes: int, journals: Sequence[str]) -> list[Notification]:

@@ -162,7 +162,9 @@ class GreenApiDeleteNotificationOperator(GreenApiTask):
         given = self.judged_arguments()
         with fail_fast():
             deleted = self._stoppably(partial(self._delete, given))
-        if not deleted:
+        if deleted:
+            self.log.info("Deleted %s.", _named(given))
+        else:
             self._was_gone(given.if_gone)
         return deleted
 
@@ -179,3 +181,9 @@ class GreenApiDeleteNotificationOperator(GreenApiTask):
         if if_gone == "fail":
             raise AirflowFailException(text)
         self.log.info(text)
+
+
+def _named(given: SimpleNamespace) -> str:
+    if given.notification is None:
+        return f"what was received under the receipt id {given.receipt_id}"
+    return f"notification {getattr(given.notification, 'key', given.notification)}"

@@ -119,14 +119,10 @@ class ReaderOperator(GreenApiTask):
             if not lease.wait(given.wait_for_reader):
                 return self._give_way(lease, context)
             stack.enter_context(renewed(lease))
-            if other := lease.other_task():
-                self.log.warning(
-                    "The task %s reads this queue into the same store, too: each takes what the other waits "
-                    "for.",
-                    other,
-                )
+            self._warn_of_other_task(lease)
             outcomes = TaskOutcomes(context)
             adopted = sum(adopt_forgotten(batches, outcomes) for batches in ledgers)
+        self.log.info("Draining the queue of %r into %s.", self.green_api_conn_id, sink)
         report = drain(
             self.hook,
             sink,
@@ -139,8 +135,15 @@ class ReaderOperator(GreenApiTask):
             lease=lease,
         )
         report.adopted = adopted
-        self.log.info("Drained: %s", report.as_dict())
+        self.log.info("%s", report.sentence("Drained"))
         return report
+
+    def _warn_of_other_task(self, lease: ReaderLease) -> None:
+        if other := lease.other_task():
+            self.log.warning(
+                "The task %s reads this queue into the same store, too: each takes what the other waits for.",
+                other,
+            )
 
     def _give_way(self, lease: ReaderLease, context: Context) -> DrainReport:
         """End without reading, since somebody else does; an earlier try of this task puts into its batch."""

@@ -16,7 +16,7 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_green_notify.errors import GreenApiConfigError, GreenApiError, GreenApiResponseError
-from airflow_green_notify.notification import canonical_json
+from airflow_green_notify.json_text import canonical_json
 from airflow_green_notify.stores.batch import iteration_of
 
 if TYPE_CHECKING:

@@ -284,4 +284,5 @@ def _check_length(text: str, product: Callable[[], str]) -> None:
 
 
 def _product(hook: GreenApiHook) -> str:
-    return hook.get_settings().get("typeInstance", "whatsapp")
+    product: str = hook.get_settings().get("typeInstance", "whatsapp")
+    return product

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_green_notify.errors import GreenApiError, GreenApiPayloadError, GreenApiUnavailableError
 from airflow_green_notify.json_text import from_text
-from airflow_green_notify.protocol.calls import Call
+from airflow_green_notify.protocol.calls import Call, Result
 from airflow_green_notify.protocol.redaction import redact
 from airflow_green_notify.protocol.refusals import refusal_error
 from airflow_green_notify.protocol.results import EMPTY
@@ -23,8 +23,13 @@ _NOT_JSON = object()
 
 
 def outcome_of(
-    call: Call, status: int, body: bytes | bytearray, *, token: str = "", retry_after: str | None = None
-) -> Any:
+    call: Call[Result],
+    status: int,
+    body: bytes | bytearray,
+    *,
+    token: str = "",
+    retry_after: str | None = None,
+) -> Result | GreenApiError:
     """Return what :func:`read_answer` returns, or the error that it raises.
 
     An error without its traceback: the frames in there hold the token, and a body that may repeat it. Who
@@ -37,8 +42,13 @@ def outcome_of(
 
 
 def read_answer(
-    call: Call, status: int, body: bytes | bytearray, *, token: str = "", retry_after: str | None = None
-) -> Any:
+    call: Call[Result],
+    status: int,
+    body: bytes | bytearray,
+    *,
+    token: str = "",
+    retry_after: str | None = None,
+) -> Result:
     """Return what the answer to ``call`` holds.
 
     :param status: The HTTP status.
@@ -60,9 +70,9 @@ def read_answer(
             return _read_good(call, _with_redacted_reason(answer, token))
     else:
         reason = _reason(answer, body)
-    # "The message to delete was not found" is the other form of 200 {"result": false}.
-    if call.method == "deleteNotification" and status == 500 and "findUnAckedMessage" in reason:
-        return False
+    good = call.good_refusal
+    if good and good.status == status and good.words in reason:
+        return good.result
     words = redact(reason[:_SEARCHED], token)[:MAX_WORDS]
     raise refusal_error(call.method, status, words, retry_after)
 
@@ -87,7 +97,7 @@ def _readable(digits: str) -> int | str:
     return int(digits) if len(digits) <= 1000 else digits
 
 
-def _read_good(call: Call, answer: Any) -> Any:
+def _read_good(call: Call[Result], answer: Any) -> Result:
     if answer is EMPTY and not call.may_be_empty:
         raise GreenApiUnavailableError(
             f"{call.method} gave an empty answer, as the gateway does now and then: try again.", status=200

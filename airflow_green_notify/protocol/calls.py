@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
+from airflow_green_notify.notification import Notification
 from airflow_green_notify.protocol import results
 from airflow_green_notify.protocol.upload import Upload
+
+Result = TypeVar("Result")
 
 READ_TIMEOUT = 15.0
 """Seconds an answer may take on top of the time for which the gateway may hold the request open."""
@@ -19,25 +22,40 @@ FILE_HOLD = 120.0
 SLOWEST_UPLOAD = 32 * 2**10
 """Bytes of a file that are sent each second at least, or the upload is given up."""
 
-MAX_BYTES = 8 * 2**20
-"""Bytes of an answer, unpacked. The longest text of a chat has 65,536 characters, and stands in a
-notification a few times at most; parsing and hashing hold up an event loop for 4 ms a megabyte."""
 
-MAX_VALUES = 300_000
-"""Values in the JSON of an answer, counted by commas and brackets, so that those in texts count as well."""
+class AnswerBounds(NamedTuple):
+    """How large a good answer may be.
 
-MAX_JOURNAL_BYTES = 32 * 2**20
-MAX_JOURNAL_VALUES = 3_000_000
+    :param max_bytes: Bytes, unpacked.
+    :param max_values: Values in its JSON, counted by commas and brackets, so that those in texts count as
+        well.
+    :param advice: What to do if it is larger.
+    """
+
+    max_bytes: int
+    max_values: int
+    advice: str
+
+
+BOUNDS = AnswerBounds(8 * 2**20, 300_000, "is the connection's host the gateway's API URL?")
+"""The longest text of a chat has 65,536 characters, and stands in a notification a few times at most; parsing
+and hashing hold up an event loop for 4 ms a megabyte."""
+
+JOURNAL_BOUNDS = AnswerBounds(32 * 2**20, 3_000_000, "ask for fewer minutes.")
 
 
 class Rate(NamedTuple):
-    """The documented limit of a method: ``limit`` requests in ``seconds``, per instance."""
+    """The documented limit of a method: ``limit`` requests in ``seconds``, per instance.
+
+    :param is_adjustable: Whether the connection's ``requests_per_second`` takes the place of ``limit``.
+    """
 
     limit: int
     seconds: float = 1.0
+    is_adjustable: bool = False
 
 
-QUEUE_RATE = Rate(100)
+QUEUE_RATE = Rate(100, is_adjustable=True)
 ACCOUNT_RATE = Rate(1)
 SENDING_RATE = Rate(50)
 MEDIA_RATE = Rate(5)
@@ -45,9 +63,21 @@ MAX_MEDIA_RATE = Rate(1)
 """What the product MAX (``v3``) allows of it."""
 
 
+class GoodRefusal(NamedTuple, Generic[Result]):
+    """A refusal that is a result all the same: ``status``, and ``words`` among the gateway's own."""
+
+    status: int
+    words: str
+    result: Result
+
+
+GONE = GoodRefusal(500, "findUnAckedMessage", False)
+"""\"The message to delete was not found\" is the other form of ``200 {"result": false}``."""
+
+
 @dataclass(frozen=True)
-class Call:
-    """One request to the gateway.
+class Call(Generic[Result]):
+    """One request to the gateway, and what its answer is read as.
 
     :param method: The gateway's name of the method.
     :param read: Turns the parsed JSON of a good answer into the result.
@@ -56,14 +86,14 @@ class Call:
     :param repeatable: Whether sending it twice does no harm.
     :param media: Whether it goes to the media host.
     :param may_be_empty: Whether an empty answer is a good one.
-    :param max_bytes: How many bytes a good answer has at most, unpacked.
-    :param max_values: How many values the JSON of a good answer has at most.
+    :param bounds: How large a good answer may be.
+    :param good_refusal: The refusal that is a result all the same, if there is one.
     """
 
     method: str
     verb: str
     rate: Rate
-    read: Callable[[Any], Any]
+    read: Callable[[Any], Result]
     path: tuple[str, ...] = ()
     query: Mapping[str, Any] = field(default_factory=dict)
     payload: Mapping[str, Any] | None = None
@@ -72,8 +102,8 @@ class Call:
     repeatable: bool = True
     media: bool = False
     may_be_empty: bool = False
-    max_bytes: int = MAX_BYTES
-    max_values: int = MAX_VALUES
+    bounds: AnswerBounds = BOUNDS
+    good_refusal: GoodRefusal[Result] | None = None
 
     @property
     def answer_timeout(self) -> float:
@@ -100,7 +130,7 @@ class Call:
         return f"{base_url}/waInstance{id_instance}/{tail}{query}"
 
 
-def receive_notification(receive_timeout: float) -> Call:
+def receive_notification(receive_timeout: float) -> Call[Notification | None]:
     return Call(
         "receiveNotification",
         "GET",
@@ -112,7 +142,7 @@ def receive_notification(receive_timeout: float) -> Call:
     )
 
 
-def delete_notification(receipt_id: int) -> Call:
+def delete_notification(receipt_id: int) -> Call[bool]:
     return Call(
         "deleteNotification",
         "DELETE",
@@ -120,30 +150,31 @@ def delete_notification(receipt_id: int) -> Call:
         results.flag("result"),
         path=(str(receipt_id),),
         repeatable=False,
+        good_refusal=GONE,
     )
 
 
-def get_state_instance() -> Call:
+def get_state_instance() -> Call[str]:
     return Call("getStateInstance", "GET", ACCOUNT_RATE, results.text("stateInstance"))
 
 
-def get_settings() -> Call:
+def get_settings() -> Call[dict[str, Any]]:
     return Call("getSettings", "GET", ACCOUNT_RATE, results.object_)
 
 
-def set_settings(settings: Mapping[str, Any]) -> Call:
+def set_settings(settings: Mapping[str, Any]) -> Call[bool]:
     return Call("setSettings", "POST", ACCOUNT_RATE, results.flag("saveSettings"), payload=dict(settings))
 
 
-def get_webhooks_count() -> Call:
+def get_webhooks_count() -> Call[int]:
     return Call("getWebhooksCount", "GET", ACCOUNT_RATE, results.count)
 
 
-def clear_webhooks_queue() -> Call:
+def clear_webhooks_queue() -> Call[bool]:
     return Call("clearWebhooksQueue", "DELETE", ACCOUNT_RATE, results.cleared, repeatable=False)
 
 
-def send_message(chat_id: str, message: str, quoted_message_id: str | None) -> Call:
+def send_message(chat_id: str, message: str, quoted_message_id: str | None) -> Call[str]:
     payload = {"chatId": chat_id, "message": message}
     if quoted_message_id:
         payload["quotedMessageId"] = quoted_message_id
@@ -160,7 +191,7 @@ def send_message(chat_id: str, message: str, quoted_message_id: str | None) -> C
 
 def send_file_by_url(
     chat_id: str, url: str, file_name: str, caption: str | None, quoted_message_id: str | None
-) -> Call:
+) -> Call[str]:
     payload = {"chatId": chat_id, "urlFile": url, "fileName": file_name}
     payload |= optional_file_fields(caption, quoted_message_id)
     return Call(
@@ -180,7 +211,7 @@ def optional_file_fields(caption: str | None, quoted_message_id: str | None) -> 
     return {name: value for name, value in fields.items() if value}
 
 
-def send_file_by_upload(upload: Upload) -> Call:
+def send_file_by_upload(upload: Upload) -> Call[str]:
     return Call(
         "sendFileByUpload",
         "POST",
@@ -193,25 +224,25 @@ def send_file_by_upload(upload: Upload) -> Call:
     )
 
 
-def show_messages_queue() -> Call:
+def show_messages_queue() -> Call[list[dict[str, Any]]]:
     return Call("showMessagesQueue", "GET", ACCOUNT_RATE, results.objects, hold=15.0, may_be_empty=True)
 
 
-def download_file(chat_id: str, id_message: str, type_instance: str | None) -> Call:
+def download_file(chat_id: str, id_message: str, type_instance: str | None) -> Call[str]:
     payload = {"chatId": chat_id, "idMessage": id_message}
     rate = MAX_MEDIA_RATE if type_instance == "v3" else MEDIA_RATE
     return Call("downloadFile", "POST", rate, results.text("downloadUrl"), payload=payload, hold=15.0)
 
 
-def last_incoming_messages(minutes: int) -> Call:
+def last_incoming_messages(minutes: int) -> Call[list[dict[str, Any]]]:
     return _journal("lastIncomingMessages", minutes)
 
 
-def last_outgoing_messages(minutes: int) -> Call:
+def last_outgoing_messages(minutes: int) -> Call[list[dict[str, Any]]]:
     return _journal("lastOutgoingMessages", minutes)
 
 
-def _journal(method: str, minutes: int) -> Call:
+def _journal(method: str, minutes: int) -> Call[list[dict[str, Any]]]:
     return Call(
         method,
         "GET",
@@ -220,6 +251,5 @@ def _journal(method: str, minutes: int) -> Call:
         query={"minutes": minutes},
         hold=30.0,
         may_be_empty=True,
-        max_bytes=MAX_JOURNAL_BYTES,
-        max_values=MAX_JOURNAL_VALUES,
+        bounds=JOURNAL_BOUNDS,
     )

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-import time
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_green_notify.drain import DrainReport, StopCondition, drain
+from airflow_green_notify.drain import StopCondition, drain
 from airflow_green_notify.drain.lease import ReaderLease, renewed
 from airflow_green_notify.drain.ownership import adopt_forgotten
 from airflow_green_notify.drain.task_outcome import TaskOutcomes
 from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.filters import Verdict, judge
-from airflow_green_notify.hooks.diagnosis import settings_fault
+from airflow_green_notify.hooks.queue_head import QueueHead
 from airflow_green_notify.stoppable import run_async
 from airflow_green_notify.stores import batch_id_of
 
@@ -29,14 +27,6 @@ log = logging.getLogger(__name__)
 
 MAX_SECONDS = 10.0
 """How long a look sets aside at most before it gives its worker slot back."""
-
-_STOPPED = {
-    "empty": "the queue is empty",
-    "kept": "the head matches",
-    "until": "the head is newer than this look, and is left for the next",
-    "max_seconds": "its time is over, and the next look goes on",
-    "another_reader": "somebody else reads the queue by now",
-}
 
 
 class Seen(NamedTuple):
@@ -63,6 +53,7 @@ class HeadLook:
         self._hook = hook
         self._matching = matching
         self._receive_timeout = receive_timeout
+        self._queue = QueueHead(hook)
         self.other_reader = ""
         """Another task that reads the same queue into the same store, if there is one."""
 
@@ -106,7 +97,7 @@ class HeadLook:
             keep=self._is_match,
             lease=lease,
         )
-        log.info("%s", _sentence(report))
+        log.info("%s", report.sentence("Set aside"))
         if report.stopped_by == "empty":
             return Seen()
         seen = self.see()
@@ -122,19 +113,10 @@ class HeadLook:
         return verdict is Verdict.MATCH
 
     def _receive(self) -> Notification | None:
-        asked_at = time.monotonic()
-        receive = partial(self._hook.areceive_notification, self._receive_timeout)
-        head = run_async(self._hook, receive)  # a long poll that is given up when the task is told to stop
-        if head is None and time.monotonic() - asked_at < self._receive_timeout * 0.9:
-            fault = settings_fault(self._hook.get_settings())
-            if fault:
-                raise GreenApiConfigError(f"The queue answers empty at once: {fault}.")
+        return run_async(self._hook, self._areceive)  # given up when the task is told to stop
+
+    async def _areceive(self) -> Notification | None:
+        head = await self._queue.receive(self._receive_timeout)
+        if head is None and (fault := await self._queue.fault()):
+            raise GreenApiConfigError(fault)
         return head
-
-
-def _sentence(report: DrainReport) -> str:
-    return (
-        f"Set aside {report.stored + report.already_stored} notifications in {report.seconds:.1f} s "
-        f"({report.stored} new in the store, {report.already_stored} there already); stopped because "
-        f"{_STOPPED.get(report.stopped_by, report.stopped_by)}."
-    )

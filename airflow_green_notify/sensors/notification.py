@@ -172,7 +172,8 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
     ) -> dict[str, Any]:
         with self._ended(context):
             self._wait = Wait(context)
-            return super().resume_execution(next_method, next_kwargs, context)
+            head: dict[str, Any] = super().resume_execution(next_method, next_kwargs, context)
+            return head
 
     def _find_or_defer(
         self, context: Context, known_keys: list[str], deadline: float, looks: int = 1
@@ -238,12 +239,8 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
     ) -> Seen:
         """Set aside what doesn't match, if it has a store, or say what blocks."""
         if given.unmatched == "keep":
-            if self._wait is not None and self._wait.is_news(miss.key):
-                self.log.warning(
-                    "%r is at the head and doesn't match: the sensor waits until something takes it away. "
-                    "Name a store in unmatched= to have such notifications put there.",
-                    miss,
-                )
+            if self._wait is not None:
+                self._wait.tell_of_block(miss)
             return Seen(miss=miss)
         seconds = max(1.0, deadline - time.time())
         if self.deferrable or self.reschedule:
@@ -253,20 +250,13 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
             return look.set_aside(miss, store, seconds, context)
         finally:
             store.release()  # closed once, when the wait ends: each close may write a file
-            self._warn_of_other_reader(look.other_reader)
-
-    def _warn_of_other_reader(self, task: str) -> None:
-        if task and self._wait is not None and self._wait.is_news(task, "read_by"):
-            self.log.warning(
-                "The task %s reads the queue of %r into the same store: each takes what the other waits for. "
-                "Give this sensor an instance of its own.",
-                task,
-                self.green_api_conn_id,
-            )
+            if look.other_reader and self._wait is not None:
+                self._wait.tell_of_reader(look.other_reader, self.green_api_conn_id)
 
     def _result(self, head: Notification, context: Context) -> dict[str, Any]:
         with fail_fast():
             result = head.as_xcom(self.judged_arguments().max_xcom_bytes)
+        self.log.info("Found %r; it stays at the head of the queue.", head)
         self._close_unmatched(context)
         return result
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_green_notify.notification import Notification
+
+log = logging.getLogger(__name__)
 
 NOTE = "green_api_wait"
 """Under which name the task's state keeps since when it waits, and what it told."""
@@ -32,8 +37,27 @@ class Wait:
         """UNIX time of the start of the first try."""
         return float(self._note["since"])
 
-    def is_news(self, what: str, about: str = "blocked_by") -> bool:
-        """Say whether it wasn't so the last time, such as that this head blocks, and remember it."""
+    def tell_of_block(self, miss: Notification) -> None:
+        """Warn, once for each, of a notification that blocks the queue."""
+        if self._is_news("blocked_by", miss.key):
+            log.warning(
+                "%r is at the head and doesn't match; the sensor waits until something else takes it. Name a "
+                "store in unmatched= to have such notifications put there.",
+                miss,
+            )
+
+    def tell_of_reader(self, task: str, green_api_conn_id: str) -> None:
+        """Warn, once for each, of a task that reads the queue too."""
+        if self._is_news("read_by", task):
+            log.warning(
+                "The task %s reads the queue of %r into the same store: each takes what the other waits for. "
+                "Give this sensor an instance of its own.",
+                task,
+                green_api_conn_id,
+            )
+
+    def _is_news(self, about: str, what: str) -> bool:
+        """Tell whether it wasn't so the last time, and remember it."""
         if self._note.get(about) == what:
             return False
         self._note[about] = what

@@ -97,7 +97,11 @@ class GreenApiDoorbellTrigger(BaseEventTrigger):
         bell = Bell(self.min_ring_interval, self.ring_again_after, self.receive_timeout)
         async for sighting in shared_stream:
             if bell.strikes(sighting["key"], time.monotonic()):
-                self.log.info("Ringing: %s.", "something waits" if sighting["key"] else "a burst is over")
+                self.log.info(
+                    "Ringing for the queue of %r: %s.",
+                    self.green_api_conn_id,
+                    f"notification {sighting['key']} waits" if sighting["key"] else "a burst is over",
+                )
                 yield TriggerEvent(sighting)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from airflow_green_notify.drain.compare_and_delete import EMPTY_ANSWERS
+from airflow_green_notify.hooks.queue_head import EMPTY_ANSWERS
 from airflow_green_notify.stopwatch import Stopwatch
 from airflow_green_notify.triggers.watch import HEARTBEAT
 

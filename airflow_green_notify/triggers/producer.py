@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome, SharedStreamProducer
 
+from airflow_green_notify.drain.doubt import Doubts
 from airflow_green_notify.errors import GreenApiError, GreenApiPayloadError
 from airflow_green_notify.triggers.other_readers import OtherReaders
 from airflow_green_notify.triggers.quiet import QUIET_PAYLOAD, QuietEvents
@@ -148,13 +149,16 @@ class GreenApiQueueProducer(SharedStreamProducer):
 
     async def _delete(self, head: Notification) -> None:
         """Delete what was received a moment ago. After a doubtful end the next look tells."""
-        if not self._watch.receipt.is_fresh():
+        if not self._watch.head.receipt.is_fresh():
             return
+        doubts = Doubts()
         try:
-            if await self._watch.hook.adelete_notification(head.receipt_id):
-                self._others.expect(None)
-                return
+            await doubts.delete(self._watch.hook, head)
         except GreenApiError as error:
+            doubts.last = error
+        if not doubts.was_gone:
             self._others.expect(None)
-            log.warning("Notification %s is in its events, but not deleted yet: %s", head.key, error)
+            if doubts.last is None:
+                return
+            log.warning("Notification %s is in its events, but not deleted yet: %s", head.key, doubts.last)
         await self._watch.pause()

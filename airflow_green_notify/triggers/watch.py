@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_green_notify.errors import GreenApiConfigError, GreenApiError
 from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.hooks.diagnosis import settings_fault
-from airflow_green_notify.hooks.receipt import Receipt
+from airflow_green_notify.hooks.queue_head import QueueHead
 
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
@@ -23,9 +22,6 @@ RECEIVE_TIMEOUT = 20.0
 
 HEAD_PAUSE = 2.0
 """Seconds between two looks while something waits: it is shown again at once until it is deleted."""
-
-FAST_EMPTY_FLOOR = 1.0
-"""Seconds a look takes at least where empty answers come at once."""
 
 MAX_BACK_OFF = 60.0
 """Seconds between two looks at most while the gateway is away, and at least while it refuses for good."""
@@ -50,9 +46,7 @@ class QueueWatch:
         self.hook = GreenApiHook(green_api_conn_id, max_attempts=1)
         self.receive_timeout = receive_timeout
         self.patient = patient
-        self.receipt = Receipt()
-        """How old the receipt id of the last look is."""
-        self._explained = False
+        self.head = QueueHead(self.hook)
         self._looks = 0
         self._failures = 0
         self._failing_since = 0.0
@@ -86,26 +80,10 @@ class QueueWatch:
         await self.hook.aclose()
 
     async def _ask(self) -> Notification | None:
-        asked_at = time.monotonic()
-        self.receipt.ask(self.receive_timeout)
-        head = await self.hook.areceive_notification(self.receive_timeout)
-        self.receipt.answer(head)
-        took = time.monotonic() - asked_at
-        if head is None and took < self.receive_timeout * 0.9:
-            await self._explain_fast_empty()
-            await asyncio.sleep(FAST_EMPTY_FLOOR - took)
-        elif head is None:
-            self._explained = False
+        head = await self.head.receive(self.receive_timeout)
+        if head is None and (fault := await self.head.fault()):
+            raise GreenApiConfigError(fault)
         return head
-
-    async def _explain_fast_empty(self) -> None:
-        """Look at the settings once: with every notification type off, empty answers come at once."""
-        if self._explained:
-            return
-        fault = settings_fault(await self.hook.aget_settings())
-        if fault:
-            raise GreenApiConfigError(f"The queue answers empty at once: {fault}.")
-        self._explained = True
 
     # --- outages ---
 
@@ -118,6 +96,7 @@ class QueueWatch:
         await asyncio.sleep(MAX_BACK_OFF)
         await self.hook.aclose()
         self.hook = GreenApiHook(self.hook.green_api_conn_id, max_attempts=1)
+        self.head = QueueHead(self.hook)
 
     def _back_off(self, error: Exception) -> float:
         """1, 2, 4, … up to 60 s, less up to a quarter so that many watches don't come back as one."""

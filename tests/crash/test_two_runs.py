@@ -1,7 +1,7 @@
 """Two runs on one queue at once, in processes of their own: stopped, killed, woken and tried again at random.
 
-30 rounds for each kind of store here. The long form, 300:
-``GREEN_API_ROUNDS=300 .venv/bin/python -m pytest -m crash tests/crash/test_two_runs.py``
+30 rounds for each kind of store here. The long form, 300, takes longer than a test may take by default:
+``GREEN_API_ROUNDS=300 .venv/bin/pytest -m crash -o faulthandler_timeout=0 tests/crash/test_two_runs.py``
 """
 
 from __future__ import annotations

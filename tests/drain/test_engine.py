@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from airflow_green_notify.drain import DrainReport, StopCondition, adrain, drain
+from airflow_green_notify.drain import DrainReport, StopCondition, adrain, drain, progress
+from airflow_green_notify.drain.doubt import MAX_DOUBTS
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications, traffic
 from airflow_green_notify.errors import (
     GreenApiUnauthorizedError,
@@ -242,12 +243,12 @@ def test_drain_delete_that_never_works_raises_after_a_bound(
     green_api_connection: GreenApiEmulator, store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A gateway on which each delete fails ends the drain after a bounded number of requests."""
-    monkeypatch.setattr("airflow_green_notify.drain.engine.doubt_wait", lambda attempt, doubt: 0.01)
+    monkeypatch.setattr("airflow_green_notify.drain.doubt.pause_after", lambda failures, last: 0.01)
     green_api_connection.push(*traffic(seed=1, n=2))
     green_api_connection.fault("500", method="deleteNotification", times=None)
     with pytest.raises(GreenApiUnavailableError):
         run(store)
-    assert statuses(green_api_connection, "deleteNotification").total() <= 11
+    assert statuses(green_api_connection, "deleteNotification").total() == MAX_DOUBTS
     assert len(green_api_connection.queue()) == 2
 
 
@@ -402,3 +403,53 @@ def test_drain_without_the_gateways_clock_judges_by_its_own(
     )
     report, _ = run(store, stop=StopCondition(until="start"))
     assert report.stopped_by == "empty"
+
+
+def test_drain_that_takes_long_tells_how_far_it_is(
+    green_api_connection: GreenApiEmulator,
+    store: SqlStore,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """How many, how fast, and how long the head has waited, now and then."""
+    monkeypatch.setattr(progress, "FIRST_AFTER", 0.0)
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    caplog.set_level("INFO", logger=progress.__name__)
+    waited = datetime.now(UTC) - timedelta(hours=3)
+    bodies = [{**body, "timestamp": int(waited.timestamp())} for body in traffic(seed=1, n=3)]
+    green_api_connection.push(*bodies)
+    report, _ = run(store)
+    lines = [record.message for record in caplog.records if record.name == progress.__name__]
+    assert len(lines) == report.received
+    assert lines[-1].startswith("Draining for 0 s: ")
+    assert lines[-1].endswith("; the one at the head waited 3.0 h.")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-1, "0 s"),
+        (59.2, "59 s"),
+        (240, "4.0 min"),
+        (3600, "1.0 h"),
+        (90_000, "25.0 h"),
+        (259_200, "3.0 days"),
+    ],
+)
+def test_span_of_time_is_told_in_the_unit_that_fits(seconds: float, words: str) -> None:
+    """Nobody divides by 3600 at three in the morning."""
+    assert progress.span(seconds) == words
+
+
+def test_sentence_about_a_drain_says_what_it_did_and_why_it_stopped() -> None:
+    """A person reads it, in a log."""
+    report = DrainReport(stored=1490, already_stored=10, stopped_by="empty", seconds=25.3)
+    assert report.sentence("Drained") == (
+        "Drained 1,500 notifications in 25.3 s (59/s): 1,490 new, 10 duplicates; stopped because the queue "
+        "was empty."
+    )
+    other = DrainReport(stored=3, unmatched=2, adopted=5, stopped_by="until")
+    assert other.sentence("Set aside") == (
+        "Set aside 3 notifications in 0.0 s: 3 new, 0 duplicates, 2 of them not accepted, 5 taken over from "
+        "earlier runs; stopped because the head is newer than the start; the next run takes it."
+    )

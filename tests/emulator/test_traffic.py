@@ -53,3 +53,13 @@ def test_traffic_without_a_number_is_endless_and_of_now() -> None:
     bodies = list(islice(traffic(1), 100))
     assert len(bodies) == 100
     assert all(before <= body["timestamp"] <= time.time() for body in bodies)
+
+
+def test_examples_can_have_happened_just_now() -> None:
+    """A queue by hand begins healthy: nothing in it is about to expire, and order and gaps stay."""
+    old, recent = example_notifications(), example_notifications(recent=True)
+    times = [[n["body"]["timestamp"] for n in each if "timestamp" in n["body"]] for each in (old, recent)]
+    shifts = {after - before for before, after in zip(*times, strict=True)}
+    assert len(shifts) == 1
+    assert 0 <= time.time() - max(times[1]) < 60
+    assert old == example_notifications()

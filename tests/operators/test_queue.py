@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow.sdk import DAG, task
 
 from airflow_green_notify.drain.compare_and_delete import compare_and_delete
+from airflow_green_notify.drain.doubt import MAX_DOUBTS
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications, traffic
 from airflow_green_notify.errors import GreenApiUnavailableError
 from airflow_green_notify.hooks import GreenApiHook
@@ -128,15 +129,13 @@ def test_delete_refused_for_ever_raises_within_a_bound(
     gateway: GreenApiEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A delete that never works is a retryable error after a few requests, with pauses between them."""
-    monkeypatch.setattr(
-        "airflow_green_notify.drain.compare_and_delete.doubt_wait", lambda attempt, doubt: 0.01
-    )
+    monkeypatch.setattr("airflow_green_notify.drain.doubt.pause_after", lambda failures, last: 0.01)
     notification = receive()
     gateway.clear_requests()
     gateway.fault("502", method="deleteNotification", times=None)
     with pytest.raises(GreenApiUnavailableError):
         delete(notification=notification)
-    assert len(gateway.requests()) == 10
+    assert len(gateway.requests()) == 2 * MAX_DOUBTS
 
 
 def test_delete_if_gone_does_what_it_says(gateway: GreenApiEmulator) -> None:

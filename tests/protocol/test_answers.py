@@ -38,7 +38,7 @@ NEVER_EMPTY = [
 EMPTIES = [b"", b" ", b"\r\n\t ", b"null", b" null\n", b"{}", b"[]", b"{ }", b"[ ]\n"]
 
 
-def good(call: Call, answer: Any) -> Any:
+def good(call: Call[Any], answer: Any) -> Any:
     return read_answer(call, 200, json.dumps(answer).encode())
 
 
@@ -53,14 +53,14 @@ def test_receiving_an_empty_answer_is_no_notification(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", EMPTIES)
 @pytest.mark.parametrize("call", JOURNALS, ids=lambda call: call.method)
-def test_empty_journal_is_an_empty_list(call: Call, body: bytes) -> None:
+def test_empty_journal_is_an_empty_list(call: Call[Any], body: bytes) -> None:
     """A journal without entries is a list without entries."""
     assert read_answer(call, 200, body) == []
 
 
 @pytest.mark.parametrize("body", EMPTIES)
 @pytest.mark.parametrize("call", NEVER_EMPTY, ids=lambda call: call.method)
-def test_empty_answer_of_another_method_is_unavailable(call: Call, body: bytes) -> None:
+def test_empty_answer_of_another_method_is_unavailable(call: Call[Any], body: bytes) -> None:
     """The gateway gives an empty 200 now and then: that is neither a result nor a fault of the user."""
     with pytest.raises(GreenApiUnavailableError, match=call.method):
         read_answer(call, 200, body)
@@ -193,7 +193,7 @@ def test_receiving_five_megabytes_is_received_whole() -> None:
     ids=lambda body: repr(body[:20]),
 )
 @pytest.mark.parametrize("call", [RECEIVE, *NEVER_EMPTY], ids=lambda call: call.method)
-def test_answer_that_is_not_json_is_a_payload_error(call: Call, body: bytes) -> None:
+def test_answer_that_is_not_json_is_a_payload_error(call: Call[Any], body: bytes) -> None:
     """Something that isn't the gateway is told from an empty queue; what it said is not repeated."""
     with pytest.raises(GreenApiPayloadError, match="host") as caught:
         read_answer(call, 200, body)
@@ -208,7 +208,7 @@ def test_answer_that_is_not_json_is_a_payload_error(call: Call, body: bytes) -> 
 )
 @pytest.mark.parametrize("call", [RECEIVE, CLEAR, DELETE], ids=lambda call: call.method)
 def test_answer_of_any_depth_is_read_or_refused_in_words(
-    call: Call, status: int, form: str, depth: int
+    call: Call[Any], status: int, form: str, depth: int
 ) -> None:
     """Python gives up on what is nested deeply, at a depth that depends on who calls: no error of its own
     comes out of it."""
@@ -293,14 +293,14 @@ def test_deleting_with_an_odd_answer_is_a_payload_error(answer: Any) -> None:
         (JOURNALS[1], [{"type": "outgoing"}, {}], [{"type": "outgoing"}, {}]),
     ],
 )
-def test_good_answer_gives_the_result(call: Call, answer: Any, result: Any) -> None:
+def test_good_answer_gives_the_result(call: Call[Any], answer: Any, result: Any) -> None:
     """Each method gives what the contract says its answer holds."""
     assert good(call, answer) == result
 
 
 @pytest.mark.parametrize("call", [*NEVER_EMPTY, *JOURNALS], ids=lambda call: call.method)
 @pytest.mark.parametrize("answer", [[1], ["a"], "text", 7, True, [[{}]]], ids=repr)
-def test_answer_of_another_shape_is_a_payload_error(call: Call, answer: Any) -> None:
+def test_answer_of_another_shape_is_a_payload_error(call: Call[Any], answer: Any) -> None:
     """An answer of another type than it should be never passes for one."""
     with pytest.raises(GreenApiPayloadError):
         good(call, answer)
@@ -309,7 +309,7 @@ def test_answer_of_another_shape_is_a_payload_error(call: Call, answer: Any) -> 
 @pytest.mark.parametrize(
     "call", [call for call in NEVER_EMPTY if call.method != "getSettings"], ids=lambda call: call.method
 )
-def test_answer_without_its_member_is_a_payload_error(call: Call) -> None:
+def test_answer_without_its_member_is_a_payload_error(call: Call[Any]) -> None:
     """An answer that lacks what it should hold never passes for one."""
     answer = {"other": None}
     with pytest.raises(GreenApiPayloadError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -12,7 +13,7 @@ from airflow_green_notify.protocol.calls import Call
 from airflow_green_notify.protocol.upload import Upload
 
 UPLOAD = Upload(io.BytesIO(b"abc"), 3, "a.txt", "text/plain", {"chatId": "1@c.us"}, "boundary")
-CALLS: dict[str, Call] = {
+CALLS: dict[str, Call[Any]] = {
     call.method: call
     for call in (
         calls.receive_notification(5),
@@ -100,7 +101,7 @@ def test_timeout_of_receiving_is_15_seconds_over_the_hold(seconds: float) -> Non
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_timeout_of_every_call_is_finite(call: Call) -> None:
+def test_timeout_of_every_call_is_finite(call: Call[Any]) -> None:
     """Nothing waits for ever."""
     assert 15 <= call.timeout <= 180
 
@@ -117,13 +118,25 @@ def test_timeout_of_every_call_is_finite(call: Call) -> None:
 )
 def test_rate_of_each_method_is_the_documented_one(methods: str, limit: int) -> None:
     """Requests per second, as the vendor's table has them."""
-    assert {CALLS[method].rate for method in methods.split()} == {(limit, 1.0)}
+    assert {CALLS[method].rate[:2] for method in methods.split()} == {(limit, 1.0)}
+
+
+def test_only_the_queue_is_read_at_the_rate_of_the_connection() -> None:
+    """``requests_per_second`` is for receiving and for deleting; all else keeps the documented rate."""
+    adjustable = [name for name, call in CALLS.items() if call.rate.is_adjustable]
+    assert adjustable == ["receiveNotification", "deleteNotification"]
+
+
+def test_only_the_journals_may_be_asked_for_less() -> None:
+    """An answer that is too large says what to do: fewer minutes, or another host."""
+    journals = [name for name, call in CALLS.items() if "fewer minutes" in call.bounds.advice]
+    assert journals == ["lastIncomingMessages", "lastOutgoingMessages"]
 
 
 def test_rate_of_downloading_on_max_is_lower() -> None:
     """MAX allows one downloadFile a second, the other products five."""
-    assert calls.download_file("1", "AA", "v3").rate == (1, 1.0)
-    assert calls.download_file("1", "AA", "telegram").rate == (5, 1.0)
+    assert calls.download_file("1", "AA", "v3").rate[:2] == (1, 1.0)
+    assert calls.download_file("1", "AA", "telegram").rate[:2] == (5, 1.0)
 
 
 def test_only_uploads_go_to_the_media_host() -> None:

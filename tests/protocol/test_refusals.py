@@ -150,7 +150,7 @@ def as_bytes(body: Any) -> bytes:
     return (body if isinstance(body, str) else json.dumps(body)).encode()
 
 
-def refusal(call: Call, status: int, body: Any, **more: Any) -> Refused:
+def refusal(call: Call[Any], status: int, body: Any, **more: Any) -> Refused:
     with pytest.raises(Refused) as caught:
         read_answer(call, status, as_bytes(body), token=TOKEN, **more)
     return caught.value

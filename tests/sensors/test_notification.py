@@ -208,14 +208,14 @@ def test_callable_judges_in_every_mode(
 def test_head_that_does_not_match_is_waited_for_and_told_once(
     green_api_connection: GreenApiEmulator,
     wait: Callable[..., Any],
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
     mode: str,
 ) -> None:
     """With unmatched="keep" the sensor touches nothing, and the log says what blocks."""
     green_api_connection.push(body("other", chat_id="1@c.us"), body("yes"))
     after_looks(green_api_connection, 3, take_head)
     assert wait(mode, matching=FROM_CHAT).state == "success"
-    told = capsys.readouterr().out.count("is at the head and doesn't match")
+    told = caplog.text.count("is at the head and doesn't match")
     assert told == 1 or (told and mode == "reschedule" and not HAS_TASK_STATE)
     assert [item["deletions"] for item in green_api_connection.audit()] == [1, 0]
 
@@ -279,7 +279,7 @@ def test_match_is_found_in_steady_traffic_and_each_look_is_told(
     assert len(told) >= 4
     assert {text.split(" ")[0] for text in told[::2]} == {"Setting"}
     assert {text.split(" ")[0] for text in told[1::2]} == {"Set"}
-    assert any(text.endswith("the head is newer than this look, and is left for the next.") for text in told)
+    assert any(text.endswith("the head is newer than the start; the next run takes it.") for text in told)
 
 
 def test_match_that_came_after_the_look_began_is_returned_by_it(
@@ -295,7 +295,7 @@ def test_match_that_came_after_the_look_began_is_returned_by_it(
 
 
 def test_sensor_leaves_a_queue_alone_that_somebody_else_reads_and_says_who(
-    green_api_connection: GreenApiEmulator, store: SqlStore, capsys: pytest.CaptureFixture[str]
+    green_api_connection: GreenApiEmulator, store: SqlStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A drain that reads into the same store is named, and nothing is taken from under its hands."""
     queue = GreenApiHook().config.queue
@@ -310,12 +310,13 @@ def test_sensor_leaves_a_queue_alone_that_somebody_else_reads_and_says_who(
         sensor.execute(context())
     assert deferred.value.trigger.serialize()[1]["pause"] > 0
     assert len(green_api_connection.queue()) == 1
-    assert capsys.readouterr().out.count("The task etl/drain reads the queue") == 1
+    assert caplog.text.count("The task etl/drain reads the queue") == 1
+    caplog.clear()
     lease.release()
     with pytest.raises(TaskDeferred):
         sensor.execute(context())
     assert not green_api_connection.queue()
-    assert capsys.readouterr().out.count("The task etl/drain reads the queue") == 1
+    assert caplog.text.count("The task etl/drain reads the queue") == 1
     other.release()
 
 

@@ -81,7 +81,7 @@ class Words:
 
 _PACKAGE = "airflow_green_notify"
 REPLACED: list[tuple[str, str, Any]] = [
-    (f"{_PACKAGE}.deletion", "time", Time),
+    (f"{_PACKAGE}.hooks.queue_head", "time", Time),
     (f"{_PACKAGE}.drain.engine", "time", Time),
     (f"{_PACKAGE}.drain.lease", "time", Time),
     (f"{_PACKAGE}.drain.lease", "random", chance),
@@ -90,7 +90,8 @@ REPLACED: list[tuple[str, str, Any]] = [
     (f"{_PACKAGE}.stopwatch", "time", Time),
     (f"{_PACKAGE}.hooks.gateway_clock", "time", Time),
     (f"{_PACKAGE}.drain.engine", "datetime", Datetime),
-    (f"{_PACKAGE}.handling", "time", Time),
+    (f"{_PACKAGE}.drain.handling", "time", Time),
+    (f"{_PACKAGE}.drain.progress", "time", Time),
     (f"{_PACKAGE}.hooks.aiohttp_transport", "AiohttpTransport", Line),
     (f"{_PACKAGE}.notification", "datetime", Datetime),
     (f"{_PACKAGE}.triggers.doorbell", "time", Time),

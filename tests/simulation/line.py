@@ -59,7 +59,7 @@ class Line:
         self.delay = self.network.chance.uniform(0.01, 0.03)
         """Seconds that a request or an answer is usually under way."""
 
-    async def send(self, call: Call) -> Any:
+    async def send(self, call: Call[Any]) -> Any:
         """Send a call and wait for its answer."""
         exchange = _Exchange(self, call)
         exchange.send()
@@ -73,7 +73,7 @@ class Line:
 class _Exchange:
     """One request and its answer. What was sent arrives, also if the sender freezes or dies meanwhile."""
 
-    def __init__(self, line: Line, call: Call) -> None:
+    def __init__(self, line: Line, call: Call[Any]) -> None:
         self.network = line.network
         self.world = line.network.world
         self.gateway = line.network.gateway

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import case, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
+from airflow_green_notify.body import UNDECRYPTED
 from airflow_green_notify.message import MESSAGE_TYPES, Message, identity
-from airflow_green_notify.notification import UNDECRYPTED
 from airflow_green_notify.stores.entry import Entry
 from airflow_green_notify.stores.held import QUEUED_FOR, FromJournal
 from airflow_green_notify.stores.ledger import BatchTaken, warn_of

@@ -69,9 +69,9 @@ class Database:
     def execute_once(self, statement: Executable) -> int:
         """Execute a statement that must not be repeated."""
         with self._connected() as connection:
-            return connection.execute(statement).rowcount
+            return int(connection.execute(statement).rowcount)
 
-    def rows(self, statement: Executable) -> list[Row]:
+    def rows(self, statement: Executable) -> list[Row[Any]]:
         """Return all rows of a query."""
         return self._repeated(lambda connection: list(connection.execute(statement).all()))
 
@@ -98,7 +98,7 @@ class Database:
     def count(self, table: Table, batch_id: str) -> int:
         """Return how many rows a batch has."""
         ((number,),) = self.rows(select(func.count()).select_from(table).where(table.c.batch_id == batch_id))
-        return number
+        return int(number)
 
     def close(self) -> None:
         """Close the connection and the engine's pool; if a statement is under way, when that returns."""
@@ -188,4 +188,5 @@ def _engine(conn_id: str) -> Engine:
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "hide_parameters": True}
     if hook.conn_type == "sqlite":
         options["connect_args"] = {"timeout": _BUSY_TIMEOUT}
-    return hook.get_sqlalchemy_engine(engine_kwargs=options)
+    engine: Engine = hook.get_sqlalchemy_engine(engine_kwargs=options)
+    return engine

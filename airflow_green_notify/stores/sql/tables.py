@@ -36,7 +36,7 @@ _ON_MYSQL: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8m
 """Emoji need the one; ids that differ in case only need the other."""
 
 
-class UtcDateTime(TypeDecorator):
+class UtcDateTime(TypeDecorator):  # type: ignore[type-arg]  # SQLAlchemy 1.4, which Airflow 3.1 allows, takes none
     """An aware time, kept in UTC also where the database has no time zones."""
 
     impl = DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), *_MYSQL)
@@ -129,7 +129,7 @@ def column_id(batch_id: str) -> str:
     return f"{text[: _ID_LENGTH - 33]}~{digest(batch_id)}"
 
 
-def _column(name: str) -> Column:
+def _column(name: str) -> Column[Any]:
     if name == "key":
         return Column(name, String(32), primary_key=True)
     if name == "batch_id":
