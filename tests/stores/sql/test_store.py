@@ -130,7 +130,7 @@ def is_mysql() -> bool:
     return BaseHook.get_connection("store").conn_type == "mysql"
 
 
-WRONG_TABLES = ["", " ", "x.", ".x", "a..b", "%(a)s", "a%b", "a\0b", "a\nb", "\ud800", None, 5]
+WRONG_TABLES = ["", " ", "x.", ".x", "a..b", "%(a)s", "a%b", "a\0b", "a\nb", "\ud800", None, 5, Path("x")]
 
 
 @pytest.mark.parametrize("table", WRONG_TABLES, ids=ascii)
