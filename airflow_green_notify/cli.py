@@ -13,7 +13,7 @@ DOCTOR_HELP = "Examine an instance: what keeps its queue from being read, and wh
 DOCTOR_ARGUMENTS: Arguments = (
     (
         ("conn_id",),
-        {"nargs": "?", "default": "green_api_default", "help": "connection of type green_api"},
+        {"nargs": "?", "default": "green_api_default", "help": "connection of type greenapi"},
     ),
     JSON_ARGUMENT,
 )

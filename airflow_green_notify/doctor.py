@@ -85,7 +85,7 @@ class Examination:
 def examine(green_api_conn_id: str = GreenApiHook.default_conn_name) -> Examination:
     """Look at connection, state, settings, queue and rates of one instance, and stop where it makes no sense.
 
-    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param green_api_conn_id: The connection, of type ``greenapi``.
     """
     examination = Examination(green_api_conn_id)
     with GreenApiHook(green_api_conn_id, max_attempts=1) as hook:

@@ -54,7 +54,7 @@ class GreenApiNotifier(BaseNotifier):
     :param message: The text. By default it tells Dag, task, run, try, where the log is, and of the exception
         that caused it all the class and the first line. What is longer than 4000 characters, which every
         product takes, is cut.
-    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param green_api_conn_id: The connection, of type ``greenapi``.
 
     .. seealso:: https://green-api.com/en/docs/api/sending/SendMessage/
     """

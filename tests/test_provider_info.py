@@ -11,6 +11,7 @@ from importlib.metadata import entry_points, version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jsonschema
 import pytest
@@ -24,7 +25,7 @@ except ImportError:  # Airflow 3.1
 
 import airflow_green_notify
 from airflow_green_notify import get_provider_info
-from airflow_green_notify.hooks.connection import EXTRA_FIELDS
+from airflow_green_notify.hooks.connection import CONNECTION_TYPE, EXTRA_FIELDS
 
 NAME = "airflow-green-notify"
 INFO = get_provider_info()
@@ -115,7 +116,7 @@ def test_object_that_info_names_exists(path: str) -> None:
 def test_providers_manager_knows_the_connection_type() -> None:
     """Airflow has taken the provider up, without a word of complaint about it."""
     assert NAME in ProvidersManager().providers
-    hook = HooksManager().hooks["green_api"]
+    hook = HooksManager().hooks["greenapi"]
     assert hook is not None
     assert (hook.hook_class_name, hook.hook_name) == (
         "airflow_green_notify.hooks.green_api.GreenApiHook",
@@ -126,7 +127,7 @@ def test_providers_manager_knows_the_connection_type() -> None:
 FORM = """
 from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
 for each in HookMetaService.hook_meta_data():
-    if each.connection_type == "green_api":
+    if each.connection_type == "greenapi":
         print(each.model_dump_json())
 """
 
@@ -160,7 +161,45 @@ def test_command_line_lists_provider_and_hook() -> None:
     """``airflow providers list`` and ``hooks`` show what is installed, free of error and warning."""
     assert NAME in airflow("providers", "list")
     [hook] = [
-        each for each in json.loads(airflow("providers", "hooks")) if each["connection_type"] == "green_api"
+        each for each in json.loads(airflow("providers", "hooks")) if each["connection_type"] == "greenapi"
     ]
     assert hook["class"] == "airflow_green_notify.hooks.green_api.GreenApiHook"
     assert hook["package_name"] == NAME
+
+
+HOST = "http://127.0.0.1:9"
+READ = """
+from airflow.models.connection import Connection
+from airflow_green_notify.hooks import GreenApiHook
+hook = GreenApiHook()
+hook.get_connection(hook.green_api_conn_id).get_uri()
+connection = Connection.get_connection_from_secrets(hook.green_api_conn_id)
+connection.get_uri()
+print(type(connection.get_hook()).__name__, hook.config.id_instance)
+"""
+"""Reads a connection as tasks do, and as Airflow's own components do."""
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        json.dumps(
+            {"conn_type": CONNECTION_TYPE, "login": "1101000001", "password": "apiToken", "host": HOST}
+        ),
+        f"{CONNECTION_TYPE}://1101000001:apiToken@{quote(HOST, safe='')}",
+    ],
+    ids=["json", "uri"],
+)
+@pytest.mark.parametrize(
+    "command",
+    [["-c", READ], ["-m", "airflow_green_notify.doctor", "green_api_default"]],
+    ids=["hook", "doctor"],
+)
+def test_connection_is_read_without_a_complaint_about_its_type(
+    connection: str, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow warns at each look-up of a type with an underscore, and turns hyphens of a type into those."""
+    monkeypatch.setenv("AIRFLOW_CONN_GREEN_API_DEFAULT", connection)
+    ended = subprocess.run([sys.executable, *command], capture_output=True, text=True)
+    assert "1101000001" in ended.stdout
+    assert "shall not contain" not in ended.stdout + ended.stderr

@@ -202,7 +202,7 @@ def gateway(green_api_connection: GreenApiEmulator, _nothing_is_masked: None) ->
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, token: str, **fields: Any) -> None:
-    connection = {"conn_type": "green_api", "login": "1101000001", "password": token, **fields}
+    connection = {"conn_type": "greenapi", "login": "1101000001", "password": token, **fields}
     monkeypatch.setenv("AIRFLOW_CONN_GREEN_API_DEFAULT", json.dumps(connection))
 
 

@@ -66,7 +66,7 @@ class GatewayInstance:
         """The Airflow connection to this instance, as JSON for an ``AIRFLOW_CONN_…`` variable."""
         url = self._server.url
         connection = {
-            "conn_type": "green_api",
+            "conn_type": "greenapi",
             "host": url,
             "login": self.id_instance,
             "password": self.api_token,

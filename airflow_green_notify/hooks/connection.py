@@ -17,7 +17,8 @@ from airflow_green_notify.protocol.calls import QUEUE_RATE
 if TYPE_CHECKING:
     from airflow_green_notify.protocol.calls import Call
 
-CONNECTION_TYPE = "green_api"
+CONNECTION_TYPE = "greenapi"
+"""Airflow reads the hyphens of a type as underscores, and warns of those at each look-up."""
 CONNECTION_NAME = "GREEN-API"
 DEFAULT_HOST = "https://api.green-api.com"
 _VENDOR_HOSTS = r"^(\d+\.)?api\.green-?api\.com(:443)?$"

@@ -25,7 +25,7 @@ class GreenApiHook(InstanceHook):
     ``Retry-After`` if it is given), 408, 499, 5xx and "starting". Never repeated on their own are
     :meth:`delete_notification` and the sending methods: after a doubtful answer, look first.
 
-    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param green_api_conn_id: The connection, of type ``greenapi``.
     :param max_attempts: How often an idempotent call is sent at most, the first time included.
 
     Every method raises:

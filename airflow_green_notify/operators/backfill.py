@@ -66,7 +66,7 @@ class GreenApiBackfillMessagesOperator(GreenApiTask):
     :param receive_timeout: Seconds the gateway may hold the look at the queue's head open, 5 to 60.
     :param wait_for_reader: Seconds to wait while somebody reads the queue into ``store``. Then the task
         fails, and a retry goes on.
-    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param green_api_conn_id: The connection, of type ``greenapi``.
     :return: The batch description for :func:`~airflow_green_notify.stores.read_batch`, with ``"report"``:
         how many entries the journals had; how many were stored, held before, or wait in the queue; how many
         were ``adopted`` from runs of this task that failed for good.

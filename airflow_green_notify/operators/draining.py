@@ -55,7 +55,7 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         Everything else goes into ``unmatched``; what it fails on goes into ``store``. It has to judge a
         notification that comes again as before: one whose verdict changes may lie in both stores.
     :param unmatched: The store for everything else, another than ``store``; required with ``accept``.
-    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param green_api_conn_id: The connection, of type ``greenapi``.
     :param max_notifications: Hard limit of notifications.
     :param max_seconds: No receive begins later than this after the start.
     :param empty_answers: The queue counts as empty after so many empty answers in a row.
@@ -170,7 +170,7 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
     :param on_error: After ``max_attempts``: ``"dead_letter"`` sets the notification aside. ``"stop"`` fails
         the task and leaves it at the head of the queue: without using the task's retries if there is a store
         that counts, and the next run, or the cleared task, counts anew.
-    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param green_api_conn_id: The connection, of type ``greenapi``.
     :param max_notifications: As in :class:`GreenApiDrainNotificationsOperator`, like all that follow.
     :return: ``{"handled", "dead_letters", "dead_letter_batch", "report"}``.
     :raises ValueError: An argument is wrong, such as a handler that is async, whose body would never run.

@@ -49,7 +49,7 @@ class GreenApiConfigureInstanceOperator(GreenApiTask):
         ``webhookUrl`` was cleared.
     :param poll_interval: Seconds between two looks while waiting.
     :param deferrable: Whether to wait in the triggerer.
-    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param green_api_conn_id: The connection, of type ``greenapi``.
     :return: The settings that were asked for and now hold, by the gateway's names.
     :raises ValueError: A name is unknown, or in both lists.
 

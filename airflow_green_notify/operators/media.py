@@ -57,7 +57,7 @@ class GreenApiDownloadMediaOperator(GreenApiTask):
     :param max_seconds: Seconds that a file may take, all attempts together.
     :param allow_private_addresses: Whether links may lead to private and loopback addresses: for a storage of
         your own, and for the emulator.
-    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param green_api_conn_id: The connection, of type ``greenapi``.
     :return: ``{"path", "downloaded", "present", "without_file", "too_large_count", "too_large",
         "failed_count", "failed"}``: counts, and the keys of the first hundred files above 100 MB, which the
         gateway doesn't give out, or above ``max_file_size``, and of those that failed, with the error.

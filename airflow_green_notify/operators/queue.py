@@ -38,7 +38,7 @@ class GreenApiReceiveNotificationOperator(GreenApiTask):
     Thumbnails (``jpegThumbnail``) are left out; the key stays that of the whole notification. The result is
     read by ``Notification.from_dict``.
 
-    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param green_api_conn_id: The connection, of type ``greenapi``.
     :param receive_timeout: Seconds the gateway may hold the request open, 5 to 60.
     :param on_empty: What to do if nothing came within ``receive_timeout``: ``"skip"`` the task and what is
         behind it, return ``"none"``, or ``"fail"``.
@@ -106,7 +106,7 @@ class GreenApiDeleteNotificationOperator(GreenApiTask):
         notification by then.
     :param if_gone: What to do if the notification is not at the head any more: ``"ignore"`` it, ``"skip"``
         or ``"fail"``.
-    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param green_api_conn_id: The connection, of type ``greenapi``.
     :param receive_timeout: Seconds the gateway may hold a receive open, 5 to 60.
     :return: Whether it was deleted by this task.
     :raises ValueError: An argument is wrong, as far as no template hides it.

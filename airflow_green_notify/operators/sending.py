@@ -138,7 +138,7 @@ class GreenApiSendMessageOperator(SendOperator):
         all others were sent, or ``"list"`` them in the result.
     :param deduplicate: Whether to look before anything is sent a second time.
     :param journal_lag: Seconds for which to look; the gateway says that messages appear within 120.
-    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param green_api_conn_id: The connection, of type ``greenapi``.
     :return: The message's id (``idMessage``); answers name it as ``quoted_id``. With ``messages``:
         ``{"sent", "id_messages", "unanswered", "refused_count", "refused"}``, counts, the first thousand ids,
         and the first hundred that were refused, with their position and the reason.

@@ -39,7 +39,7 @@ class GreenApiSendFileOperator(SendOperator):
     :param quoted_message_id: The message to answer.
     :param deduplicate: Whether to look before anything is sent a second time.
     :param journal_lag: Seconds for which to look; the gateway says that messages appear within 120.
-    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param green_api_conn_id: The connection, of type ``greenapi``.
     :return: The message's id (``idMessage``).
 
     .. seealso:: https://green-api.com/en/docs/api/sending/SendFileByUpload/

@@ -88,7 +88,7 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
         filter's values are templated. By default any notification.
     :param unmatched: ``"keep"`` what doesn't match at the head, or the store that takes it; the description
         of what was set aside is the XCom ``unmatched``.
-    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param green_api_conn_id: The connection, of type ``greenapi``.
     :param receive_timeout: Seconds the gateway may hold a look of a worker open, 5 to 60.
     :param max_xcom_bytes: Hard limit of the result's size; a larger notification fails the task at once.
     :param deferrable: Whether to wait in the triggerer.

@@ -39,7 +39,7 @@ class GreenApiDoorbellTrigger(BaseEventTrigger):
     several rings in a row once more when it has been quiet, with ``key`` ``None``: nothing lies longer than
     ``ring_again_after``, at the price of a Dag run that may find the queue empty.
 
-    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param green_api_conn_id: The connection, of type ``greenapi``.
     :param min_ring_interval: Seconds between two rings at least.
     :param ring_again_after: Seconds after which it rings again for a head that still waits.
     :param receive_timeout: Seconds the gateway may hold an idle look open, 5 to 60. Watchers with the same

@@ -27,7 +27,7 @@ class GreenApiHeadTrigger(BaseTrigger):
     The event is ``{"key", "error", "known_keys", "deadline"}``: the new head's key, or why there can't be
     one; both are ``None`` when ``deadline`` has passed. The other two are what it was given.
 
-    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param green_api_conn_id: The connection, of type ``greenapi``.
     :param known_keys: Keys of heads that were judged already.
     :param deadline: UNIX time in seconds after which waiting is in vain.
     :param receive_timeout: Seconds the gateway may hold an idle look open, 5 to 60.

@@ -62,7 +62,7 @@ class GreenApiNotificationTrigger(BaseEventTrigger):
     thumbnails. Airflow logs events whole, message texts included. A notification too large for an event stays
     at the head of the queue, and the log says so, until a Dag drains it.
 
-    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param green_api_conn_id: The connection, of type ``greenapi``.
     :param receive_timeout: Seconds the gateway may hold an idle look open, 5 to 60. Watchers of one
         connection share one look in a triggerer, with the values of the first.
     :param ring_again_after: Seconds after the last notification until the first quiet event.

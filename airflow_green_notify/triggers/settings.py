@@ -20,7 +20,7 @@ class GreenApiSettingsTrigger(BaseTrigger):
 
     The event is ``{"error", "retryable"}``, both ``None`` if all is well.
 
-    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param green_api_conn_id: The connection, of type ``greenapi``.
     :param wanted: The gateway's names and values.
     :param deadline: UNIX time in seconds after which waiting is in vain.
     :param poll_interval: Seconds between two looks.

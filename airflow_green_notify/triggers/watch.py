@@ -36,7 +36,7 @@ class QueueWatch:
     An outage is waited out with exponential back-off, and is told once in the log when it begins and once
     when it ends. The connection is looked up once, and again after a refusal that only its change can fix.
 
-    :param green_api_conn_id: The connection, of type ``green_api``.
+    :param green_api_conn_id: The connection, of type ``greenapi``.
     :param receive_timeout: Seconds the gateway may hold a look open, 5 to 60.
     :param patient: Whether to go on looking when the gateway refuses for good (a wrong token, say); an
         impatient watch raises.

@@ -24,7 +24,7 @@ def test_connection_leads_to_the_gateway() -> None:
     with GreenApiEmulator() as gateway:
         connection = json.loads(gateway.connection)
         assert connection == {
-            "conn_type": "green_api",
+            "conn_type": "greenapi",
             "host": gateway.url,
             "login": gateway.id_instance,
             "password": gateway.api_token,

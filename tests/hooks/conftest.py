@@ -75,7 +75,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def set_connection(host: str | None, **fields: Any) -> None:
         connection = {
-            "conn_type": "green_api",
+            "conn_type": "greenapi",
             "host": host,
             "login": "1101000001",
             "password": TOKEN,

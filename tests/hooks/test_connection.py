@@ -20,7 +20,7 @@ def connection(extra: Any = None, **fields: Any) -> Connection:
     given = {"host": None, "login": "1101000001", "password": TOKEN, **fields}
     return Connection(
         conn_id="green",
-        conn_type="green_api",
+        conn_type="greenapi",
         extra=extra if isinstance(extra, str | None) else json.dumps(extra),
         **given,
     )
@@ -206,8 +206,8 @@ def test_extra_that_is_no_object_is_refused(extra: str) -> None:
 @pytest.mark.parametrize(
     "uri",
     [
-        "green-api://1101000001:a%2Fb@127.0.0.1:18090/http?requests_per_second=7",
-        "green-api://1101000001:a%2Fb@http%3A%2F%2F127.0.0.1%3A18090/?requests_per_second=7",
+        "greenapi://1101000001:a%2Fb@127.0.0.1:18090/http?requests_per_second=7",
+        "greenapi://1101000001:a%2Fb@http%3A%2F%2F127.0.0.1%3A18090/?requests_per_second=7",
     ],
 )
 def test_connection_as_uri_is_read(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +225,7 @@ def test_connection_as_uri_is_read(uri: str, monkeypatch: pytest.MonkeyPatch) ->
 async def test_connection_is_the_same_from_event_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways to look the connection up give the same instance."""
     monkeypatch.setenv(
-        "AIRFLOW_CONN_MINE", json.dumps({"conn_type": "green_api", "login": "7", "password": "p"})
+        "AIRFLOW_CONN_MINE", json.dumps({"conn_type": "greenapi", "login": "7", "password": "p"})
     )
     assert await GreenApiHook("mine").aconfig() == GreenApiHook("mine").config
 
