@@ -115,6 +115,7 @@ def test_doctor_prints_nothing_that_steers_the_terminal(
     """Each finding is a line, whatever the gateway or a chat says."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "client")
     spoil(green_api_connection)
+    green_api_connection.push({"typeWebhook": "incomingMessageReceived"})  # an empty queue is waited for
     with pytest.raises(SystemExit):
         doctor.main([])
     printed = capsys.readouterr().out

@@ -6,6 +6,7 @@ import hashlib
 import random
 import secrets
 import tempfile
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any, Protocol
@@ -51,12 +52,13 @@ class MediaFile:
 
 
 class UploadedFile(MediaFile):
-    """A file that a client sent: on disk while the emulator lives, never in memory."""
+    """A file that a client sent: on disk while anything leads to it, never in memory."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, 0)
         self._digest = hashlib.sha256()
         self._disk: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        weakref.finalize(self, self._disk.close)
 
     def write(self, chunk: bytes) -> None:
         """Append to the file; beyond the gateway's limit only the size goes on growing."""

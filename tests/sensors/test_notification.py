@@ -559,7 +559,7 @@ def test_refusal_while_deferred_fails_the_task_at_once(
     green_api_connection: GreenApiEmulator, wait: Callable[..., Any], soft_fail: bool
 ) -> None:
     """What turns wrong while nobody works is told by the trigger."""
-    green_api_connection.fault("status", status=401, times=None, after=2)
+    green_api_connection.fault("status", status=401, times=None, after=1)
     ti = wait("deferrable", retries=2, soft_fail=soft_fail)
     assert (ti.state, ti.try_number) == ("failed", 1)
 

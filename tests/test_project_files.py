@@ -1,0 +1,88 @@
+"""What the repository's own files name is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from airflow_green_notify.version import VERSION
+from tests.public_api import RENEW
+
+ROOT = Path(__file__).parent.parent
+CONTINUOUS_INTEGRATION = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+YAML_FILES = sorted(
+    str(path.relative_to(ROOT)) for path in [*ROOT.glob(".github/**/*.yml"), ROOT / ".pre-commit-config.yaml"]
+)
+
+
+def parsed(name: str) -> Any:
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def test_newest_version_of_the_changelog_is_this_one() -> None:
+    """No version is released without saying what it brings."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest, *_ = re.findall(r"^## (\S+) - (?:Unreleased|\d{4}-\d\d-\d\d)$", changelog, re.MULTILINE)
+    assert newest == VERSION
+
+
+@pytest.mark.parametrize("name", YAML_FILES)
+def test_yaml_file_can_be_read(name: str) -> None:
+    """Each is a mapping; the workflow, the issue form and the hooks before a commit are among them."""
+    assert isinstance(parsed(name), dict)
+    assert len(YAML_FILES) >= 3
+
+
+def test_workflow_runs_nothing_but_what_everybody_can_run() -> None:
+    """There is no check that only the server makes."""
+    [job] = parsed(".github/workflows/ci.yml")["jobs"].values()
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    [setup] = [step["with"] for step in job["steps"] if "setup-python" in step.get("uses", "")]
+    assert setup["python-version"].split() == ["3.13", "3.12", "3.11"], "the last one is python3"
+
+
+def test_hooks_before_a_commit_check_what_ci_checks() -> None:
+    """Ruff's version is the pinned one, and mypy is that of the environment."""
+    ruff, local = parsed(".pre-commit-config.yaml")["repos"]
+    pins = (ROOT / "tests/constraints/airflow-3.3.2.txt").read_text(encoding="utf-8")
+    assert f"ruff=={ruff['rev'].removeprefix('v')}\n" in pins
+    assert [hook["id"] for hook in ruff["hooks"]] == ["ruff-check", "ruff-format"]
+    assert [(hook["entry"], hook["language"]) for hook in local["hooks"]] == [("mypy", "system")]
+    for command in ("ruff check .", "ruff format --check .", "mypy"):
+        assert f"/bin/{command}\n" in CONTINUOUS_INTEGRATION
+
+
+def test_issue_form_asks_for_the_doctor_and_warns_of_the_token() -> None:
+    """With that most questions are answered before they are asked."""
+    form = parsed(".github/ISSUE_TEMPLATE/bug_report.yml")
+    fields = {item["id"]: item["attributes"] for item in form["body"] if "id" in item}
+    assert {"happened", "doctor", "versions", "token"} <= fields.keys()
+    assert "airflow green-api doctor" in fields["doctor"]["description"]
+    assert "python -m airflow_green_notify.doctor" in fields["doctor"]["description"]
+    assert "apiTokenInstance" in form["body"][0]["attributes"]["value"]
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"tests/[\w/.{},-]+", CONTINUOUS_INTEGRATION))))
+def test_test_file_that_ci_names_is_there(path: str) -> None:
+    """Nobody notices one that was moved before the long run is at its end."""
+    head, braces, rest = path.partition("{")
+    names, _, tail = rest.partition("}")
+    for name in names.split(",") if braces else [""]:
+        for version in ("3.1.8", "3.2.2", "3.3.2") if head.endswith("airflow-") else [""]:
+            assert (ROOT / f"{head}{name}{version}{tail or '.txt' * bool(version)}").exists(), head + name
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
+def test_link_between_files_leads_somewhere(name: str) -> None:
+    """A file that moves takes its links along."""
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text(encoding="utf-8"))
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_contributing_names_the_command_that_renews_the_public_api() -> None:
+    """Whoever changes a signature on purpose finds how to say so."""
+    assert RENEW in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
