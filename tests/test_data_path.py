@@ -142,7 +142,7 @@ def test_body_of_five_megabytes_is_refused_and_stays(
     run_dag: Callable[..., Any], green_api_connection: GreenApiEmulator, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """What is too large for XCom fails the task at once, names the drain, and deletes nothing."""
-    green_api_connection.push(message("x" * 5_000_000))
+    green_api_connection.push(message("long", padding="x" * 5_000_000))
     with DAG("too_large", schedule=None, default_args={"retries": 3}) as dag:
         receive = GreenApiReceiveNotificationOperator(task_id="receive", receive_timeout=0.1)
         GreenApiDeleteNotificationOperator(task_id="delete", notification=receive.output)
