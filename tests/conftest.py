@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 IN_MEMORY, ROOM = "/dev/shm", 2 << 30  # noqa: S108
 if "TMPDIR" not in os.environ and os.path.isdir(IN_MEMORY) and shutil.disk_usage(IN_MEMORY).free > ROOM:
-    # Stores and databases confirm each notification by an fsync: on a disk, half of the tests' time.
+    # Stores and databases confirm each notification with an fsync: on a disk, half of the time goes there.
     os.environ["TMPDIR"] = tempfile.tempdir = IN_MEMORY
 
 AIRFLOW_HOME = tempfile.mkdtemp(prefix="airflow-green-notify-")

@@ -562,6 +562,7 @@ def test_refusal_while_deferred_fails_the_task_at_once(
     green_api_connection.fault("status", status=401, times=None, after=1)
     ti = wait("deferrable", retries=2, soft_fail=soft_fail)
     assert (ti.state, ti.try_number) == ("failed", 1)
+    assert len(green_api_connection.requests()) == 2, "one of the worker, one of the trigger"
 
 
 @each_mode

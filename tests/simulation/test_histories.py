@@ -48,7 +48,7 @@ def test_new_histories_keep_the_promises(mix: str, new_histories: dict[str, Tota
         pytest.fail(str(new_histories[mix]), pytrace=False)
 
 
-@pytest.mark.parametrize(("mix", "seed"), once_failed())
+@pytest.mark.parametrize(("mix", "seed"), list(once_failed()))
 def test_histories_that_once_failed_keep_the_promises(mix: str, seed: int) -> None:
     """What a seed once found stays found."""
     outcome = run_one(mix, seed).outcome
