@@ -18,7 +18,6 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_green_notify.cli import DOCTOR_ARGUMENTS, DOCTOR_HELP, parsed
-from airflow_green_notify.drain.progress import span
 from airflow_green_notify.drain.report import RETENTION_WARNING
 from airflow_green_notify.errors import (
     GreenApiConfigError,
@@ -31,6 +30,7 @@ from airflow_green_notify.errors import (
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES, settings_fault, state_fault, way_risks
 from airflow_green_notify.printable import NAME, printable
+from airflow_green_notify.progress import span
 from airflow_green_notify.protocol.calls import ACCOUNT_RATE, QUEUE_RATE, SENDING_RATE
 
 COUNT_FAULTS = "it is counted every 10 s, and wrong zeros are known: only the oldest notification is proof"

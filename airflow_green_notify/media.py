@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import mimetypes
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -21,13 +20,13 @@ from airflow_green_notify.errors import (
 )
 from airflow_green_notify.files.names import safe_name
 from airflow_green_notify.hooks.bounds import FileBounds, FileTooLargeError
-from airflow_green_notify.notification import Notification
-from airflow_green_notify.stores import read_batch
+from airflow_green_notify.progress import Progress, span
 
 if TYPE_CHECKING:
     from airflow_green_notify.files.place import Files
     from airflow_green_notify.hooks import GreenApiHook
     from airflow_green_notify.hooks.downloads import Downloads
+    from airflow_green_notify.notification import Notification
 
 log = logging.getLogger(__name__)
 
@@ -62,28 +61,6 @@ def has_file(notification: Notification) -> bool:
     return notification.download_url is not None or notification.type_message in FILE_MESSAGES
 
 
-def notifications_in(value: Any) -> Iterator[Notification]:
-    """Yield the notifications of a batch description, of a list, or of XCom's form of either.
-
-    :raises GreenApiConfigError: It is none of these.
-    """
-    try:
-        if isinstance(value, str):
-            value = json.loads(value)
-        if isinstance(value, Notification):
-            yield value
-        elif isinstance(value, Mapping):
-            yield from read_batch(value) if "store" in value else [Notification.from_dict(value)]
-        else:
-            for item in value:
-                yield from notifications_in(item)
-    except (TypeError, ValueError) as error:
-        raise GreenApiConfigError(
-            "notifications must be a batch description, or notifications in the form that operators return: "
-            f"{error}"
-        ) from None
-
-
 @dataclass
 class MediaReport:
     """What became of the files.
@@ -101,6 +78,13 @@ class MediaReport:
     without_file: int = 0
     too_large: list[str] = field(default_factory=list)
     failed: list[dict[str, str]] = field(default_factory=list)
+
+    def sentence(self) -> str:
+        """Say in words what became of them."""
+        return (
+            f"{self.downloaded:,} files downloaded, {self.present:,} there already, {len(self.too_large):,} too "
+            f"large, {len(self.failed):,} failed; {self.without_file:,} notifications have no file"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as small JSON values: it counts all, and names the first hundred."""
@@ -132,10 +116,13 @@ def download_media(
     from airflow_green_notify.hooks.downloads import Downloads
 
     files.prepare()
+    progress = Progress()
     present = {*files.names("")}
     with Downloads(hook.config, bounds) as downloads:
         media = _Media(hook, downloads, files, bounds.max_seconds)
         for notification in notifications:
+            if progress.is_due():
+                log.info("So far, after %s: %s.", span(progress.seconds()), report.sentence())
             if not has_file(notification):
                 report.without_file += 1
             elif media_name(notification) in present:

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_green_notify.drain.doubt import Doubts
 from airflow_green_notify.drain.lease import LeaseLost
-from airflow_green_notify.drain.progress import Progress
 from airflow_green_notify.drain.report import DrainReport, StopCondition
 from airflow_green_notify.hooks.queue_head import QueueHead
+from airflow_green_notify.progress import Progress, span
 from airflow_green_notify.stores.ledger import BatchTaken
 
 if TYPE_CHECKING:
@@ -148,7 +148,8 @@ class Drain:
             self.is_ahead = -age > CLOCK_TOLERANCE
             if not self.is_ahead:
                 self.report.oldest_age = max(self.report.oldest_age or 0.0, age.total_seconds())
-        self.progress.tell(self.report, age)
+        if self.progress.is_due():
+            self._tell_progress(age)
 
     # --- storing and deleting ---
 
@@ -255,6 +256,14 @@ class Drain:
             self.report.overlap = False
 
     # --- reporting ---
+
+    def _tell_progress(self, age: timedelta | None) -> None:
+        """Tell how far the drain is, and how long the head has waited."""
+        seconds, count = self.progress.seconds(), self.report.deleted
+        waited = "" if age is None else f"; the one at the head waited {span(age.total_seconds())}"
+        log.info(
+            "Draining for %s: %d notifications (%.0f/s)%s.", span(seconds), count, count / seconds, waited
+        )
 
     def _close_report(self) -> None:
         self.report.seconds = round(time.monotonic() - self.started, 3)

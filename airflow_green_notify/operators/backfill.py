@@ -124,6 +124,11 @@ class GreenApiBackfillMessagesOperator(GreenApiTask):
         with fail_fast(), ExitStack() as stack:
             hook = stack.enter_context(self.hook)
             queue = hook.config.queue
+            self.log.info(
+                "Looking through the journals of %r for the last %d minutes.",
+                self.green_api_conn_id,
+                given.minutes,
+            )
             store = stack.enter_context(open_batch(given.store, context, f"{queue}{JOURNAL}"))
             lease = ReaderLease(store.leases, queue, f"{BACKFILL}{batch_id_of(context)}")
             _become_reader(lease, given.wait_for_reader, stack)
@@ -132,7 +137,11 @@ class GreenApiBackfillMessagesOperator(GreenApiTask):
             messages = _messages(hook, given.minutes, given.journals)
             report = _store(messages, store, waiting_since, lease, given.minutes) | {"adopted": adopted}
             batch = store.close()
-        self.log.info("From the journals: %s", report)
+        self.log.info(
+            "The journals hold %(entries)d messages: %(stored)d new in the store, %(held)d there already, "
+            "%(waiting)d still wait in the queue; %(adopted)d taken over from earlier runs.",
+            report,
+        )
         self.tell_outlets(context, {"batch": batch} if batch["count"] else None)
         return {**batch, "report": report}
 

@@ -20,7 +20,8 @@ from airflow_green_notify.errors import GreenApiTransportError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.bounds import FileBounds
-from airflow_green_notify.media import MediaReport, download_media, notifications_in
+from airflow_green_notify.media import MediaReport, download_media
+from airflow_green_notify.stores.batch import notifications_in
 from airflow_green_notify.task import GreenApiTask
 from airflow_green_notify.templating import templatable
 
@@ -111,7 +112,7 @@ class GreenApiDownloadMediaOperator(GreenApiTask):
         self.check_arguments()
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_green_notify.files.place import files_at
+        from airflow_green_notify.files.place import files_at, place_of
 
         given = self.judged_arguments()
         bounds = FileBounds(
@@ -120,10 +121,11 @@ class GreenApiDownloadMediaOperator(GreenApiTask):
             allow_private_addresses=given.allow_private_addresses,
         )
         report = MediaReport()
-        files = files_at(str(self.path), self.conn_id or getattr(self.path, "conn_id", None))
+        files = files_at(*place_of(self.path, self.conn_id))
+        self.log.info("Downloading files into %s.", self.path)
         with fail_fast(), self.hook as hook:
             download_media(hook, notifications_in(given.notifications), files, report, bounds)
-        self.log.info("Files: %s", report.as_dict())
+        self.log.info("%s.", report.sentence())
         if report.failed and given.on_failed == "fail":
             raise GreenApiTransportError(
                 f"{len(report.failed)} files could not be downloaded; a retry tries them again. The first: "

@@ -15,8 +15,8 @@ from airflow_green_notify.errors import (
     GreenApiQuotaError,
     GreenApiResponseError,
 )
-from airflow_green_notify.media import notifications_in
 from airflow_green_notify.operators.send_once import Outgoing
+from airflow_green_notify.stores.batch import notifications_in
 from airflow_green_notify.task_output import is_output
 
 if TYPE_CHECKING:

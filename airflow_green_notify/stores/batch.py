@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.printable import printable
 from airflow_green_notify.stores.dead_letter import as_received
@@ -56,6 +57,28 @@ def read_batch(description: Mapping[str, Any] | str) -> Batch:
     :raises ValueError: It is no description of a batch.
     """
     return Batch(json.loads(description) if isinstance(description, str) else description)
+
+
+def notifications_in(value: Any) -> Iterator[Notification]:
+    """Yield the notifications of a batch description, of a list, or of XCom's form of either.
+
+    :raises GreenApiConfigError: It is none of these.
+    """
+    try:
+        if isinstance(value, str):
+            value = json.loads(value)
+        if isinstance(value, Notification):
+            yield value
+        elif isinstance(value, Mapping):
+            yield from read_batch(value) if "store" in value else [Notification.from_dict(value)]
+        else:
+            for item in value:
+                yield from notifications_in(item)
+    except (TypeError, ValueError) as error:
+        raise GreenApiConfigError(
+            "notifications must be a batch description, or notifications in the form that operators return: "
+            f"{error}"
+        ) from None
 
 
 class Batch:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from airflow_green_notify.drain import DrainReport, StopCondition, adrain, drain, progress
+from airflow_green_notify import progress
+from airflow_green_notify.drain import DrainReport, StopCondition, adrain, drain
 from airflow_green_notify.drain.doubt import MAX_DOUBTS
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications, traffic
 from airflow_green_notify.errors import (
@@ -414,12 +415,12 @@ def test_drain_that_takes_long_tells_how_far_it_is(
     """How many, how fast, and how long the head has waited, now and then."""
     monkeypatch.setattr(progress, "FIRST_AFTER", 0.0)
     monkeypatch.setattr(progress, "EVERY", 0.0)
-    caplog.set_level("INFO", logger=progress.__name__)
+    caplog.set_level("INFO", logger="airflow_green_notify.drain")
     waited = datetime.now(UTC) - timedelta(hours=3)
     bodies = [{**body, "timestamp": int(waited.timestamp())} for body in traffic(seed=1, n=3)]
     green_api_connection.push(*bodies)
     report, _ = run(store)
-    lines = [record.message for record in caplog.records if record.name == progress.__name__]
+    lines = [record.message for record in caplog.records if record.message.startswith("Draining for")]
     assert len(lines) == report.received
     assert lines[-1].startswith("Draining for 0 s: ")
     assert lines[-1].endswith("; the one at the head waited 3.0 h.")

@@ -21,10 +21,11 @@ from airflow.sdk import DAG
 import airflow_green_notify
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.errors import GreenApiTransportError
-from airflow_green_notify.media import media_name, notifications_in
+from airflow_green_notify.media import media_name
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.operators import GreenApiDownloadMediaOperator, GreenApiDrainNotificationsOperator
 from airflow_green_notify.stores import ObjectStorageStore
+from airflow_green_notify.stores.batch import notifications_in
 from tests.servers import BUCKET
 
 

@@ -91,7 +91,7 @@ REPLACED: list[tuple[str, str, Any]] = [
     (f"{_PACKAGE}.hooks.gateway_clock", "time", Time),
     (f"{_PACKAGE}.drain.engine", "datetime", Datetime),
     (f"{_PACKAGE}.drain.handling", "time", Time),
-    (f"{_PACKAGE}.drain.progress", "time", Time),
+    (f"{_PACKAGE}.progress", "time", Time),
     (f"{_PACKAGE}.hooks.aiohttp_transport", "AiohttpTransport", Line),
     (f"{_PACKAGE}.notification", "datetime", Datetime),
     (f"{_PACKAGE}.triggers.doorbell", "time", Time),
