@@ -92,8 +92,12 @@ class Database:
         return bool(self.rows(select(key).where(key == value)))
 
     def create(self, tables: StoreTables) -> None:
-        """Create the tables of a store."""
-        tables.create(self._engine)
+        """Create the tables of a store, or close this if they can't be."""
+        try:
+            tables.create(self._engine)
+        except BaseException:
+            self.close()
+            raise
 
     def count(self, table: Table, batch_id: str) -> int:
         """Return how many rows a batch has."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import re
 import resource
 import traceback
 import uuid
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -114,6 +116,18 @@ def test_table_of_something_else_is_refused(sql_store: SqlStore) -> None:
     run(f"CREATE TABLE {sql_store.table} (id INTEGER PRIMARY KEY, body VARCHAR(10))")
     with pytest.raises(NotificationStoreError, match=r"not a store of notifications.*lacks.*batch_id"):
         sql_store.open("batch")
+
+
+def test_store_that_is_refused_leaves_no_connection_open(sql_store: SqlStore) -> None:
+    """A task that is tried again and again doesn't use up the database's connections."""
+    run(f"CREATE TABLE {sql_store.table} (id INTEGER PRIMARY KEY, body VARCHAR(10))")
+    gc.collect()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(NotificationStoreError):
+            sql_store.open("batch")
+        gc.collect()
+    assert not [str(each.message) for each in caught if each.category is ResourceWarning]
 
 
 def test_table_without_its_primary_key_is_refused(sql_store: SqlStore) -> None:
