@@ -46,15 +46,15 @@ def provider_info() -> dict[str, Any]:
         ],
         "notifications": ["airflow_green_notify.notifiers.GreenApiNotifier"],
         "cli": ["airflow_green_notify.cli.get_cli_commands"],
-        "connection-types": [
-            {
-                "connection-type": CONNECTION_TYPE,
-                "hook-name": CONNECTION_NAME,
-                "hook-class-name": "airflow_green_notify.hooks.green_api.GreenApiHook",
-                "ui-field-behaviour": {
-                    name.replace("_", "-"): value for name, value in UI_FIELD_BEHAVIOUR.items()
-                },
-                "conn-fields": EXTRA_FIELDS,
-            }
-        ],
+        "connection-types": [_connection_type()],
+    }
+
+
+def _connection_type() -> dict[str, Any]:
+    return {
+        "connection-type": CONNECTION_TYPE,
+        "hook-name": CONNECTION_NAME,
+        "hook-class-name": "airflow_green_notify.hooks.green_api.GreenApiHook",
+        "ui-field-behaviour": {name.replace("_", "-"): value for name, value in UI_FIELD_BEHAVIOUR.items()},
+        "conn-fields": EXTRA_FIELDS,
     }

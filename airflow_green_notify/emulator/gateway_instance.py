@@ -70,7 +70,7 @@ class GatewayInstance:
             "host": url,
             "login": self.id_instance,
             "password": self.api_token,
-            "port": 443,
+            "port": int(url.rpartition(":")[2]),
             "extra": {"media_url": url},
         }
         return json.dumps(connection)

@@ -28,7 +28,7 @@ def test_connection_leads_to_the_gateway() -> None:
             "host": gateway.url,
             "login": gateway.id_instance,
             "password": gateway.api_token,
-            "port": 443,
+            "port": gateway.port,
             "extra": {"media_url": gateway.url},
         }
         assert gateway.url == f"http://127.0.0.1:{gateway.port}"
