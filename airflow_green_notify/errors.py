@@ -24,7 +24,7 @@ class GreenApiError(Exception):
     """Base of everything this provider raises on purpose.
 
     :param message: What happened, and what to do about it. It may quote the gateway, a database or a chat:
-        the error's text is one printable line all the same.
+        the error's text is one printable line nevertheless.
     """
 
     retryable = False

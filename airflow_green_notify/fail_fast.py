@@ -12,7 +12,7 @@ from airflow_green_notify.errors import GreenApiError
 
 @contextmanager
 def fail_fast() -> Iterator[None]:
-    """Turn an error that no retry can fix into a failure without retrying."""
+    """Turn an error that no retry can fix into a failure that is not retried."""
     try:
         yield
     except GreenApiError as error:

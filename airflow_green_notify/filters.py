@@ -43,7 +43,7 @@ class NotificationFilter:
     :param sender: The author.
     :param text: Regular expression, searched in the first 4,096 characters of the text; ``(?i)`` in front
         ignores case. Others write what is searched: one whose repetitions are nested, such as ``(a+)+$``, may
-        take for ever on it all the same.
+        take for ever on it nevertheless.
     :param status: Delivery status of a sent message, phase of a call, or state of the instance.
     :param quoted_id: Id of the message that this one answers, edits, deletes or votes on.
     :raises ValueError: ``text`` is no regular expression, or a list is empty.

@@ -23,7 +23,7 @@ class Progress:
         return time.monotonic() - self._started
 
     def is_due(self) -> bool:
-        """Tell whether it is time to."""
+        """Tell whether it is time to tell."""
         now = time.monotonic()
         if now < self._next_at:
             return False

@@ -32,7 +32,7 @@ class WrongArgumentError(AirflowFailException, ValueError):
 
 @contextmanager
 def _wrong_for_good() -> Iterator[None]:
-    """Say of whatever argument is refused that it stays wrong."""
+    """Turn a ValueError into a WrongArgumentError."""
     try:
         yield
     except WrongArgumentError:

@@ -33,6 +33,7 @@ async def acompare_and_delete(
     doubts, queue = Doubts(), QueueHead(hook)
     may_be_deleted = False
     while (found := await _find(queue, wanted, receive_timeout)) is not None:
+        doubts.give_up()
         if await doubts.delete(hook, found):
             return True
         may_be_deleted = may_be_deleted or not doubts.was_gone

@@ -52,16 +52,18 @@ class Doubts:
         self.count += 1
         return False
 
-    async def back_off(self) -> None:
-        """Wait before the notification, which came again, is deleted again.
+    def give_up(self) -> None:
+        """End here if the notification, which is still there, was deleted often enough.
 
-        :raises GreenApiError: It came again after :data:`MAX_DOUBTS` deletes in doubt.
+        :raises GreenApiError: The last of :data:`MAX_DOUBTS` deletes ended in doubt.
         """
-        if self.last is None:
-            return
-        if self.count >= MAX_DOUBTS:
+        if self.last is not None and self.count >= MAX_DOUBTS:
             raise self.last
-        await asyncio.sleep(pause_after(self.count, self.last))
+
+    async def back_off(self) -> None:
+        """Wait after a delete in doubt, before looking or deleting again."""
+        if self.last is not None:
+            await asyncio.sleep(pause_after(self.count, self.last))
 
 
 def pause_after(failures: int, last: GreenApiError | None = None) -> float:

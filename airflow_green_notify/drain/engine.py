@@ -201,6 +201,7 @@ class Drain:
         self.repeats += 1
         if self.doubts.last is None:  # its delete was confirmed, so the queue holds it twice
             await asyncio.sleep(min(0.05 * self.repeats, LONGEST_REPEAT_PAUSE))
+        self.doubts.give_up()
         await self.doubts.back_off()
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
@@ -261,7 +262,7 @@ class Drain:
         """Tell how far the drain is, and how long the head has waited."""
         seconds, count = self.progress.seconds(), self.report.deleted
         rate = f"{count / seconds:.0f}/s"
-        waited = "" if age is None else f"; the one at the head waited {span(age.total_seconds())}"
+        waited = "" if age is None else f"; the head has waited {span(age.total_seconds())}"
         log.info("Draining for %s: %d notifications (%s)%s.", span(seconds), count, rate, waited)
 
     def _close_report(self) -> None:

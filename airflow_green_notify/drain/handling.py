@@ -62,7 +62,7 @@ class NotificationHandler:
         self.dead_letters = 0
 
     def __repr__(self) -> str:
-        return f"the handler {getattr(self._handler, '__qualname__', self._handler)}"
+        return "the handler"  # what it holds is nobody's business
 
     def put(self, notification: Notification) -> bool:
         """Handle the notification, or give it up.
@@ -108,7 +108,7 @@ class NotificationHandler:
                 "Attempt %d of %d on %r failed.", attempt, self._max_attempts, notification, exc_info=True
             )
             if attempt < self._max_attempts and not isinstance(error, AirflowFailException):
-                time.sleep(pause_after(attempt))
+                time.sleep(pause_after(attempt + 1))
             return error
         return None
 

@@ -16,8 +16,8 @@ RETENTION_WARNING = 20 * 3600.0
 STOPPED_BY = {
     "empty": "the queue was empty",
     "kept": "the head is what is waited for",
-    "until": "the head is newer than the start; the next run takes it",
-    "max_seconds": "its time was over",
+    "until": "the head is newer than until, and stays in the queue",
+    "max_seconds": "max_seconds was reached",
     "max_notifications": "max_notifications was reached",
     "another_reader": "another task reads the queue",
 }

@@ -72,7 +72,7 @@ async def adrain(
     """Drain the queue of one instance into a store: receive, store, delete.
 
     A crash at any point leaves every notification in the queue, in the store, or in both; what is in both
-    is recognised by its key when it comes again. What can't be understood is stored all the same.
+    is recognised by its key when it comes again. What can't be understood is stored nevertheless.
 
     :param store: Opened.
     :param stop: When to stop; by default when the queue is empty.

@@ -108,7 +108,7 @@ class Instance:
         return body
 
     def fresh_link(self, chat_id: str, id_message: str) -> str | None:
-        """A new link to the file of a message; ``None`` if there is none to be had."""
+        """A new link to the file of a message; ``None`` if there is none."""
         url = self._files.get((chat_id, id_message))
         if url is None or url == TOO_LARGE_MARKER:
             return None

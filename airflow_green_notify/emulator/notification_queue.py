@@ -74,7 +74,7 @@ class NotificationQueue:
         had_head = self.count > 0
         self.count += added
         if not had_head:
-            self._show_to_neighbour()
+            self._show_to_other_consumer()
         self.wake()
         return added
 
@@ -98,7 +98,7 @@ class NotificationQueue:
         self._remove(item)
         item.deletions += 1
         item.deleted_at = self._clock.now()
-        self._show_to_neighbour()
+        self._show_to_other_consumer()
         return True
 
     def clear(self) -> None:
@@ -167,8 +167,8 @@ class NotificationQueue:
             heapq.heappop(self._visible)
         return None
 
-    def _show_to_neighbour(self) -> None:
-        item = self._head() if self._switches.neighbour_peeks else None
+    def _show_to_other_consumer(self) -> None:
+        item = self._head() if self._switches.other_consumer_peeks else None
         if item is not None:
             item.deliveries += 1
             self._receipt(item)

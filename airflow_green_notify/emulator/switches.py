@@ -31,7 +31,7 @@ class Switches:
         each delivery has a new one, and the older ones can't delete it any more.
     :param receipt_counter: ``"restarts_when_empty"``: when nothing waits any more, all receipt ids are
         forgotten and the next one is 1. ``"continues"``: they count on.
-    :param neighbour_peeks: Somebody else looks at each new head before anyone can ask for it, and so is
+    :param other_consumer_peeks: Somebody else looks at each new head before anyone can ask for it, and so is
         handed a receipt id for it.
     :param instant_empty: Empty answers come at once, whatever ``receiveTimeout`` says. So they do anyway
         when every notification setting is ``"no"``.
@@ -60,7 +60,7 @@ class Switches:
     redelivery_after: float = 2.0
     receipt_id: str = "stable"
     receipt_counter: str = "continues"
-    neighbour_peeks: bool = False
+    other_consumer_peeks: bool = False
     instant_empty: bool = False
     round_trip: float = 0.0
     rate_limits: bool = True

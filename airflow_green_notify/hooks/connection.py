@@ -201,7 +201,7 @@ def checked_certificates(path: str, must: str) -> str:
     """Return the path of a file with certificates, without reading it.
 
     :param must: The beginning of what the error says: who must be what else.
-    :raises GreenApiConfigError: It is no readable file; a pipe would be waited for for ever.
+    :raises GreenApiConfigError: It is no readable file; a pipe would be waited for without end.
     """
     try:
         usable = stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.R_OK)

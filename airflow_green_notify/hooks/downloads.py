@@ -64,7 +64,7 @@ class Downloads:
 
     Redirects are followed one by one, each judged as the link itself. Where a proxy lies on the way, the
     proxy looks names up and connects, so refusing is its business; an address that is written as such in a
-    link is judged here all the same.
+    link is judged here nevertheless.
 
     :param config: Whose proxy and certificates are used.
     """

@@ -84,7 +84,7 @@ def checked_size(file: File) -> int:
     """Return the size of a file that is not behind a URL, in bytes.
 
     :raises GreenApiConfigError: It is larger than the gateway takes; or a folder, or a pipe, which might be
-        waited for for ever.
+        waited for without end.
     """
     path = _path(file)
     status = path.stat()

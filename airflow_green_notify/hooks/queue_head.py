@@ -20,6 +20,9 @@ EMPTY_ANSWERS = 2
 FAST_EMPTY_FLOOR = 1.0
 """Seconds a receive takes at least where the gateway answers "empty" without holding the long poll."""
 
+LOOK_AGAIN_AFTER = 60.0
+"""Seconds until the settings are looked at again after a look that failed."""
+
 _HELD = 0.9
 """A receive was held open if it took that much of the time it may take."""
 
@@ -34,7 +37,7 @@ class QueueHead:
         """How many answers in a row were empty."""
         self._hook = hook
         self._was_held = True
-        self._is_explained = False
+        self._next_look_at = 0.0
 
     async def receive(self, receive_timeout: float) -> Notification | None:
         """Receive the head; an empty answer takes at least a second, unless it was waited for.
@@ -53,7 +56,7 @@ class QueueHead:
         took = time.monotonic() - asked_at
         self._was_held = took >= receive_timeout * _HELD
         if self._was_held:
-            self._is_explained = False
+            self._next_look_at = 0.0
         else:
             await asyncio.sleep(FAST_EMPTY_FLOOR - took)
         return None
@@ -61,14 +64,17 @@ class QueueHead:
     async def fault(self) -> str | None:
         """Say what in the settings makes the gateway answer "empty" at once, if it did.
 
-        The settings are looked at, and their fault told, once until a receive is held open again.
+        The settings are looked at, and their fault told, once until a receive is held open again; after a
+        look that failed, again in a minute.
         """
-        if self._was_held or self._is_explained:
+        if self._was_held or time.monotonic() < self._next_look_at:
             return None
+        self._next_look_at = float("inf")
         try:
-            settings = await self._hook.aget_settings()
-        except GreenApiError:
-            return None  # the next receive tells more
-        self._is_explained = True
-        fault = settings_fault(settings)
+            fault = settings_fault(await self._hook.aget_settings())
+        except GreenApiError as error:
+            if error.retryable:
+                self._next_look_at = time.monotonic() + LOOK_AGAIN_AFTER
+                return None
+            fault = str(error).rstrip(".")
         return fault and f'The gateway answers "empty" without holding the long poll: {fault}.'

@@ -243,7 +243,9 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
             )
             stores = [store] if store else []
             # In a thread of its own a handler may run an event loop.
-            report = self._drain(handling, given, lease, stack, stores, context, store_in_thread=True)
+            report = self._drain(
+                handling, given, lease, stack, stores, context, store_in_thread=True, did="Handled"
+            )
             batch = store.close() if store else None
         result = {
             "handled": handling.handled,

@@ -35,7 +35,7 @@ class GreenApiDownloadMediaOperator(GreenApiTask):
     """Downloads the files of a batch, or of some notifications, into a folder or bucket.
 
     A crash at any point leaves whole files only, and a retry goes on with those that are missing. A file that
-    can't be had doesn't hold up the others: it is listed, and the retry of a task with
+    can't be downloaded doesn't hold up the others: it is listed, and the retry of a task with
     ``on_failed="fail"`` tries it again.
 
     Each file is called as its notification's key, with a suffix that tells the kind:

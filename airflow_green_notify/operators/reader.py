@@ -112,6 +112,7 @@ class ReaderOperator(GreenApiTask):
         accept: Matching | None = None,
         unmatched: NotificationSink | None = None,
         store_in_thread: bool = False,
+        did: str = "Drained",
     ) -> DrainReport:
         """Become the queue's reader until the stack is left, take over what was forgotten, and drain."""
         adopted = 0
@@ -135,7 +136,7 @@ class ReaderOperator(GreenApiTask):
             lease=lease,
         )
         report.adopted = adopted
-        self.log.info("%s", report.sentence("Drained"))
+        self.log.info("%s", report.sentence(did))
         return report
 
     def _warn_of_other_task(self, lease: ReaderLease) -> None:
@@ -154,8 +155,8 @@ class ReaderOperator(GreenApiTask):
             )
         if lease.holder.startswith(BACKFILL):
             raise NotificationStoreError(
-                f"The queue is kept by {lease.holder}, and nobody drains it meanwhile. A retry goes on when "
-                "that has ended; to wait longer, set wait_for_reader."
+                f"The queue is reserved by {lease.holder}, and nobody drains it meanwhile. A retry goes on "
+                "when that has ended; to wait longer, set wait_for_reader."
             )
         self.log.warning(
             "The queue is being read by %s, which stores what comes. Nothing to do here; to wait longer, set "

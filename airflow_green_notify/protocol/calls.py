@@ -37,11 +37,18 @@ class AnswerBounds(NamedTuple):
     advice: str
 
 
-BOUNDS = AnswerBounds(8 * 2**20, 300_000, "is the connection's host the gateway's API URL?")
+_IS_IT_THE_GATEWAY = "is the connection's host the gateway's API URL?"
+
+BOUNDS = AnswerBounds(8 * 2**20, 300_000, _IS_IT_THE_GATEWAY)
+QUEUE_BOUNDS = BOUNDS._replace(
+    advice=f"{_IS_IT_THE_GATEWAY} If so, the head of the queue is larger than any message: it expires after "
+    "24 hours, and the hook's clear_webhooks_queue() empties the whole queue."
+)
 """The longest text of a chat has 65,536 characters, and stands in a notification a few times at most; parsing
 and hashing hold up an event loop for 4 ms a megabyte."""
 
-JOURNAL_BOUNDS = AnswerBounds(32 * 2**20, 3_000_000, "ask for fewer minutes.")
+LIST_BOUNDS = AnswerBounds(32 * 2**20, 3_000_000, "try again when fewer messages wait to be sent.")
+JOURNAL_BOUNDS = LIST_BOUNDS._replace(advice="ask for fewer minutes.")
 
 
 class Rate(NamedTuple):
@@ -63,15 +70,15 @@ MAX_MEDIA_RATE = Rate(1)
 """What the product MAX (``v3``) allows of it."""
 
 
-class GoodRefusal(NamedTuple, Generic[Result]):
-    """A refusal that is a result all the same: ``status``, and ``words`` among the gateway's own."""
+class ValidRefusal(NamedTuple, Generic[Result]):
+    """A refusal that is a valid result: ``status``, and ``words`` among the gateway's own."""
 
     status: int
     words: str
     result: Result
 
 
-GONE = GoodRefusal(500, "findUnAckedMessage", False)
+GONE = ValidRefusal(500, "findUnAckedMessage", False)
 """\"The message to delete was not found\" is the other form of ``200 {"result": false}``."""
 
 
@@ -87,7 +94,7 @@ class Call(Generic[Result]):
     :param media: Whether it goes to the media host.
     :param may_be_empty: Whether an empty answer is a good one.
     :param bounds: How large a good answer may be.
-    :param good_refusal: The refusal that is a result all the same, if there is one.
+    :param good_refusal: The refusal that is a valid result, if there is one.
     """
 
     method: str
@@ -103,7 +110,7 @@ class Call(Generic[Result]):
     media: bool = False
     may_be_empty: bool = False
     bounds: AnswerBounds = BOUNDS
-    good_refusal: GoodRefusal[Result] | None = None
+    good_refusal: ValidRefusal[Result] | None = None
 
     @property
     def answer_timeout(self) -> float:
@@ -139,6 +146,7 @@ def receive_notification(receive_timeout: float) -> Call[Notification | None]:
         query={"receiveTimeout": f"{receive_timeout:g}"},  # documented as an integer: 5, not 5.0
         hold=receive_timeout,
         may_be_empty=True,
+        bounds=QUEUE_BOUNDS,
     )
 
 
@@ -225,7 +233,15 @@ def send_file_by_upload(upload: Upload) -> Call[str]:
 
 
 def show_messages_queue() -> Call[list[dict[str, Any]]]:
-    return Call("showMessagesQueue", "GET", ACCOUNT_RATE, results.objects, hold=15.0, may_be_empty=True)
+    return Call(
+        "showMessagesQueue",
+        "GET",
+        ACCOUNT_RATE,
+        results.objects,
+        hold=15.0,
+        may_be_empty=True,
+        bounds=LIST_BOUNDS,
+    )
 
 
 def download_file(chat_id: str, id_message: str, type_instance: str | None) -> Call[str]:

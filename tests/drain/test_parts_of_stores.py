@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -153,3 +154,12 @@ def test_adopting_and_reading_need_one_ledger_each(
         lease.release()
     assert report.deleted == 2
     assert len(read_batch(opened.close())) == 4
+
+
+def test_handler_in_a_log_shows_nothing_that_it_holds() -> None:
+    """A handler may be bound to a password."""
+
+    def forward(notification: Notification, password: str) -> None: ...
+
+    handling = NotificationHandler(partial(forward, password="hunter2hunter2"), 3, None)
+    assert "hunter2" not in f"{handling} {handling!r}"

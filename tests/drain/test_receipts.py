@@ -20,7 +20,7 @@ FIRST, LATER, LAST = traffic(seed=3, n=3)
 
 def somebody_takes_the_head(gateway: GreenApiEmulator) -> None:
     """Another reader deletes the head; the counter restarts; the next head is shown to somebody who peeks."""
-    gateway.switch(receipt_counter="restarts_when_empty", neighbour_peeks=True)
+    gateway.switch(receipt_counter="restarts_when_empty", other_consumer_peeks=True)
     with GreenApiHook() as other:
         head = other.receive_notification(1)
         assert head is not None

@@ -96,9 +96,9 @@ def test_receipt_counter_goes_on_by_default(emulate: Any) -> None:
         client.delete(number)
 
 
-def test_neighbour_that_peeks_was_handed_each_head_before(emulate: Any) -> None:
+def test_other_consumer_that_peeks_was_handed_each_head_before(emulate: Any) -> None:
     """Where each look has a number of its own, the first that a client sees is the second of its head."""
-    client = emulate(neighbour_peeks=True, receipt_id="new")
+    client = emulate(other_consumer_peeks=True, receipt_id="new")
     client.gateway.push({"n": 1}, {"n": 2})
     assert client.receive()["receiptId"] == 2
     client.delete(2)

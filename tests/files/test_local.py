@@ -184,7 +184,7 @@ def test_link_in_the_place_of_a_file_is_refused(files: LocalFiles, tmp_path: Pat
 
 
 def test_pipe_in_the_place_of_a_file_holds_nobody_up(files: LocalFiles, tmp_path: Path) -> None:
-    """A pipe that nobody writes to would be waited for for ever."""
+    """A pipe that nobody writes to would be waited for without end."""
     os.mkfifo(tmp_path / "deep" / "store" / "name")
     assert list(files.read(["name"])) == [("name", b"")]
     with pytest.raises(OSError, match="doesn't make"):

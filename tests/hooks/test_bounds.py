@@ -264,11 +264,14 @@ async def test_text_of_a_chat_is_never_too_much(
     assert (await ask(hook, "receive_notification", SHORT)).body == answer["body"]
 
 
-async def test_journal_of_many_messages_is_read(ask: Any, hook: Any, connect: Any, listen: Any) -> None:
-    """A day of a busy instance has more values than any notification."""
+@pytest.mark.parametrize("method", ["last_incoming_messages", "show_messages_queue"])
+async def test_list_of_many_messages_is_read(
+    ask: Any, hook: Any, connect: Any, listen: Any, method: str
+) -> None:
+    """A day of a busy instance has more values and bytes than any notification."""
     entry = {"type": "incoming", "idMessage": "3EB0", "timestamp": 1790409607, "chatId": "1@c.us", "a": None}
     connect(listen(listen.answer(json.dumps([entry] * 80_000).encode())).url)
-    assert len(await ask(hook, "last_incoming_messages")) == 80_000
+    assert len(await ask(hook, method)) == 80_000
 
 
 # --- compression ---

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_green_notify.emulator import GreenApiEmulator, traffic
-from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.hooks import GreenApiHook, queue_head
 from airflow_green_notify.hooks.queue_head import QueueHead
 
 
@@ -63,12 +63,33 @@ async def test_empty_answers_at_once_take_a_second_and_are_explained_once(gatewa
     assert settings_asked_for(gateway) == 1
 
 
-async def test_settings_that_can_not_be_had_are_asked_for_again(gateway: GreenApiEmulator) -> None:
-    """A look that fails explains nothing, and ends nothing."""
+async def test_settings_that_are_out_of_reach_are_asked_for_again_in_a_while(
+    gateway: GreenApiEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that fails explains nothing, and is not repeated with each empty answer."""
     gateway.settings(**dict.fromkeys(gateway.settings(), "no") | {"webhookUrl": ""})
-    gateway.fault("status", status=403, body="", method="getSettings", times=1)
-    async with GreenApiHook() as hook:
+    gateway.fault("502", method="getSettings", times=1)
+    async with GreenApiHook(max_attempts=1) as hook:
         queue = QueueHead(hook)
         await queue.receive(5)
         assert await queue.fault() is None
+        assert await queue.fault() is None
+        assert settings_asked_for(gateway) == 1
+        monkeypatch.setattr(queue_head, "LOOK_AGAIN_AFTER", 0.0)
+        queue = QueueHead(hook)
+        gateway.fault("502", method="getSettings", times=1)
+        await queue.receive(5)
+        assert await queue.fault() is None
         assert await queue.fault() is not None
+
+
+async def test_refusal_to_show_the_settings_is_the_fault(gateway: GreenApiEmulator) -> None:
+    """What no waiting fixes is told, though the queue itself says nothing of it."""
+    gateway.settings(**dict.fromkeys(gateway.settings(), "no") | {"webhookUrl": ""})
+    gateway.fault("status", status=401, body="", method="getSettings", times=1)
+    async with GreenApiHook() as hook:
+        queue = QueueHead(hook)
+        await queue.receive(5)
+        fault = await queue.fault()
+        assert fault is not None
+        assert "compare the connection's password with the apiTokenInstance" in fault

@@ -123,7 +123,7 @@ async def test_retry_after_is_obeyed_within_bounds(
 
 
 @pytest.mark.parametrize("fault", LASTING, ids=name)
-async def test_refusal_that_no_retry_mends_is_asked_once(
+async def test_refusal_that_no_retry_fixes_is_asked_once(
     ask: Any, make_hook: Any, gateway: Any, pauses: Any, fault: Any
 ) -> None:
     """What somebody must fix is told at once."""

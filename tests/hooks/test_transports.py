@@ -75,7 +75,7 @@ async def test_host_that_does_not_exist_is_a_transport_error(ask: Any, hook: Any
 async def test_silent_gateway_is_given_up(
     ask: Any, hook: Any, connect: Any, listen: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A gateway that takes the request and never answers is not waited for for ever."""
+    """A gateway that takes the request and never answers is not waited for without end."""
     monkeypatch.setattr(calls, "READ_TIMEOUT", 0.1)
     connect(listen(...).url)
     with pytest.raises(GreenApiTransportError, match=r"(?i)timeout"):

@@ -107,7 +107,7 @@ def test_configure_defers_no_longer_than_execution_timeout(green_api_connection:
 def test_configure_of_an_unauthorized_instance_fails_at_once(
     green_api_connection: GreenApiEmulator, run_task: Callable[..., Any], deferrable: bool
 ) -> None:
-    """What only somebody at the console can fix burns no retry."""
+    """What only somebody at the console can fix fails without a retry."""
     green_api_connection.settings(incomingWebhook="no")
     green_api_connection.state("notAuthorized")
     ti = run_task(GreenApiConfigureInstanceOperator, retries=2, deferrable=deferrable)

@@ -290,7 +290,7 @@ def test_wrong_argument_of_a_template_fails_the_task_at_once(
     name: str,
     rendered: Any,
 ) -> None:
-    """It burns no retry, the log names the argument, and the gateway is asked for nothing."""
+    """It fails without a retry, the log names the argument, and the gateway is asked for nothing."""
     with DAG(f"dag_of_wrong_{operator.__name__}_{name}", schedule=None, params={"wrong": rendered}) as dag:
         arguments = NEEDED[operator] | {name: "{{ params.wrong }}"}
         operator(task_id="task", retries=2, **arguments)
@@ -325,7 +325,7 @@ def test_wrong_argument_of_a_mapped_task_fails_it_at_once(
     text: str,
     of_a_task: bool,
 ) -> None:
-    """It is constructed when it runs: it burns no retry either, and the log says what was wrong."""
+    """It is constructed when it runs: it fails without a retry either, and the log says what was wrong."""
 
     @task
     def values() -> list[dict[str, Any]]:

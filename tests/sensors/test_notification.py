@@ -279,7 +279,7 @@ def test_match_is_found_in_steady_traffic_and_each_look_is_told(
     assert len(told) >= 4
     assert {text.split(" ")[0] for text in told[::2]} == {"Setting"}
     assert {text.split(" ")[0] for text in told[1::2]} == {"Set"}
-    assert any(text.endswith("the head is newer than the start; the next run takes it.") for text in told)
+    assert any(text.endswith("the head is newer than until, and stays in the queue.") for text in told)
 
 
 def test_match_that_came_after_the_look_began_is_returned_by_it(
@@ -547,7 +547,7 @@ def test_cleared_task_waits_anew() -> None:
 def test_wrong_token_fails_the_task_at_once_whatever_is_forgiven(
     green_api_connection: GreenApiEmulator, wait: Callable[..., Any], mode: str, lenient: str
 ) -> None:
-    """A wrong configuration is never hidden as skipped, and burns no retry."""
+    """A wrong configuration is never hidden as skipped, and fails without a retry."""
     green_api_connection.fault("status", status=401, times=None)
     ti = wait(mode, retries=2, **{lenient: True})
     assert (ti.state, ti.try_number) == ("failed", 1)

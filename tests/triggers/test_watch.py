@@ -128,7 +128,7 @@ async def test_refusal_for_good_is_asked_again_once_a_minute(
     assert len(green_api_connection.requests()) == 1
 
 
-async def test_mended_connection_is_read_again_by_a_running_watch(
+async def test_fixed_connection_is_read_again_by_a_running_watch(
     queue_watch: QueueWatch, green_api_connection: GreenApiEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever corrects the token need not restart anything."""
@@ -154,7 +154,7 @@ async def test_missing_connection_is_waited_for_by_a_patient_watch(
     await queue_watch.close()
 
 
-async def test_impatient_watch_raises_what_no_waiting_mends(green_api_connection: GreenApiEmulator) -> None:
+async def test_impatient_watch_raises_what_no_waiting_fixes(green_api_connection: GreenApiEmulator) -> None:
     """A deferred task learns at once that its token is wrong."""
     queue_watch = QueueWatch(CONNECTION, receive_timeout=HOLD, patient=False)
     green_api_connection.fault("502")

@@ -152,7 +152,7 @@ class DrainingBatch:
     def settle(self, record: BatchRecord, state: BatchState) -> None:
         """Note what became of a closed batch.
 
-        A task that succeeded left no object. What bears its batch's tag all the same was put by a try of it
+        A task that succeeded left no object. What bears its batch's tag nevertheless was put by a try of it
         that had been frozen, and is taken over.
         """
         strays = self._objects.of([record.batch_id], self._batches.tag) if state == "confirmed" else {}
