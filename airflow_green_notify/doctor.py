@@ -139,20 +139,28 @@ def _holds_for_every_call(error: GreenApiError) -> bool:
 
 
 def _refused(check: str, error: GreenApiError) -> Finding:
-    """The errors' texts say what to do already."""
-    busy = isinstance(error, GreenApiUnavailableError) and error.status == 429
-    remedy = "find what else uses this instance: a bot, n8n, another Airflow" if busy else ""
-    return Finding(check, False, str(error), remedy)
+    found, remedy = _parted(str(error))
+    if isinstance(error, GreenApiUnavailableError) and error.status == 429:
+        remedy = "find what else uses this instance: a bot, n8n, another Airflow"
+    return Finding(check, False, found, remedy)
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """Part what happened from what to do, which stands in a second sentence or behind the last colon."""
+    found, stop, remedy = text.rstrip(".").partition(". ")
+    if not stop:
+        found, stop, remedy = found.rpartition(": ")
+    return (found, remedy) if stop else (remedy, "")
 
 
 def _judge_state(check: str, state: str) -> Finding:
     fault = state_fault(state)
-    return Finding(check, fault is None, fault or state)
+    return Finding(check, False, *_parted(fault)) if fault else Finding(check, True, state)
 
 
 def _judge_settings(check: str, settings: dict[str, Any]) -> Finding:
     if fault := settings_fault(settings):
-        return Finding(check, False, fault)
+        return Finding(check, False, *_parted(fault))
     off = [name for name in NOTIFICATION_SWITCHES if settings.get(name) != "yes"]
     switched_on = f"all but {', '.join(off)}" if off else "every notification type"
     return Finding(check, True, f"webhookUrl is empty; switched on: {switched_on}")

@@ -101,6 +101,19 @@ def test_doctor_finds_what_is_wrong_with_the_instance(
 
 
 @pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("A was refused: the token is wrong: compare.", ("A was refused: the token is wrong", "compare")),
+        ("No answer (X: y). If it lasts, check: DNS.", ("No answer (X: y)", "If it lasts, check: DNS")),
+        ("It is odd.", ("It is odd", "")),
+    ],
+)
+def test_text_is_parted_into_what_happened_and_what_to_do(text: str, parts: tuple[str, str]) -> None:
+    """Programs that read the JSON find the remedy where it belongs."""
+    assert doctor._parted(text) == parts
+
+
+@pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"password": "0" * 50}, ["token is wrong", "connection's password"]),

@@ -30,6 +30,7 @@ from airflow_green_notify.operators.messages import (
     requests_of,
 )
 from airflow_green_notify.operators.send_once import JOURNAL_LAG, Outgoing, SendOnce
+from airflow_green_notify.progress import Progress, span
 from airflow_green_notify.protocol.limits import SAFE_MESSAGE, checked_message
 from airflow_green_notify.task import GreenApiTask
 from airflow_green_notify.templating import as_is, resolved
@@ -238,9 +239,12 @@ class GreenApiSendMessageOperator(SendOperator):
             raise GreenApiConfigError(
                 "message and messages are None: the task before returned nothing. Was it marked a success?"
             )
-        send = self._request_sender(context, hook)
+        self.log.info("Sending messages, each once, through %r.", self.green_api_conn_id)
+        send, progress = self._request_sender(context, hook), Progress()
         report = SendReport()
         for position, request in enumerate(requests_of(messages, notifications)):
+            if progress.is_due():
+                self.log.info("So far, after %s: %d messages.", span(progress.seconds()), position)
             if request.wanted is None:
                 report.unanswered += 1
                 continue
