@@ -251,7 +251,7 @@ def test_backfill_waits_for_the_reader_of_the_queue(
         reader.release()
         repair = ReaderLease(opened.leases, queue, f"{BACKFILL}dag/run/repair/-1")
         assert repair.take()
-        with pytest.raises(NotificationStoreError, match=r"kept by a backfill, dag/run/repair/-1"):
+        with pytest.raises(NotificationStoreError, match=r"reserved by a backfill, dag/run/repair/-1"):
             run.drain_as_task(wait_for_reader=0)
         repair.release()
     run.backfill()
