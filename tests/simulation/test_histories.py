@@ -71,9 +71,9 @@ def test_same_seed_tells_the_same_story() -> None:
 
 def test_delete_before_put_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that deletes first loses what it held when it was killed, and the simulation sees that."""
-    put_and_delete = engine._Drain._put_and_delete
+    put_and_delete = engine.Drain._put_and_delete
 
-    async def delete_first(drain: engine._Drain, notification: Notification) -> Notification | None:
+    async def delete_first(drain: engine.Drain, notification: Notification) -> Notification | None:
         await drain.hook.adelete_notification(notification.receipt_id)
         return await put_and_delete(drain, notification)
 
@@ -81,5 +81,5 @@ def test_delete_before_put_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         return any(run_one("alone", seed).outcome.lost for seed in range(1, 51))
 
     assert not found()
-    monkeypatch.setattr(engine._Drain, "_put_and_delete", delete_first)
+    monkeypatch.setattr(engine.Drain, "_put_and_delete", delete_first)
     assert found()
