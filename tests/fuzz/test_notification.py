@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from datetime import datetime
 from typing import Any
@@ -26,7 +27,9 @@ from tests.fuzz.values import (
 
 pytestmark = pytest.mark.fuzz
 
-PROPERTIES = [name for name, member in vars(Notification).items() if isinstance(member, property)]
+PROPERTIES = [
+    name for name, _ in inspect.getmembers(Notification, lambda member: isinstance(member, property))
+]
 MAX_REPR = 300
 MAX_XCOM = 1_000
 
