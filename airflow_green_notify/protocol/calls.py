@@ -39,7 +39,7 @@ class AnswerBounds(NamedTuple):
 
 _IS_IT_THE_GATEWAY = "is the connection's host the gateway's API URL?"
 
-BOUNDS = AnswerBounds(8 * 2**20, 300_000, _IS_IT_THE_GATEWAY)
+BOUNDS = AnswerBounds(8 * 2**20, 200_000, _IS_IT_THE_GATEWAY)
 QUEUE_BOUNDS = BOUNDS._replace(
     advice=f"{_IS_IT_THE_GATEWAY} If so, the head of the queue is larger than any message: it expires after "
     "24 hours, and the hook's clear_webhooks_queue() empties the whole queue."
