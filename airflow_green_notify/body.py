@@ -27,15 +27,18 @@ _TEXT_FIELDS = (
     ("pollMessageData", "name"),
     ("groupInviteMessageData", "caption"),
 )
-_QUOTED_ID_FIELDS = (
-    ("quotedMessage", "stanzaId"),
-    ("extendedTextMessageData", "stanzaId"),
-    ("editedMessageData", "stanzaId"),
-    ("deletedMessageData", "stanzaId"),
-    ("pollMessageData", "stanzaId"),
-    ("buttonsResponseMessage", "stanzaId"),
-    ("listResponseMessage", "stanzaId"),
-    ("templateButtonReplyMessage", "stanzaId"),
+_QUOTED_ID_FIELDS = tuple(
+    (payload, "stanzaId")
+    for payload in (
+        "quotedMessage",
+        "extendedTextMessageData",
+        "editedMessageData",
+        "deletedMessageData",
+        "pollMessageData",
+        "buttonsResponseMessage",
+        "listResponseMessage",
+        "templateButtonReplyMessage",
+    )
 )
 
 

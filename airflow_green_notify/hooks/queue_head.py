@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from airflow_green_notify.errors import GreenApiError
+from airflow_green_notify.errors import GreenApiConfigError, GreenApiError
 from airflow_green_notify.hooks.diagnosis import settings_fault
 from airflow_green_notify.hooks.receipt import Receipt
 
@@ -60,6 +60,16 @@ class QueueHead:
         else:
             await asyncio.sleep(FAST_EMPTY_FLOOR - took)
         return None
+
+    async def receive_checked(self, receive_timeout: float) -> Notification | None:
+        """Receive the head, and refuse to wait for one that the settings keep away.
+
+        :raises GreenApiConfigError: The settings have one, see :meth:`fault`.
+        """
+        head = await self.receive(receive_timeout)
+        if head is None and (fault := await self.fault()):
+            raise GreenApiConfigError(fault)
+        return head
 
     async def fault(self) -> str | None:
         """Say what in the settings makes the gateway answer "empty" at once, if it did.

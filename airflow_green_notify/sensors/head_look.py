@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_green_notify.drain import StopCondition, drain
 from airflow_green_notify.drain.lease import ReaderLease, renewed
 from airflow_green_notify.drain.ownership import adopt_forgotten
 from airflow_green_notify.drain.task_outcome import TaskOutcomes
-from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.filters import Verdict, judge
 from airflow_green_notify.hooks.queue_head import QueueHead
 from airflow_green_notify.stoppable import run_async
@@ -113,10 +113,5 @@ class HeadLook:
         return verdict is Verdict.MATCH
 
     def _receive(self) -> Notification | None:
-        return run_async(self._hook, self._areceive)  # given up when the task is told to stop
-
-    async def _areceive(self) -> Notification | None:
-        head = await self._queue.receive(self._receive_timeout)
-        if head is None and (fault := await self._queue.fault()):
-            raise GreenApiConfigError(fault)
-        return head
+        receive = partial(self._queue.receive_checked, self._receive_timeout)
+        return run_async(self._hook, receive)  # given up when the task is told to stop

@@ -8,7 +8,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from airflow_green_notify.errors import GreenApiConfigError, GreenApiError
+from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.queue_head import QueueHead
 
@@ -62,7 +62,7 @@ class QueueWatch:
             self._tell_that_it_goes_on()
             self._looks += 1
             try:
-                head = await self._ask()
+                head = await self.head.receive_checked(self.receive_timeout)
             except Exception as error:  # a watcher that raises is started again every 2 s, for ever
                 if not self.patient and not getattr(error, "retryable", False):
                     raise
@@ -78,12 +78,6 @@ class QueueWatch:
     async def close(self) -> None:
         """Leave the shared session."""
         await self.hook.aclose()
-
-    async def _ask(self) -> Notification | None:
-        head = await self.head.receive(self.receive_timeout)
-        if head is None and (fault := await self.head.fault()):
-            raise GreenApiConfigError(fault)
-        return head
 
     # --- outages ---
 

@@ -311,14 +311,20 @@ def test_connection_cut_during_put_is_settled_on_a_new_one(
     assert [n.key for n in read_batch(opened.close())] == [first.key, second.key]
 
 
+def batch_that_was_taken(store: SqlStore, notification: Notification) -> SqlStore:
+    """The batch of a task that stood still while a later run adopted it, with all that it had put."""
+    frozen = store.open("dag/run-1/task/-1", "queue")
+    frozen.put(notification)
+    with store.open("dag/run-2/task/-1", "queue") as adopter:
+        for record in adopter.not_handed_on():
+            adopter.adopt(record)
+    return frozen
+
+
 def test_put_into_a_batch_that_was_taken_stores_nothing_and_says_so(sql_store: SqlStore) -> None:
     """A drain would otherwise delete what is stored nowhere."""
     first, second = some(2)
-    frozen = sql_store.open("dag/run-1/task/-1", "queue")
-    frozen.put(first)
-    with sql_store.open("dag/run-2/task/-1", "queue") as adopter:
-        for record in adopter.not_handed_on():
-            adopter.adopt(record)
+    frozen = batch_that_was_taken(sql_store, first)
     with pytest.raises(BatchTaken):
         frozen.put(second)
     frozen.release()
@@ -331,11 +337,7 @@ def test_connection_cut_during_the_put_of_a_try_whose_batch_was_taken_stores_not
 ) -> None:
     """The repeated statement is guarded as the first one."""
     first, second = some(2)
-    frozen = cut_store.open("dag/run-1/task/-1", "queue")
-    frozen.put(first)
-    with cut_store.open("dag/run-2/task/-1", "queue") as adopter:
-        for record in adopter.not_handed_on():
-            adopter.adopt(record)
+    frozen = batch_that_was_taken(cut_store, first)
     proxy.cut = cut
     with pytest.raises(BatchTaken):
         frozen.put(second)
