@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from airflow_green_notify.emulator.faults import Fault
-from airflow_green_notify.emulator.gateway_routes import METHODS
 from airflow_green_notify.emulator.instance import Instance
 from airflow_green_notify.emulator.media import MediaFile
+from airflow_green_notify.emulator.methods import METHODS
 from airflow_green_notify.emulator.traffic import traffic
 
 P = ParamSpec("P")
