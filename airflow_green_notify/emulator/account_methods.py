@@ -12,6 +12,7 @@ from airflow_green_notify.emulator.account import UNAUTHORIZED_STATES
 from airflow_green_notify.emulator.answers import as_json
 from airflow_green_notify.emulator.call import Call
 from airflow_green_notify.emulator.forms import read_form
+from airflow_green_notify.emulator.validation import invalid, text
 
 LINKED = "instance account already authorized"
 LINK_CODE = "EMUL4T0R"
@@ -64,14 +65,14 @@ async def start_authorization(call: Call) -> web.Response:
 
 async def send_authorization_code(call: Call) -> web.Response:
     """Link the account by the code that was sent to the phone, whichever it is."""
-    arguments.text(await call.json_object(), "code")
+    text(await call.json_object(), "code")
     call.instance.change_state("authorized")
     return as_json({"status": True, "data": {"status": "success", "reason": ""}})
 
 
 async def send_authorization_password(call: Call) -> web.Response:
     """Link the account by its second factor, whichever it is."""
-    arguments.text(await call.json_object(), "password")
+    text(await call.json_object(), "password")
     call.instance.change_state("authorized")
     return as_json({"status": True, "data": {"status": "success", "reason": ""}})
 
@@ -80,7 +81,7 @@ async def set_profile_picture(call: Call) -> web.Response:
     """Give the account a picture."""
     _, file = await read_form(call)
     if file is None:
-        raise arguments.invalid("'file' is required")
+        raise invalid("'file' is required")
     url = call.instance.media.link(call.instance, file, None)
     return as_json({"reason": None, "urlAvatar": url, "setProfilePicture": True})
 

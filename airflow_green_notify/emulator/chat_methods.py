@@ -10,6 +10,7 @@ from airflow_green_notify.emulator import arguments
 from airflow_green_notify.emulator.answers import as_json
 from airflow_green_notify.emulator.call import Call
 from airflow_green_notify.emulator.people import Person, is_group
+from airflow_green_notify.emulator.validation import invalid
 
 EPHEMERAL = (0, 86400, 604800, 7776000)  # seconds
 
@@ -23,22 +24,22 @@ async def get_chats(call: Call) -> web.Response:
 
 async def archive_chat(call: Call) -> web.Response:
     """Archive a chat; the answer is empty."""
-    call.instance.chats[arguments.chat(await call.json_object())].archived = True
+    call.instance.chats[arguments.chat(call, await call.json_object())].archived = True
     return web.Response()
 
 
 async def unarchive_chat(call: Call) -> web.Response:
     """Take a chat out of the archive; the answer is empty."""
-    call.instance.chats[arguments.chat(await call.json_object())].archived = False
+    call.instance.chats[arguments.chat(call, await call.json_object())].archived = False
     return web.Response()
 
 
 async def set_disappearing_chat(call: Call) -> web.Response:
     """Let the messages of a chat disappear after a while."""
     data = await call.json_object()
-    chat_id, seconds = arguments.chat(data), arguments.number(data, "ephemeralExpiration")
+    chat_id, seconds = arguments.chat(call, data), arguments.number(data, "ephemeralExpiration")
     if seconds not in EPHEMERAL:
-        raise arguments.invalid(f"'ephemeralExpiration' must be one of {list(EPHEMERAL)}")
+        raise invalid(f"'ephemeralExpiration' must be one of {list(EPHEMERAL)}")
     marks = call.instance.chats[chat_id]
     marks.ephemeral, marks.ephemeral_since = int(seconds), int(call.instance.account.told_time())
     answer = {"chatId": call.instance.people.shown(chat_id), "disappearingMessagesInChat": bool(seconds)}
@@ -47,7 +48,7 @@ async def set_disappearing_chat(call: Call) -> web.Response:
 
 async def send_typing(call: Call) -> web.Response:
     """Take it that a person sees the account typing; the answer is empty."""
-    arguments.chat(await call.json_object())
+    arguments.chat(call, await call.json_object())
     return web.Response()
 
 

@@ -7,9 +7,11 @@ from typing import Any
 from aiohttp import web
 
 from airflow_green_notify.emulator import arguments
-from airflow_green_notify.emulator.answers import as_json, refused
-from airflow_green_notify.emulator.call import Call, Refusal
+from airflow_green_notify.emulator.answers import as_json
+from airflow_green_notify.emulator.call import Call
 from airflow_green_notify.emulator.people import Person, is_group
+from airflow_green_notify.emulator.refusals import Rejection
+from airflow_green_notify.emulator.validation import invalid, optional_text, text
 
 VALID_LENGTHS = range(11, 17)  # digits of a phone number
 NO_SUCH_ACCOUNT = ("noAccount",)
@@ -42,9 +44,9 @@ async def get_contacts(call: Call) -> web.Response:
 
 async def get_contact_info(call: Call) -> web.Response:
     """Answer what is known of a person."""
-    chat_id = arguments.chat(await call.json_object())
+    chat_id = arguments.chat(call, await call.json_object())
     if is_group(chat_id):
-        raise arguments.invalid("The method GetContactInfo does not support group chats")
+        raise invalid("The method GetContactInfo does not support group chats")
     instance = call.instance
     person = instance.people.known.get(instance.people.key(chat_id)) or Person(instance.people.key(chat_id))
     names = {"avatar": "", "name": person.name, "contactName": person.contact_name}
@@ -62,7 +64,7 @@ async def get_contact_info(call: Call) -> web.Response:
 
 async def get_avatar(call: Call) -> web.Response:
     """Answer that a chat has no picture."""
-    arguments.chat(await call.json_object())
+    arguments.chat(call, await call.json_object())
     if call.instance.type_instance != "whatsapp":
         return as_json({"urlAvatar": ""})
     return as_json({"urlAvatar": "", "available": True})
@@ -82,27 +84,27 @@ async def edit_contact(call: Call) -> web.Response:
 
 async def delete_contact(call: Call) -> web.Response:
     """Take a person's name out of the account's address book."""
-    call.instance.people.add(arguments.chat(await call.json_object())).contact_name = ""
+    call.instance.people.add(arguments.chat(call, await call.json_object())).contact_name = ""
     return as_json({"deleteContact": True})
 
 
 async def _name(call: Call) -> None:
     data = await call.json_object()
-    chat_id, first = arguments.chat(data), arguments.text(data, "firstName")
-    last = arguments.optional_text(data, "lastName")
+    chat_id, first = arguments.chat(call, data), text(data, "firstName")
+    last = optional_text(data, "lastName")
     call.instance.people.add(chat_id).contact_name = f"{first} {last}".strip()
 
 
 async def _check(call: Call) -> tuple[str, bool]:
     data = await call.json_object()
     if not data:
-        raise arguments.invalid("'value' must have at least 1 key")
+        raise invalid("'value' must have at least 1 key")
     asked = str(data.get("chatId") or data.get("phoneNumber") or "")
     digits = asked.removesuffix("@lid").removesuffix("@c.us")
     if not (digits.isascii() and digits.isdecimal()):
-        raise arguments.invalid("Wrong format. 'phoneNumber' must contain only digits")
+        raise invalid("Wrong format. 'phoneNumber' must contain only digits")
     if len(digits) not in VALID_LENGTHS:
-        raise Refusal(refused(400, "bad phone number, valid from 11 to 16 digits"))
+        raise Rejection(400, "bad phone number, valid from 11 to 16 digits")
     chat_id = asked if asked.endswith("@lid") else f"{digits}@c.us"
     exists = call.instance.outbox.course(chat_id).statuses != NO_SUCH_ACCOUNT
     if exists and not asked.endswith("@lid"):

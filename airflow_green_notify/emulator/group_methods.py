@@ -11,6 +11,7 @@ from airflow_green_notify.emulator.answers import as_json
 from airflow_green_notify.emulator.call import Call
 from airflow_green_notify.emulator.forms import read_form
 from airflow_green_notify.emulator.groups import Group
+from airflow_green_notify.emulator.validation import CONTACTS, invalid, text
 
 NO_SUCH_GROUP = "Error: item-not-found"
 MAX_NAME = 100  # characters
@@ -19,22 +20,21 @@ MAX_NAME = 100  # characters
 async def create_group(call: Call) -> web.Response:
     """Make a group with these members."""
     data = await call.json_object()
-    name, members = arguments.text(data, "groupName"), arguments.texts(data, "chatIds")
-    arguments.check_length("groupName", name, MAX_NAME)
+    name, members = text(data, "groupName", limit=MAX_NAME), arguments.texts(data, "chatIds")
     group = call.instance.groups.create(name, members)
     return as_json({"created": True, "chatId": group.chat_id, "groupInviteLink": group.invitation})
 
 
 async def get_group_data(call: Call) -> web.Response:
     """Answer what is known of a group; its members by phone and by LID."""
-    group = call.instance.groups.find(arguments.group(await call.json_object()))
+    group = call.instance.groups.find(arguments.group(call, await call.json_object()))
     return as_json(NO_SUCH_GROUP if group is None else call.instance.groups.as_dict(group))
 
 
 async def update_group_name(call: Call) -> web.Response:
     """Name a group otherwise."""
     data = await call.json_object()
-    group, name = _group(call, data), arguments.text(data, "groupName")
+    group, name = _group(call, data), text(data, "groupName")
     if group is not None:
         group.subject = name
         call.instance.people.add(group.chat_id, name)
@@ -89,7 +89,7 @@ async def set_group_picture(call: Call) -> web.Response:
     fields, file = await read_form(call)
     group = _group(call, dict(fields))
     if file is None:
-        raise arguments.invalid("'file' is required")
+        raise invalid("'file' is required")
     if group is None:
         return as_json({"setGroupPicture": False, "urlAvatar": None, "reason": NO_SUCH_GROUP})
     url = call.instance.media.link(call.instance, file, None)
@@ -97,14 +97,16 @@ async def set_group_picture(call: Call) -> web.Response:
 
 
 def _group(call: Call, data: dict[str, Any]) -> Group | None:
-    return call.instance.groups.find(arguments.group(data))
+    return call.instance.groups.find(arguments.group(call, data))
 
 
 async def _membership(call: Call) -> tuple[Group | None, str]:
     data = await call.json_object()
     group = _group(call, data)
-    phone = data.get("participantPhone")
-    member = f"{phone}@c.us" if phone else arguments.text(data, "participantChatId")
+    if data.get("participantPhone"):
+        member = f"{arguments.phone(data, 'participantPhone')}@c.us"
+    else:
+        member = arguments.chat(call, data, "participantChatId", CONTACTS)
     return group, call.instance.people.add(member).chat_id
 
 

@@ -58,7 +58,7 @@ class Instance:
         self.media = media
         self.switches = switches
         self.queue = NotificationQueue(clock, switches)
-        self.account = Account(id_instance, type_instance, clock, switches)
+        self.account = Account(id_instance, type_instance, clock, switches, self.queue.wake)
         self.people = People(self.account, switches)
         self.outbox = Outbox(self.account, clock, switches, self.people, self.push)
         self.history = History(self.account, self.queue, self.outbox, self.people)

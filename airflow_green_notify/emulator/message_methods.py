@@ -7,8 +7,10 @@ from typing import Any
 from aiohttp import web
 
 from airflow_green_notify.emulator import arguments, bodies
-from airflow_green_notify.emulator.answers import as_json, refused
-from airflow_green_notify.emulator.call import Call, Refusal
+from airflow_green_notify.emulator.answers import as_json
+from airflow_green_notify.emulator.call import Call
+from airflow_green_notify.emulator.refusals import Rejection
+from airflow_green_notify.emulator.validation import optional_text, text
 
 DEFAULT_COUNT = 100
 EVER = (float("-inf"), float("inf"))
@@ -19,17 +21,17 @@ Entry = dict[str, Any]
 async def get_message(call: Call) -> web.Response:
     """Answer one message as journals have it, with its present status."""
     data = await call.json_object()
-    chat_id, id_message = arguments.chat(data), arguments.text(data, "idMessage")
+    chat_id, id_message = arguments.chat(call, data), text(data, "idMessage")
     entry = find_entry(call, chat_id, id_message)
     if entry is None:
-        raise Refusal(refused(400, f"Message not found by id {id_message}"))
+        raise Rejection(400, f"Message not found by id {id_message}")
     return as_json(entry)
 
 
 async def get_chat_history(call: Call) -> web.Response:
     """Answer the messages of a chat, newest first."""
     data = await call.json_object()
-    chat_id = arguments.chat(data)
+    chat_id = arguments.chat(call, data)
     count = arguments.number(data, "count") if data.get("count") is not None else DEFAULT_COUNT
     entries = sorted(_entries(call, chat_id), key=_timestamp, reverse=True)
     return as_json(entries[: max(0, int(min(count, 1e9)))])
@@ -38,9 +40,8 @@ async def get_chat_history(call: Call) -> web.Response:
 async def edit_message(call: Call) -> web.Response:
     """Change the text of a message that was sent; the edit is a message of its own."""
     data = await call.json_object()
-    chat_id, id_message = arguments.chat(data), arguments.text(data, "idMessage")
-    message = arguments.text(data, "message")
-    arguments.check_length("message", message, arguments.MAX_MESSAGE[call.instance.type_instance])
+    chat_id, id_message = arguments.chat(call, data), text(data, "idMessage")
+    message = text(data, "message", limit=arguments.MAX_MESSAGE[call.instance.type_instance])
     entry = _own_entry(call, chat_id, id_message)
     field = "caption" if "downloadUrl" in entry else "textMessage"
     content = {"idMessageEdited": id_message, "message": message}
@@ -53,11 +54,11 @@ async def edit_message(call: Call) -> web.Response:
 async def delete_message(call: Call) -> web.Response:
     """Delete a message for everybody, or for the account alone; the answer is empty."""
     data = await call.json_object()
-    chat_id, id_message = arguments.chat(data), arguments.text(data, "idMessage")
+    chat_id, id_message = arguments.chat(call, data), text(data, "idMessage")
     alone = arguments.flag(data, "onlySenderDelete")
     entry = find_entry(call, chat_id, id_message)
     if entry is None or entry.get("isDeleted"):
-        raise Refusal(refused(400, "Message by id not found"))
+        raise Rejection(400, "Message by id not found")
     content = {"idMessageDeleted": id_message, "onlySenderDelete": alone}
     new_id = call.instance.outbox.change("deleteMessage", chat_id, content, bodies.deleted_data(id_message))
     call.instance.history.delete(new_id, {"stanzaId": id_message})
@@ -67,7 +68,7 @@ async def delete_message(call: Call) -> web.Response:
 async def read_chat(call: Call) -> web.Response:
     """Mark the messages of a chat as read, up to one of them or all."""
     data = await call.json_object()
-    chat_id, id_message = arguments.chat(data), arguments.optional_text(data, "idMessage")
+    chat_id, id_message = arguments.chat(call, data), optional_text(data, "idMessage")
     if not id_message:
         received = call.instance.history.received(*EVER, _part(call, chat_id))
         entries = (call.instance.history.incoming_entry(body) for body in received)
@@ -91,7 +92,7 @@ def find_entry(call: Call, chat_id: str, id_message: str) -> Entry | None:
 def _own_entry(call: Call, chat_id: str, id_message: str) -> Entry:
     entry = find_entry(call, chat_id, id_message)
     if entry is None or entry["type"] != "outgoing" or entry.get("isDeleted"):
-        raise Refusal(refused(400, "Message by id not found"))
+        raise Rejection(400, "Message by id not found")
     return entry
 
 

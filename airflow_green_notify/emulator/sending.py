@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from airflow_green_notify.emulator import arguments
 from airflow_green_notify.emulator.account import NOT_AUTHORIZED, UNAUTHORIZED_STATES
 from airflow_green_notify.emulator.answers import as_json, refused
-from airflow_green_notify.emulator.call import Call, Refusal
+from airflow_green_notify.emulator.call import Call
+from airflow_green_notify.emulator.refusals import Refusal
+from airflow_green_notify.emulator.validation import invalid, quoted_id
 
 TYPING_TIME = (1000, 20000)  # milliseconds
 
 Data = dict[str, Any]
+Form = Mapping[str, Any]
 
 
-def send(call: Call, method: str, chat_id: str, content: Data, shown: Data, request: Data) -> str:
+def send(
+    call: Call, method: str, chat_id: str, content: Data, shown: Data, request: Mapping[str, Any]
+) -> str:
     """Take a message into the send queue, unless the account may not send, and return its id.
 
     :param content: What tests read of it.
@@ -22,6 +27,7 @@ def send(call: Call, method: str, chat_id: str, content: Data, shown: Data, requ
     :param request: What the method was called with.
     """
     instance = call.instance
+    quoted = quoted_id(request, instance.type_instance)
     _check_typing_time(request.get("typingTime"))
     state = instance.account.state
     if state == "suspended":
@@ -29,7 +35,7 @@ def send(call: Call, method: str, chat_id: str, content: Data, shown: Data, requ
     if state in UNAUTHORIZED_STATES and instance.switches.unauthorized_sends == "refuse":
         raise Refusal(refused(400, NOT_AUTHORIZED))
     _check_quota(call, method, chat_id)
-    return instance.outbox.send(method, chat_id, content, shown, request.get("quotedMessageId"))
+    return instance.outbox.send(method, chat_id, content, shown, quoted)
 
 
 def _check_quota(call: Call, method: str, chat_id: str) -> None:
@@ -60,4 +66,4 @@ def _quota_notification(call: Call, used: Data, description: str) -> Data:
 def _check_typing_time(value: Any) -> None:
     low, high = TYPING_TIME
     if value is not None and not (str(value).isdecimal() and low <= int(value) <= high):
-        raise arguments.invalid(f"'typingTime' must be between {low} and {high}")
+        raise invalid(f"'typingTime' must be between {low} and {high}")
