@@ -34,6 +34,8 @@ from airflow_green_notify.emulator.voice_calls import VoiceCalls
 
 TYPES = ("whatsapp", "telegram", "v3")
 REQUESTS_KEPT = 1_000_000
+LINK_SECONDS = {"telegram": 24 * 3600.0}
+OTHER_LINK_SECONDS = 15 * 24 * 3600.0  # documented for WhatsApp's uploads and for MAX
 
 
 class Instance:
@@ -56,6 +58,7 @@ class Instance:
         self.id_instance = id_instance
         self.api_token = api_token or secrets.token_hex(25)
         self.type_instance = type_instance
+        self.link_seconds = LINK_SECONDS.get(type_instance, OTHER_LINK_SECONDS)
         self.clock = clock
         self.media = media
         self.switches = switches
@@ -76,6 +79,7 @@ class Instance:
         self.rates = Rates(type_instance)
         self.requests: deque[dict[str, Any]] = deque(maxlen=REQUESTS_KEPT)
         self.cleared_at = float("-inf")
+        self.checks = 0  # how many numbers were checked
         self._files: dict[tuple[str, str], str] = {}  # (chat id, message id) -> link to the file
         self._count = 0
         self._count_until = float("-inf")

@@ -235,6 +235,22 @@ def test_check_whatsapp_knows_numbers_without_an_account(client: Any) -> None:
     assert client.post("checkWhatsapp", phoneNumber=12025550101).json() == {"existsWhatsapp": False}
 
 
+def test_checks_beyond_the_quota_are_466_in_one_flat_object(emulate: Any) -> None:
+    """As recorded: no second object beside it."""
+    client = emulate(quota_checks=1)
+    assert client.post("checkWhatsapp", phoneNumber=12025550101).status_code == 200
+    answer = client.post("checkWhatsapp", phoneNumber=12025550101)
+    assert answer.status_code == 466
+    assert answer.json().pop("description").startswith("Monthly quota has been exceeded.")
+    assert {**answer.json(), "description": ""} == {
+        "method": "checkwhatsapp",
+        "used": 1,
+        "total": 1,
+        "status": "QUOTE_EXCEEDED",
+        "description": "",
+    }
+
+
 def test_pictures_are_set_by_a_form(client: Any) -> None:
     """The picture of the account and of a group come as files, and can be had by their link."""
     group = client.post("createGroup", groupName="Night", chatIds=[CHAT]).json()["chatId"]
