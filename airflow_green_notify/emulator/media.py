@@ -21,8 +21,6 @@ from airflow_green_notify.emulator.switches import Switches
 
 CHUNK = 1 << 16
 MAX_SIZE = 100 * 1024**2  # bytes; the gateway passes on no larger file
-DAY = 86_400  # seconds
-LINK_LIFE = {"whatsapp": 15 * DAY, "telegram": DAY, "v3": 15 * DAY}
 TOO_LARGE_MARKER = "{{SWE002}}"
 INVENTED_SIZE = 10_000  # bytes of a file of which only a link elsewhere is known
 
@@ -86,7 +84,7 @@ class Owner(Protocol):
     """The instance to which a file belongs."""
 
     switches: Switches
-    type_instance: str
+    link_seconds: float
 
     def note_request(self, method: str, verb: str) -> dict[str, Any]:
         """Write a request into the log."""
@@ -111,14 +109,11 @@ class MediaStore:
         self.base = ""  # where the gateway answers
 
     def link(self, owner: Owner, file: MediaFile, expires_after: float | None) -> str:
-        """Open a fresh way to a file and return its URL.
-
-        :param expires_after: Seconds for which it is open; ``None``: as long as the product's links are.
-        """
+        """Open a fresh way to a file, for so many seconds or the life that the product gives it."""
         if not self.base:
             raise RuntimeError("there are no links before the emulator was started")
-        life = LINK_LIFE[owner.type_instance] if expires_after is None else expires_after
-        expires_at = self._clock.now() + life
+        seconds = owner.link_seconds if expires_after is None else expires_after
+        expires_at = self._clock.now() + seconds
         key = secrets.token_hex(8)
         self._links[key] = Link(owner, file, expires_at)
         return f"{self.base}/_media/{key}/{quote(file.name, errors='replace')}"

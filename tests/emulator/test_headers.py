@@ -43,7 +43,7 @@ def test_head_is_answered_as_get_without_a_body(client: Any) -> None:
     assert client.session.head(client.url("sendMessage")).status_code == 404
 
 
-@pytest.mark.parametrize("method", ["sendMessage", "uploadFile", "sendFileByUpload"])
+@pytest.mark.parametrize("method", ["sendMessage", "uploadFile"])
 def test_client_that_waits_for_leave_to_send_gets_it(client: Any, method: str) -> None:
     """As curl does before a large body; else it would wait a second."""
     path = client.url(method).removeprefix(client.gateway.url)
