@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -50,6 +51,19 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "enableLidMode": "no",
 }
 YES_NO = ("yes", "no")
+BOUNDS = {"delaySendMessagesMilliseconds": (500, 600_000), "autoTyping": (0, 600_000)}
+STATES = (
+    "authorized",
+    "notAuthorized",
+    "starting",
+    "blocked",
+    "sleepMode",
+    "yellowCard",
+    "suspended",
+    "pendingCode",
+    "pendingPassword",
+)
+CONDITIONS = {"expired": EXPIRED, "deleted": DELETED}  # of the account, whatever the state
 REPORTED_ONLY = {"wid", "countryInstance", "typeAccount", "sharedSession", "proxyInstance", "typeInstance"}
 NOTIFICATION_SETTINGS = tuple(name for name in DEFAULT_SETTINGS if name.endswith("Webhook"))
 
@@ -69,13 +83,23 @@ class Account:
 
     A new one is authorized. All working notification types are on, except those about what the user
     sends: sending shouldn't fill the queue unasked.
+
+    :param changed: Called after each change, so that open calls look again.
     """
 
-    def __init__(self, id_instance: str, type_instance: str, clock: Clock, switches: Switches) -> None:
+    def __init__(
+        self,
+        id_instance: str,
+        type_instance: str,
+        clock: Clock,
+        switches: Switches,
+        changed: Callable[[], None],
+    ) -> None:
         self.id_instance = id_instance
         self.type_instance = type_instance
         self._clock = clock
         self._switches = switches
+        self._changed = changed
         self._state = "authorized"
         self._starting_until = 0.0
         self._webhook_until = 0.0
@@ -90,6 +114,7 @@ class Account:
     def state(self, value: str) -> None:
         self._state = value
         self._starting_until = 0.0
+        self._changed()
 
     @property
     def instance_data(self) -> dict[str, Any]:
@@ -118,17 +143,22 @@ class Account:
         for name, value in changes.items():
             if name not in self.settings:
                 return f"'{name}' is not allowed"
-            if DEFAULT_SETTINGS.get(name) in YES_NO and value not in YES_NO:
-                return f"'{name}' must be one of [yes, no]"
+            problem = _problem_with(name, value)
+            if problem:
+                return f"'{name}' must be {problem}"
         return None
 
     def change(self, changes: dict[str, Any]) -> None:
-        """Make settings effective at once."""
-        unknown = changes.keys() - self.settings.keys()
-        if unknown:
-            raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
+        """Make settings effective at once.
+
+        :raises ValueError: One of them is unknown or has a value that it can't have; none was changed.
+        """
+        problem = self.problem_with(changes)
+        if problem:
+            raise ValueError(problem)
         self.settings.update(changes)
         self._webhook_until = 0.0
+        self._changed()
 
     def change_by_api(self, changes: dict[str, Any]) -> None:
         """Restart the instance and make settings effective when it is back, as ``setSettings`` does."""
@@ -139,10 +169,11 @@ class Account:
     def restart(self) -> None:
         """Be ``starting`` for ``settings_delay`` seconds."""
         self._starting_until = self._clock.now() + self._switches.settings_delay
+        self._changed()
 
     def refusal(self, needs: Needs) -> str | None:
         """The text of the 400 that a method which needs this gets now, or ``None``."""
-        condition = {"expired": EXPIRED, "deleted": DELETED}.get(self._state)
+        condition = CONDITIONS.get(self._state)
         if condition or needs is Needs.NOTHING:
             return condition
         if self.state == "starting":
@@ -160,3 +191,19 @@ class Account:
         if self.settings["webhookUrl"] and changes.get("webhookUrl") == "":
             self._webhook_until = self._clock.now() + self._switches.webhook_grace
         self.settings.update(changes)
+        self._changed()
+
+
+def _problem_with(name: str, value: Any) -> str | None:
+    """What a setting must be, if this value isn't."""
+    default = DEFAULT_SETTINGS.get(name, "")
+    if default in YES_NO:
+        return None if value in YES_NO else "one of [yes, no]"
+    if isinstance(default, str):
+        return None if isinstance(value, str) else "a string"
+    if isinstance(value, bool) or not isinstance(value, int):
+        return "an integer" if isinstance(value, float) else "a number"
+    low, high = BOUNDS[name]
+    if value < low:
+        return f"greater than or equal to {low}"
+    return f"less than or equal to {high}" if value > high else None

@@ -30,6 +30,10 @@ def test_incoming_journal_flattens_messages_newest_first(client: Any) -> None:
         "senderName": "Anna",
         "senderContactName": "Anna Petrova",
         "textMessage": "Order 4182: where is it?",
+        "deletedMessageId": "",
+        "editedMessageId": "",
+        "isEdited": False,
+        "isDeleted": False,
     }
     assert file["typeMessage"] == "imageMessage"
     assert file["caption"] == "Broken label"
@@ -111,7 +115,7 @@ def test_outgoing_journal_does_not_list_what_still_waits(client: Any) -> None:
 def test_journal_tolerates_odd_bodies(client: Any) -> None:
     """Whatever was pushed, the journal answers."""
     client.gateway.push(
-        [],
+        {"receiptId": 1, "body": []},
         None,
         {"typeWebhook": "incomingMessageReceived"},
         {"typeWebhook": "incomingMessageReceived", "senderData": 1, "messageData": [1]},
