@@ -30,6 +30,7 @@ from airflow_green_notify.arguments.words import (
     choice_of,
     connection_of,
     names_of,
+    options_of,
     path_of,
     plain_boolean_of,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "notifications_of",
     "of_trigger",
     "optional",
+    "options_of",
     "path_of",
     "plain_boolean_of",
     "positive_seconds_of",

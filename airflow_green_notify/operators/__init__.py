@@ -13,6 +13,7 @@ from airflow_green_notify.operators.queue import (
 )
 from airflow_green_notify.operators.sending import GreenApiSendMessageOperator
 from airflow_green_notify.operators.sending_files import GreenApiSendFileOperator
+from airflow_green_notify.operators.sending_polls import GreenApiSendPollOperator
 
 __all__ = [
     "GreenApiBackfillMessagesOperator",
@@ -24,4 +25,5 @@ __all__ = [
     "GreenApiReceiveNotificationOperator",
     "GreenApiSendFileOperator",
     "GreenApiSendMessageOperator",
+    "GreenApiSendPollOperator",
 ]
