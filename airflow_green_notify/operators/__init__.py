@@ -1,6 +1,7 @@
-"""The operators, by what they are about: the queue, draining and repairing, sending, media, the instance."""
+"""The operators: the queue, draining and repairing, sending, media, the instance, any method there is."""
 
 from airflow_green_notify.operators.backfill import GreenApiBackfillMessagesOperator
+from airflow_green_notify.operators.calling import GreenApiCallOperator
 from airflow_green_notify.operators.draining import (
     GreenApiDrainNotificationsOperator,
     GreenApiProcessNotificationsOperator,
@@ -17,6 +18,7 @@ from airflow_green_notify.operators.sending_polls import GreenApiSendPollOperato
 
 __all__ = [
     "GreenApiBackfillMessagesOperator",
+    "GreenApiCallOperator",
     "GreenApiConfigureInstanceOperator",
     "GreenApiDeleteNotificationOperator",
     "GreenApiDownloadMediaOperator",

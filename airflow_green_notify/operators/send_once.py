@@ -179,7 +179,7 @@ class SendOnce:
         try:
             return send()
         except GreenApiError as error:
-            if _surely_not_sent(error):
+            if surely_without_effect(error):
                 if self._notes is not None:
                     self._notes.delete(key)
                 raise
@@ -197,13 +197,13 @@ class SendOnce:
             return None
 
 
-def note_name(context: Mapping[str, Any]) -> str:
+def note_name(context: Mapping[str, Any], name: str = NOTE) -> str:
     """Return under which name a task's notes are kept.
 
     The iterations of a loop share them, so each has a name of its own.
     """
     iteration = iteration_of(context)
-    return NOTE if iteration is None else f"{NOTE}/iteration/{iteration}"
+    return name if iteration is None else f"{name}/iteration/{iteration}"
 
 
 def _start_of_earlier_tries(context: Mapping[str, Any]) -> float | None:
@@ -213,7 +213,8 @@ def _start_of_earlier_tries(context: Mapping[str, Any]) -> float | None:
     return started.timestamp() if started and retried else None
 
 
-def _surely_not_sent(error: GreenApiError) -> bool:
+def surely_without_effect(error: GreenApiError) -> bool:
+    """Tell whether a call that failed so did nothing: the gateway refused it, or never got it."""
     if isinstance(error, GreenApiResponseError):
         return 400 <= error.status < 500 and error.status not in (408, 499)
     return isinstance(error, GreenApiConfigError)

@@ -280,26 +280,3 @@ def test_deferral_is_bounded_by_the_wait_and_by_the_execution_timeout(
     assert deferred.value.timeout is not None
     assert 100 <= deferred.value.timeout.total_seconds() <= 100 + 60
     assert deferred.value.method_name == "execute_complete"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ({"wait_for": "delivered", "deduplicate": False}, "deduplicate is False; wait_for= needs it"),
-        ({"wait_for": "arrived"}, "wait_for is 'arrived'; it must be 'sent', 'delivered' or 'read'"),
-        ({"on_failed": "ignore"}, "on_failed is 'ignore'"),
-        ({"poll_interval": 0}, "poll_interval is 0"),
-        ({"max_wait": -1}, "max_wait is -1"),
-        ({"deferrable": "{{ x }}"}, "deferrable is .* no template"),
-    ],
-)
-def test_wrong_waiting_is_refused_where_the_dag_is_parsed(arguments: dict[str, Any], words: str) -> None:
-    """With what is allowed."""
-    with pytest.raises(ValueError, match=words):
-        asking(**arguments)
-
-
-def test_many_messages_are_not_waited_for() -> None:
-    """Each has a fate of its own: a mapped task has one for each."""
-    with pytest.raises(ValueError, match="messages= takes no wait_for="):
-        GreenApiSendMessageOperator(task_id="ask", messages=["a"], chat_id=CHAT, wait_for="read")

@@ -81,22 +81,6 @@ def test_poll_is_not_taken_for_a_message_of_the_same_words(
     assert [item["idMessage"] for item in green_api_connection.sent()] == [first]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ({"options": ["yes"]}, "options: The poll has 1 options"),
-        ({"options": ["yes", "yes"]}, "1 of them different"),
-        ({"options": "yes"}, "must be a list of texts"),
-        ({"multiple_answers": "perhaps"}, "multiple_answers is 'perhaps'"),
-        ({"chat_id": "Anna"}, "chat_id is 'Anna'"),
-    ],
-)
-def test_wrong_poll_is_refused_where_the_dag_is_parsed(arguments: dict[str, Any], words: str) -> None:
-    """With what is allowed."""
-    with pytest.raises(ValueError, match=words):
-        poll(**arguments)
-
-
 def test_poll_with_too_long_a_question_asks_nothing(
     green_api_connection: GreenApiEmulator, context: Any
 ) -> None:
