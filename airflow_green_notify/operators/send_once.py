@@ -54,6 +54,7 @@ class Outgoing:
     :param text: The message, or the caption of a file.
     :param file_name: The file's name as the receiver sees it.
     :param source: Where the file lies.
+    :param options: The answers that a poll offers; its text is the question.
     """
 
     chat_id: str
@@ -61,6 +62,7 @@ class Outgoing:
     quoted_message_id: str | None = None
     file_name: str | None = None
     source: str | None = None
+    options: tuple[str, ...] | None = None
 
     @property
     def digest(self) -> str:
@@ -71,6 +73,8 @@ class Outgoing:
         """Tell whether an entry of the journal, or the body of one in the send queue, is this message."""
         if _bare(entry.get("chatId")) != _bare(self.chat_id):
             return False
+        if self.options is not None or "options" in entry:
+            return _poll_of(entry) == (self.text, self.options)
         if self.file_name is not None:
             return (entry.get("caption") or "") == self.text and self._is_file(self.file_name, entry)
         return self.text in (entry.get("message"), entry.get("textMessage"), _text_of(entry))
@@ -87,6 +91,19 @@ class Outgoing:
 def _bare(chat_id: Any) -> str:
     """Telegram and MAX take a phone number with ``@c.us`` and show it without."""
     return str(chat_id).removesuffix("@c.us")
+
+
+def _poll_of(entry: Mapping[str, Any]) -> tuple[Any, tuple[Any, ...]]:
+    """Return question and options of a poll, as the send queue names them or as the journal does."""
+    data = entry.get("pollMessageData")
+    poll = data if isinstance(data, dict) else entry
+    options = poll.get("options")
+    names = (
+        [item.get("optionName") for item in options if isinstance(item, dict)]
+        if isinstance(options, list)
+        else []
+    )
+    return poll.get("name") or poll.get("message"), tuple(names)
 
 
 def _text_of(entry: Mapping[str, Any]) -> Any:
@@ -162,7 +179,7 @@ class SendOnce:
         try:
             return send()
         except GreenApiError as error:
-            if _surely_not_sent(error):
+            if surely_without_effect(error):
                 if self._notes is not None:
                     self._notes.delete(key)
                 raise
@@ -180,13 +197,13 @@ class SendOnce:
             return None
 
 
-def note_name(context: Mapping[str, Any]) -> str:
+def note_name(context: Mapping[str, Any], name: str = NOTE) -> str:
     """Return under which name a task's notes are kept.
 
     The iterations of a loop share them, so each has a name of its own.
     """
     iteration = iteration_of(context)
-    return NOTE if iteration is None else f"{NOTE}/iteration/{iteration}"
+    return name if iteration is None else f"{name}/iteration/{iteration}"
 
 
 def _start_of_earlier_tries(context: Mapping[str, Any]) -> float | None:
@@ -196,7 +213,8 @@ def _start_of_earlier_tries(context: Mapping[str, Any]) -> float | None:
     return started.timestamp() if started and retried else None
 
 
-def _surely_not_sent(error: GreenApiError) -> bool:
+def surely_without_effect(error: GreenApiError) -> bool:
+    """Tell whether a call that failed so did nothing: the gateway refused it, or never got it."""
     if isinstance(error, GreenApiResponseError):
         return 400 <= error.status < 500 and error.status not in (408, 499)
     return isinstance(error, GreenApiConfigError)

@@ -73,7 +73,17 @@ def checked_poll(question: str, options: Sequence[str]) -> None:
     if not isinstance(question, str) or not question.strip():
         raise GreenApiConfigError("The poll has no question.")
     _checked_length("question", question, MAX_QUESTION)
-    if isinstance(options, str) or not all(isinstance(option, str) and option.strip() for option in options):
+    checked_options(options)
+
+
+def checked_options(options: Any) -> None:
+    """Judge the answers that a poll offers.
+
+    :raises GreenApiConfigError: The gateway doesn't take them.
+    """
+    if not isinstance(options, list | tuple) or not all(
+        isinstance(option, str) and option.strip() for option in options
+    ):
         raise GreenApiConfigError("The poll's options must be a list of texts, none of them empty.")
     if len(options) not in OPTIONS or len({*options}) != len(options):
         raise GreenApiConfigError(

@@ -13,6 +13,8 @@ CHAT = "12025550101@c.us"
 TEXT = Outgoing(CHAT, "Deploy?")
 PHOTO = Outgoing(CHAT, "Here", file_name="photo.jpg")
 REPORT = Outgoing(CHAT, "", file_name="report.pdf")
+POLL = Outgoing(CHAT, "Deploy?", options=("yes", "no"))
+OPTIONS = [{"optionName": "yes"}, {"optionName": "no"}]
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,15 @@ REPORT = Outgoing(CHAT, "", file_name="report.pdf")
         (
             REPORT,
             {"chatId": CHAT, "typeMessage": "documentMessage", "fileName": "report.pdf", "caption": None},
+        ),
+        (POLL, {"chatId": CHAT, "message": "Deploy?", "options": OPTIONS, "multipleAnswers": False}),
+        (
+            POLL,
+            {
+                "chatId": CHAT,
+                "typeMessage": "pollMessage",
+                "pollMessageData": {"name": "Deploy?", "options": OPTIONS},
+            },
         ),
     ],
 )
@@ -46,6 +57,12 @@ def test_outgoing_is_recognised_in_queue_and_journal(outgoing: Outgoing, entry: 
         (PHOTO, {"chatId": CHAT, "typeMessage": "videoMessage", "caption": "Here"}),
         (REPORT, {"chatId": CHAT, "typeMessage": "documentMessage", "fileName": "other.pdf", "caption": ""}),
         (REPORT, {"chatId": CHAT, "textMessage": ""}),
+        (POLL, {"chatId": CHAT, "message": "Deploy?"}),
+        (POLL, {"chatId": CHAT, "message": "Deploy?", "options": OPTIONS[::-1]}),
+        (POLL, {"chatId": CHAT, "message": "Deploy", "options": OPTIONS}),
+        (POLL, {"chatId": CHAT, "message": "Deploy?", "options": "yes"}),
+        (POLL, {"chatId": CHAT, "pollMessageData": {"name": "Deploy?", "options": [None]}}),
+        (TEXT, {"chatId": CHAT, "message": "Deploy?", "options": OPTIONS}),
     ],
 )
 def test_outgoing_is_not_taken_for_another_message(outgoing: Outgoing, entry: dict[str, Any]) -> None:
@@ -61,8 +78,9 @@ def test_outgoing_digest_differs_with_each_part_and_hides_the_text() -> None:
         Outgoing(CHAT, "Deploy?", quoted_message_id="3EB0"),
         Outgoing(CHAT, "Deploy?", file_name="Deploy?"),
         Outgoing(CHAT, "Deploy?", source="Deploy?"),
+        POLL,
     ]
-    assert len({item.digest for item in [TEXT, *others]}) == 6
+    assert len({item.digest for item in [TEXT, *others]}) == 7
     assert TEXT.digest == Outgoing(CHAT, "Deploy?").digest
     assert Outgoing(CHAT, "\ud800").digest
 
