@@ -20,7 +20,7 @@ CALLS: dict[str, Call[Any]] = {
         calls.delete_notification(7),
         calls.get_state_instance(),
         calls.get_settings(),
-        calls.set_settings({"webhookUrl": ""}),
+        calls.set_settings(webhookUrl=""),
         calls.get_webhooks_count(),
         calls.clear_webhooks_queue(),
         calls.send_message("1@c.us", "text", "AA"),
