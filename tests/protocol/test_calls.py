@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 from urllib.parse import unquote
 
@@ -249,6 +250,20 @@ PAYLOADS: dict[str, tuple[Call[Any], dict[str, Any]]] = {
 def test_call_is_asked_with_what_the_vendors_page_names(call: Call[Any], payload: dict[str, Any]) -> None:
     """What was given, in the gateway's names and types; what wasn't is left out."""
     assert call.payload == payload
+
+
+def test_longest_message_in_any_script_fits_into_what_the_gateway_takes() -> None:
+    """100 KB: an escape for each letter would make the double of it."""
+    body = calls.send_message("1@c.us", "ж" * 20_000).body or b""
+    assert len(body) < 100_000
+    assert json.loads(body)["message"] == "ж" * 20_000
+
+
+@pytest.mark.parametrize("text", ['"\\\n\x00', "\ud83d", "\U0001f44b \ud83d\ude00", "\u2028"])
+def test_payload_is_json_whatever_the_text(text: str) -> None:
+    """Also half a pair of surrogates, which UTF-8 can't hold."""
+    body = calls.send_message("1@c.us", text).body or b""
+    assert json.loads(body.decode())["message"] == json.loads(json.dumps(text))
 
 
 @pytest.mark.parametrize(
