@@ -28,7 +28,9 @@ from airflow_green_notify.emulator.outbox import Course, Outbox
 from airflow_green_notify.emulator.people import People, is_group
 from airflow_green_notify.emulator.rates import Rates
 from airflow_green_notify.emulator.replies import ReplyRule
+from airflow_green_notify.emulator.story import Story
 from airflow_green_notify.emulator.switches import Switches
+from airflow_green_notify.emulator.voice_calls import VoiceCalls
 
 TYPES = ("whatsapp", "telegram", "v3")
 REQUESTS_KEPT = 1_000_000
@@ -64,6 +66,12 @@ class Instance:
         self.history = History(self.account, self.queue, self.outbox, self.people)
         self.chats = Chats(self.people)
         self.groups = Groups(self.account, self.people)
+        self.stories: dict[str, Story] = {}
+        self.voice_calls = VoiceCalls(self.account, self.people, self.push)
+        self.created_at = self.account.told_time()
+        self.deleted_at = 0.0
+        self.partner_name = ""
+        self.states = [(self.account.state, self.created_at)]
         self.faults = FaultScript()
         self.rates = Rates(type_instance)
         self.requests: deque[dict[str, Any]] = deque(maxlen=REQUESTS_KEPT)
@@ -85,12 +93,14 @@ class Instance:
             self._note_file(body)
             self.people.note(body)
             self.groups.note(body)
+            self.voice_calls.note(body)
             self.history.note(body)
         return self.queue.push(notifications)
 
     def set_state(self, state: str) -> None:
         """Put the instance into a state; what was kept in the send queue for it goes out."""
         self.account.state = state
+        self.states.append((state, self.account.told_time()))
         self.outbox.deliver_due()
 
     def change_state(self, state: str) -> None:
