@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ASK_AGAIN_AFTER = 60.0
+ASK_AGAIN_AFTER = 10.0
 """Seconds after an outage in which nobody is asked: whoever has to know fails at once, as before."""
 
 Answers = Iterable[Mapping[str, Any]]
