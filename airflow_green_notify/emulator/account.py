@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -69,13 +70,23 @@ class Account:
 
     A new one is authorized. All working notification types are on, except those about what the user
     sends: sending shouldn't fill the queue unasked.
+
+    :param changed: Called after each change, so that open calls look again.
     """
 
-    def __init__(self, id_instance: str, type_instance: str, clock: Clock, switches: Switches) -> None:
+    def __init__(
+        self,
+        id_instance: str,
+        type_instance: str,
+        clock: Clock,
+        switches: Switches,
+        changed: Callable[[], None],
+    ) -> None:
         self.id_instance = id_instance
         self.type_instance = type_instance
         self._clock = clock
         self._switches = switches
+        self._changed = changed
         self._state = "authorized"
         self._starting_until = 0.0
         self._webhook_until = 0.0
@@ -90,6 +101,7 @@ class Account:
     def state(self, value: str) -> None:
         self._state = value
         self._starting_until = 0.0
+        self._changed()
 
     @property
     def instance_data(self) -> dict[str, Any]:
@@ -129,6 +141,7 @@ class Account:
             raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
         self.settings.update(changes)
         self._webhook_until = 0.0
+        self._changed()
 
     def change_by_api(self, changes: dict[str, Any]) -> None:
         """Restart the instance and make settings effective when it is back, as ``setSettings`` does."""
@@ -139,6 +152,7 @@ class Account:
     def restart(self) -> None:
         """Be ``starting`` for ``settings_delay`` seconds."""
         self._starting_until = self._clock.now() + self._switches.settings_delay
+        self._changed()
 
     def refusal(self, needs: Needs) -> str | None:
         """The text of the 400 that a method which needs this gets now, or ``None``."""
@@ -160,3 +174,4 @@ class Account:
         if self.settings["webhookUrl"] and changes.get("webhookUrl") == "":
             self._webhook_until = self._clock.now() + self._switches.webhook_grace
         self.settings.update(changes)
+        self._changed()

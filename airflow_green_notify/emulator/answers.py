@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
@@ -29,9 +30,14 @@ def refused(status: int, text: str = "") -> web.Response:
     return web.Response(body=body, status=status, headers={"Content-Type": "text/plain; charset=utf-8"})
 
 
-def internal_error(message: str, path: str) -> web.Response:
-    """The gateway's form of a 500: it repeats the path of the request, and with it the token."""
-    return as_json({"message": message, "path": path}, 500)
+def error(status: int, message: str, path: str, at: float) -> web.Response:
+    """The gateway's JSON form of an error: it repeats the path of the request, and with it the token.
+
+    :param path: As it stood in the request.
+    :param at: UNIX time.
+    """
+    instant = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return as_json({"statusCode": status, "timestamp": instant, "path": path, "message": message}, status)
 
 
 def cut(request: web.BaseRequest) -> web.Response:

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
 from aiohttp import web
 
+from airflow_green_notify.emulator.account import Needs
 from airflow_green_notify.emulator.answers import refused
 from airflow_green_notify.emulator.instance import Instance
-
-
-class Refusal(Exception):
-    """Ends a call with an answer that is not a success.
-
-    :param response: The answer.
-    """
-
-    def __init__(self, response: web.Response) -> None:
-        super().__init__(response.status)
-        self.response = response
+from airflow_green_notify.emulator.json_body import TOO_LARGE, BodyTooLargeError, BrokenBodyError, read_json
+from airflow_green_notify.emulator.refusals import Refusal, Rejection
 
 
 @dataclass(slots=True)
@@ -38,6 +29,12 @@ class Call:
         """Whether the client has hung up."""
         return self.request.transport is None
 
+    def require(self, needs: Needs) -> None:
+        """Refuse the call, unless the instance is what a method needs."""
+        refusal = self.instance.account.refusal(needs)
+        if refusal:
+            raise Refusal(refused(400, refusal))
+
     def parameter(self, name: str, default: str) -> str:
         """A parameter of the query."""
         return parse_qs(self.query).get(name, [default])[0] if self.query else default
@@ -45,10 +42,11 @@ class Call:
     async def json_object(self) -> dict[str, Any]:
         """The body, which must be a JSON object."""
         try:
-            data = json.loads(await self.request.read())
-        except ValueError as error:
-            position = getattr(error, "pos", 0)
-            raise Refusal(refused(400, f"Unexpected token _ in JSON at position {position}")) from None
+            data = await read_json(self.request)
+        except BodyTooLargeError:
+            raise Rejection(500, TOO_LARGE) from None
+        except BrokenBodyError as broken:
+            raise Rejection(400, str(broken)) from None
         if not isinstance(data, dict):
-            raise Refusal(refused(400, "bad request data"))
+            raise Rejection(400, "bad request data")
         return data

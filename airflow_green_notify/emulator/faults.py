@@ -25,11 +25,13 @@ from typing import Any
 
 from aiohttp import web
 
-from airflow_green_notify.emulator.answers import cut, internal_error, refused
+from airflow_green_notify.emulator.answers import cut, refused
+from airflow_green_notify.emulator.refusals import Rejection
 
+INTERNAL_ERROR = "Internal Server Error"
 SHORT_FORMS = {
     "429": "Too Many Requests",
-    "500": "Internal Server Error",
+    "500": INTERNAL_ERROR,
     "502": "<html><head><title>502 Bad Gateway</title></head></html>",
     "503": "<html><head><title>503 Service Temporarily Unavailable</title></head></html>",
     "504": "<html><head><title>504 Gateway Time-out</title></head></html>",
@@ -79,8 +81,11 @@ class Fault:
             self.times -= 1
         return True
 
-    async def answer(self, path: str, effect: Effect) -> web.StreamResponse | None:
-        """What the client gets instead of the plain effect; ``None``: the connection is cut."""
+    async def answer(self, effect: Effect) -> web.StreamResponse | None:
+        """What the client gets instead of the plain effect; ``None``: the connection is cut.
+
+        :raises Rejection: A refusal in the gateway's own form.
+        """
         if self.kind == "cut_before":
             return None
         if self.kind == "cut_after":
@@ -88,12 +93,12 @@ class Fault:
             return None
         if self.kind == "500_after":
             await effect()
-            return internal_error("Internal Server Error", path)
+            raise Rejection(500, INTERNAL_ERROR)
         if self.kind == "slow":
             return await self._slow(effect)
         if self.kind in ("truncated", "malformed"):
             return _broken(await effect(), self.kind)
-        return self._refusal(path)
+        return self._refusal()
 
     async def _slow(self, effect: Effect) -> web.StreamResponse:
         seconds = self.details.get("seconds", 1.0)
@@ -104,13 +109,12 @@ class Fault:
         await asyncio.sleep(seconds)
         return await effect()
 
-    def _refusal(self, path: str) -> web.Response:
+    def _refusal(self) -> web.Response:
         status = int(self.details["status"] if self.kind == "status" else self.kind)
         body = self.details.get("body", SHORT_FORMS.get(str(status), ""))
         if status == 500 and "body" not in self.details:
-            response = internal_error("Internal Server Error", path)
-        else:
-            response = refused(status, body)
+            raise Rejection(500, INTERNAL_ERROR)
+        response = refused(status, body)
         response.headers.update(self.details.get("headers", {}))
         return response
 

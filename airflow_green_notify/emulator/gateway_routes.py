@@ -7,16 +7,18 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
+from functools import partial
 from urllib.parse import quote, unquote
 
 from aiohttp import web
 
 from airflow_green_notify.emulator.answers import cut, refused
-from airflow_green_notify.emulator.call import Call, Refusal
+from airflow_green_notify.emulator.call import Call
 from airflow_green_notify.emulator.clock import Clock
 from airflow_green_notify.emulator.instance import Instance
 from airflow_green_notify.emulator.media import MediaStore
 from airflow_green_notify.emulator.methods import METHODS, Method
+from airflow_green_notify.emulator.refusals import Refusal, Rejection
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ class Gateway:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer any request."""
-        path, _, query = request.raw_path.partition("?")
+        path, query = path_of(request), request.raw_path.partition("?")[2]
         segments = path.split("/")[1:]
         door = self.doors.get(segments[0]) if segments else None
         try:
@@ -49,7 +51,7 @@ class Gateway:
                 return await door(request)
             return await self._imitate(request, segments, query)
         except Refusal as refusal:
-            return refusal.response
+            return refusal.answer(path, self.clock.now())
         except ConnectionError:
             raise
         except Exception:
@@ -63,17 +65,18 @@ class Gateway:
             segments = segments[1:]
         prefix, name, token, rest = [*map(unquote, segments), "", "", "", ""][:4]
         try:
-            method, instance = self._find(prefix, name, request.method, token)
+            method, instance = self._find(prefix, name, request, token)
         except Refusal as refusal:
-            self._note_stray(prefix, name, request.method, refusal.response.status)
+            self._note_stray(prefix, name, request.method, refusal.status)
             raise
         return await self._exchange(method, Call(request, instance, rest, query))
 
-    def _find(self, prefix: str, name: str, verb: str, token: str) -> tuple[Method, Instance]:
+    def _find(self, prefix: str, name: str, request: web.BaseRequest, token: str) -> tuple[Method, Instance]:
         """The method and the instance that a path names, if the token is right."""
+        verb = request.method
         method = METHODS.get(name.lower())
         if prefix[: len(PREFIX)].lower() != PREFIX.lower() or method is None or verb not in method.verbs:
-            raise Refusal(refused(404, "Not Found"))
+            raise Rejection(404, f"Cannot {verb} {path_of(request)}")
         id_instance = prefix[len(PREFIX) :]
         if not (id_instance.isascii() and id_instance.isdigit()):
             raise Refusal(refused(400, UNNAMED_INSTANCE))
@@ -99,11 +102,14 @@ class Gateway:
         half_way = instance.switches.round_trip / 2
         if half_way:
             await asyncio.sleep(half_way)
-        if fault is None:
-            response: web.StreamResponse | None = await _effect(method, call)
-        else:
+        if fault is not None:
             record["fault"] = fault.kind
-            response = await fault.answer(call.request.path, lambda: _effect(method, call))
+        try:
+            response = await (
+                fault.answer(partial(_effect, method, call)) if fault else _effect(method, call)
+            )
+        except Rejection as rejection:
+            response = rejection.answer(path_of(call.request), instance.account.told_time())
         if half_way:
             await asyncio.sleep(half_way)
         if response is None:
@@ -119,13 +125,20 @@ class Gateway:
 
 
 async def _effect(method: Method, call: Call) -> web.StreamResponse:
+    try:
+        return await _answer(method, call)
+    except Refusal as refusal:
+        return refusal.answer(path_of(call.request), call.instance.account.told_time())
+
+
+async def _answer(method: Method, call: Call) -> web.StreamResponse:
     instance = call.instance
     if instance.switches.rate_limits and not instance.rates.allow(method.name):
-        return refused(429, "Too Many Requests")
-    refusal = instance.account.refusal(method.needs)
-    if refusal:
-        return refused(400, refusal)
-    try:
-        return await method.handler(call)
-    except Refusal as refusal_of_call:
-        return refusal_of_call.response
+        raise Refusal(refused(429, "Too Many Requests"))
+    call.require(method.needs)
+    return await method.handler(call)
+
+
+def path_of(request: web.BaseRequest) -> str:
+    """The path as it was sent, without the query."""
+    return request.raw_path.partition("?")[0]

@@ -53,7 +53,7 @@ class Instance:
         self.media = media
         self.switches = switches
         self.queue = NotificationQueue(clock, switches)
-        self.account = Account(id_instance, type_instance, clock, switches)
+        self.account = Account(id_instance, type_instance, clock, switches, self.queue.wake)
         self.outbox = Outbox(self.account, clock, switches, self.push)
         self.faults = FaultScript()
         self.rates = Rates(type_instance)

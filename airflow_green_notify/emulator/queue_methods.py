@@ -7,8 +7,11 @@ import time
 
 from aiohttp import web
 
-from airflow_green_notify.emulator.answers import as_json, internal_error, raw_json, refused
+from airflow_green_notify.emulator.account import Needs
+from airflow_green_notify.emulator.answers import as_json, raw_json
 from airflow_green_notify.emulator.call import Call
+from airflow_green_notify.emulator.refusals import Rejection
+from airflow_green_notify.emulator.validation import invalid
 
 DEFAULT_RECEIVE_TIMEOUT = 5.0
 MAX_RECEIVE_TIMEOUT = 60.0
@@ -33,6 +36,7 @@ async def receive_notification(call: Call) -> web.Response:
         await instance.queue.wait(left)
         if call.abandoned:
             return raw_json(b"")  # nobody reads it; a notification handed out now would be hidden for nothing
+        call.require(Needs.POLLING)
 
 
 def _receive_timeout(call: Call) -> float:
@@ -50,12 +54,12 @@ async def delete_notification(call: Call) -> web.Response:
     try:
         receipt_id = int(call.rest)
     except ValueError:
-        return internal_error(NOT_A_NUMBER, call.request.path)
+        raise Rejection(500, NOT_A_NUMBER) from None
     if call.instance.queue.delete(receipt_id):
         return raw_json(DELETED)
     if call.instance.switches.missing_receipt == "false":
         return raw_json(NOT_DELETED)
-    return internal_error(NOT_FOUND, call.request.path)
+    raise Rejection(500, NOT_FOUND)
 
 
 async def get_webhooks_count(call: Call) -> web.Response:
@@ -88,10 +92,10 @@ async def set_settings(call: Call) -> web.Response:
     """Change some settings, which restarts the instance."""
     changes = await call.json_object()
     if not changes:
-        return refused(400, "bad request data")
+        raise Rejection(400, "bad request data")
     problem = call.instance.account.problem_with(changes)
     if problem:
-        return refused(400, f"Validation failed. Details: {problem}")
+        raise invalid(problem)
     call.instance.account.change_by_api(changes)
     return as_json({"saveSettings": True})
 

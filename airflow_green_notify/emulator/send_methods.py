@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import mimetypes
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import BodyPartReader, web
 
 from airflow_green_notify.emulator.account import NOT_AUTHORIZED, UNAUTHORIZED_STATES
-from airflow_green_notify.emulator.answers import as_json, internal_error, refused
-from airflow_green_notify.emulator.call import Call, Refusal
+from airflow_green_notify.emulator.answers import as_json, refused
+from airflow_green_notify.emulator.call import Call
+from airflow_green_notify.emulator.json_body import TOO_LARGE
 from airflow_green_notify.emulator.media import CHUNK, MAX_SIZE, UploadedFile
+from airflow_green_notify.emulator.refusals import Refusal, Rejection
+from airflow_green_notify.emulator.validation import (
+    chat_id,
+    invalid,
+    optional_boolean,
+    optional_text,
+    quoted_id,
+    text,
+)
 
 MAX_MESSAGE = {"whatsapp": 20000, "telegram": 4096, "v3": 4000}  # characters
 MAX_CAPTION = 1024
@@ -22,37 +33,38 @@ OCTETS = "application/octet-stream"
 async def send_message(call: Call) -> web.Response:
     """Take a text into the send queue."""
     data = await call.json_object()
-    chat_id, message = _text(data, "chatId"), _text(data, "message")
-    _check_length("message", message, MAX_MESSAGE[call.instance.type_instance])
-    return as_json({"idMessage": _send(call, "sendMessage", chat_id, {"message": message}, data)})
+    chat = _chat(call, data)
+    message = text(data, "message", limit=MAX_MESSAGE[call.instance.type_instance])
+    optional_boolean(data, "linkPreview")
+    return as_json({"idMessage": _send(call, "sendMessage", chat, {"message": message}, data)})
 
 
 async def send_file_by_url(call: Call) -> web.Response:
     """Take a file into the send queue that lies behind a URL; the emulator doesn't fetch it."""
     data = await call.json_object()
-    chat_id, url, file_name = (_text(data, name) for name in ("chatId", "urlFile", "fileName"))
-    content = _file_content(url, file_name, data.get("caption"))
+    chat, url, file_name = _chat(call, data), text(data, "urlFile"), text(data, "fileName")
+    content = _file_content(url, file_name, data)
     file = call.instance.media.find(url)
     if file is not None:
         if file.size > MAX_SIZE:
             size = file.size // 1024**2
-            text = f"File from url exceeded max upload size. Size: {size}mb Limit: 100mb Url: {url}"
-            return internal_error(text, call.request.path)
+            words = f"File from url exceeded max upload size. Size: {size}mb Limit: 100mb Url: {url}"
+            raise Rejection(500, words)
         content |= {"size": file.size, "sha256": file.sha256}
-    return as_json({"idMessage": _send(call, "sendFileByUrl", chat_id, content, data)})
+    return as_json({"idMessage": _send(call, "sendFileByUrl", chat, content, data)})
 
 
 async def send_file_by_upload(call: Call) -> web.Response:
     """Take a file into the send queue that comes with the request."""
     fields, file = await _read_form(call)
-    chat_id = _text(fields, "chatId")
+    chat = _chat(call, fields)
     if file is None:
-        raise _invalid("'file' is required")
+        raise invalid("'file' is required")
     file.name = fields.get("fileName") or file.name
     url = _link_to_upload(call, file)
-    content = _file_content(url, file.name, fields.get("caption"))
+    content = _file_content(url, file.name, fields)
     content |= {"size": file.size, "sha256": file.sha256}
-    id_message = _send(call, "sendFileByUpload", chat_id, content, fields)
+    id_message = _send(call, "sendFileByUpload", chat, content, fields)
     return as_json({"idMessage": id_message, "urlFile": url})
 
 
@@ -70,12 +82,12 @@ async def download_file(call: Call) -> web.Response:
     """Answer with a fresh link to the file of a message."""
     data = await call.json_object()
     if len(data) < 2:
-        raise _invalid("'value' must have at least 2 keys")
-    chat_id, id_message = _text(data, "chatId"), _text(data, "idMessage")
-    url = call.instance.fresh_link(chat_id, id_message)
+        raise invalid("'value' must have at least 2 keys")
+    chat, id_message = _chat(call, data), text(data, "idMessage")
+    url = call.instance.fresh_link(chat, id_message)
     if url is None:
-        text = f"File message encrypted url not found by chatId {chat_id} and idMessage {id_message}"
-        return refused(400, text)
+        words = f"File message encrypted url not found by chatId {chat} and idMessage {id_message}"
+        raise Rejection(400, words)
     return as_json({"downloadUrl": url})
 
 
@@ -107,9 +119,14 @@ async def clear_messages_queue(call: Call) -> web.Response:
     return as_json({"isCleared": True})
 
 
-def _send(call: Call, method: str, chat_id: str, content: dict[str, Any], data: dict[str, Any]) -> str:
+def _chat(call: Call, data: Mapping[str, Any]) -> str:
+    return chat_id(data, call.instance.type_instance)
+
+
+def _send(call: Call, method: str, chat: str, content: dict[str, Any], data: Mapping[str, Any]) -> str:
     """Send, unless the account may not."""
     instance = call.instance
+    quoted = quoted_id(data, instance.type_instance)
     _check_typing_time(data.get("typingTime"))
     state = instance.account.state
     if state == "suspended":
@@ -117,9 +134,9 @@ def _send(call: Call, method: str, chat_id: str, content: dict[str, Any], data: 
     if state in UNAUTHORIZED_STATES and instance.switches.unauthorized_sends == "refuse":
         raise Refusal(refused(400, NOT_AUTHORIZED))
     quota = instance.switches.quota_chats
-    if quota is not None and chat_id not in instance.outbox.chats and len(instance.outbox.chats) >= quota:
+    if quota is not None and chat not in instance.outbox.chats and len(instance.outbox.chats) >= quota:
         raise Refusal(as_json(_quota_exceeded(method, sorted(instance.outbox.chats), quota), 466))
-    return instance.outbox.send(method, chat_id, content, data.get("quotedMessageId"))
+    return instance.outbox.send(method, chat, content, quoted)
 
 
 def _quota_exceeded(method: str, chats: list[str], quota: int) -> dict[str, Any]:
@@ -141,21 +158,20 @@ def _quota_exceeded(method: str, chats: list[str], quota: int) -> dict[str, Any]
     }
 
 
-def _file_content(url: str, file_name: str, caption: Any) -> dict[str, Any]:
-    caption = caption or ""
-    _check_length("caption", caption, MAX_CAPTION)
+def _file_content(url: str, file_name: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    caption = optional_text(data, "caption", limit=MAX_CAPTION)
     mime_type = mimetypes.guess_type(file_name)[0] or OCTETS
     return {"urlFile": url, "fileName": file_name, "caption": caption, "mimeType": mime_type}
 
 
 async def _read_form(call: Call) -> tuple[dict[str, str], UploadedFile | None]:
     if not call.request.content_type.startswith("multipart/"):
-        raise Refusal(refused(400, "bad request data"))
+        raise Rejection(400, "bad request data")
     fields: dict[str, str] = {}
     file = None
     async for part in await call.request.multipart():
         if not isinstance(part, BodyPartReader):
-            raise Refusal(refused(400, "bad request data"))
+            raise Rejection(400, "bad request data")
         if part.name != "file":
             fields[part.name or ""] = await part.text()
             continue
@@ -167,31 +183,11 @@ async def _read_form(call: Call) -> tuple[dict[str, str], UploadedFile | None]:
 
 def _link_to_upload(call: Call, file: UploadedFile) -> str:
     if file.size > MAX_SIZE:
-        raise Refusal(internal_error("request entity too large", call.request.path))
+        raise Rejection(500, TOO_LARGE)
     return call.instance.media.link(call.instance, file, None)
-
-
-def _text(data: dict[str, Any], name: str) -> str:
-    value = data.get(name)
-    if value is None or value == "":
-        raise _invalid(f"'{name}' is required")
-    if not isinstance(value, str):
-        raise _invalid(f"'{name}' must be a string")
-    return value
-
-
-def _check_length(name: str, text: Any, limit: int) -> None:
-    if not isinstance(text, str):
-        raise _invalid(f"'{name}' must be a string")
-    if len(text) > limit:
-        raise _invalid(f"'{name}' length must be less than or equal to {limit} characters long")
 
 
 def _check_typing_time(value: Any) -> None:
     low, high = TYPING_TIME
     if value is not None and not (str(value).isdecimal() and low <= int(value) <= high):
-        raise _invalid(f"'typingTime' must be between {low} and {high}")
-
-
-def _invalid(details: str) -> Refusal:
-    return Refusal(refused(400, f"Validation failed. Details: {details}"))
+        raise invalid(f"'typingTime' must be between {low} and {high}")

@@ -106,7 +106,7 @@ def test_set_settings_leaves_alone_what_is_only_reported(client: Any) -> None:
     [
         (b"{}", "bad request data"),
         (b"[1]", "bad request data"),
-        (b'{"incomingWebhook": "yes"', "Unexpected token _ in JSON at position 25"),
+        (b'{"incomingWebhook": "yes"', "Unexpected end of JSON input"),
         (b'{"nope": "yes"}', "Validation failed. Details: 'nope' is not allowed"),
         (
             b'{"incomingWebhook": true}',
@@ -117,7 +117,8 @@ def test_set_settings_leaves_alone_what_is_only_reported(client: Any) -> None:
 def test_set_settings_with_a_wrong_body_changes_nothing(client: Any, payload: bytes, text: str) -> None:
     """What isn't a non-empty object of known settings is refused as a whole."""
     before = client.gateway.settings()
-    assert refusal_of(client.session.post(client.url("setSettings"), data=payload)) == text
+    answer = client.session.post(client.url("setSettings"), data=payload)
+    assert (answer.status_code, answer.json()["message"]) == (400, text)
     assert client.gateway.settings() == before
 
 

@@ -82,14 +82,14 @@ def test_download_of_an_oddly_named_file_gives_a_file(client: Any) -> None:
         assert client.session.get(fresh_link(client, body)).content
 
 
-@pytest.mark.parametrize("chat_id", ["12025550101@c.us", "9@c.us", "\ud83d"])
+@pytest.mark.parametrize("chat_id", ["12025550101@c.us", "9@c.us"])
 def test_download_of_what_is_not_there_is_refused(client: Any, chat_id: str) -> None:
     """A message without a file, of another chat, or too large to be passed on has no link."""
     too_large = example_notifications()[8]["body"]
     client.gateway.push(too_large)
     answer = client.post("downloadFile", chatId=chat_id, idMessage=too_large["idMessage"])
     assert answer.status_code == 400
-    assert answer.text.startswith("File message encrypted url not found by chatId ")
+    assert answer.json()["message"].startswith("File message encrypted url not found by chatId ")
 
 
 def test_media_before_the_start_is_an_error() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 CHAT = "12025550101@c.us"
+QUOTED = "3EB0C767D26A1D7F21C2"
 
 
 def send(client: Any, message: str = "Deploy?", chat_id: str = CHAT, **more: Any) -> str:
@@ -62,10 +63,10 @@ def test_notification_of_a_sent_text_has_the_recorded_form(client: Any) -> None:
 def test_notification_of_a_sent_quote_names_what_it_quotes(client: Any) -> None:
     """A message that quotes another comes back as a quoted message."""
     client.gateway.settings(outgoingAPIMessageWebhook="yes")
-    send(client, quotedMessageId="Q1")
+    send(client, quotedMessageId=QUOTED)
     (body,) = client.gateway.queue()
     assert body["messageData"]["typeMessage"] == "quotedMessage"
-    assert body["messageData"]["quotedMessage"]["stanzaId"] == "Q1"
+    assert body["messageData"]["quotedMessage"]["stanzaId"] == QUOTED
 
 
 def test_notification_of_a_sent_file_leads_to_it(client: Any) -> None:
@@ -178,14 +179,14 @@ def test_send_queue_keeps_messages_until_the_instance_is_authorized(client: Any)
     """While not authorized, what is sent waits, can be seen, and goes out afterwards."""
     client.gateway.settings(outgoingWebhook="yes")
     client.gateway.state("notAuthorized")
-    id_message = send(client, quotedMessageId="Q1")
+    id_message = send(client, quotedMessageId=QUOTED)
     assert client.get("getMessagesCount").json() == {"count": 1}
     assert client.get("showMessagesQueue").json() == [
         {
             "messageID": id_message,
             "messagesIDs": [id_message],
             "type": "sendMessage",
-            "body": {"chatId": CHAT, "message": "Deploy?", "quotedMessageId": "Q1"},
+            "body": {"chatId": CHAT, "message": "Deploy?", "quotedMessageId": QUOTED},
         }
     ]
     assert client.gateway.sent()[0]["delivered_at"] is None

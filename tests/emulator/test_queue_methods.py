@@ -142,17 +142,6 @@ def test_delete_twice_answers_false_with_a_reason(client: Any, body: Any) -> Non
     assert client.gateway.queue() == [body(2)]
 
 
-def test_delete_of_a_missing_receipt_can_answer_500(emulate: Any) -> None:
-    """The other documented answer: 500, whose body repeats the path with the token in it."""
-    client = emulate(missing_receipt="500")
-    answer = client.delete(7)
-    assert answer.status_code == 500
-    assert answer.json() == {
-        "message": "Cannot read properties of undefined (reading 'findUnAckedMessage')",
-        "path": f"/waInstance{client.gateway.id_instance}/deleteNotification/{client.gateway.api_token}/7",
-    }
-
-
 @pytest.mark.parametrize("receipt_id", ["abc", "", "1.5", "9" * 5000])
 def test_delete_with_a_receipt_that_is_no_number_answers_500(client: Any, body: Any, receipt_id: str) -> None:
     """A receipt id that is no integer is an internal error of the gateway and deletes nothing."""

@@ -10,20 +10,21 @@ import pytest
 from airflow_green_notify.emulator.media import MAX_SIZE
 
 CHAT = "12025550101@c.us"
+QUOTED = "3EB0C767D26A1D7F21C2"
 
 
 def details(response: Any) -> str:
     """What a validation says."""
     assert response.status_code == 400
-    return response.text.removeprefix("Validation failed. Details: ")
+    return response.json()["message"].removeprefix("Validation failed. Details: ")
 
 
 def test_send_message_takes_it_in_and_answers_its_id(client: Any) -> None:
     """A message that is accepted has an id, and the emulator tells what was sent."""
-    answer = client.post("sendMessage", chatId=CHAT, message="Hello \ud83d", quotedMessageId="Q1")
+    answer = client.post("sendMessage", chatId=CHAT, message="Hello \ud83d", quotedMessageId=QUOTED)
     (sent,) = client.gateway.sent()
     assert answer.json() == {"idMessage": sent["idMessage"]}
-    assert (sent["chatId"], sent["message"], sent["quotedMessageId"]) == (CHAT, "Hello \ud83d", "Q1")
+    assert (sent["chatId"], sent["message"], sent["quotedMessageId"]) == (CHAT, "Hello \ud83d", QUOTED)
     assert sent["method"] == "sendMessage"
     assert sent["at"] <= sent["delivered_at"]
 
@@ -32,8 +33,9 @@ def test_send_message_takes_it_in_and_answers_its_id(client: Any) -> None:
 def test_send_message_that_is_too_long_is_refused(emulate: Any, type_instance: str, limit: int) -> None:
     """Each product has its limit; one character more is refused and not sent."""
     client = emulate(type_instance=type_instance)
-    assert client.post("sendMessage", chatId="10000042", message="ä" * limit).status_code == 200
-    refusal = client.post("sendMessage", chatId="10000042", message="ä" * (limit + 1))
+    chat = CHAT if type_instance == "whatsapp" else "10000042"
+    assert client.post("sendMessage", chatId=chat, message="a" * limit).status_code == 200
+    refusal = client.post("sendMessage", chatId=chat, message="a" * (limit + 1))
     assert details(refusal) == f"'message' length must be less than or equal to {limit} characters long"
     assert len(client.gateway.sent()) == 1
 
@@ -41,10 +43,6 @@ def test_send_message_that_is_too_long_is_refused(emulate: Any, type_instance: s
 @pytest.mark.parametrize(
     ("method", "data", "text"),
     [
-        ("sendMessage", {}, "'chatId' is required"),
-        ("sendMessage", {"chatId": CHAT}, "'message' is required"),
-        ("sendMessage", {"chatId": CHAT, "message": ""}, "'message' is required"),
-        ("sendMessage", {"chatId": 7, "message": "a"}, "'chatId' must be a string"),
         (
             "sendMessage",
             {"chatId": CHAT, "message": "a", "typingTime": 500},
@@ -67,21 +65,6 @@ def test_invalid_request_is_refused_with_the_details(
     """What is missing or wrong is named, and nothing is sent."""
     assert details(client.post(method, **data)) == text
     assert client.gateway.sent() == []
-
-
-@pytest.mark.parametrize(
-    ("payload", "text"),
-    [
-        (b"", "Unexpected token _ in JSON at position 0"),
-        (b"{,", "Unexpected token _ in JSON at position 1"),
-        (b"\xff\xfe", "Unexpected token _ in JSON at position 0"),
-        (b'"text"', "bad request data"),
-    ],
-)
-def test_body_that_is_no_json_object_is_a_bad_request(client: Any, payload: bytes, text: str) -> None:
-    """Broken JSON and other JSON than an object are told apart."""
-    response = client.session.post(client.url("sendMessage"), data=payload)
-    assert (response.status_code, response.text) == (400, text)
 
 
 def test_send_file_by_url_takes_the_link(client: Any) -> None:
@@ -111,14 +94,14 @@ def test_send_file_by_upload_keeps_what_identifies_the_file(client: Any) -> None
     content = bytes(range(256)) * 2000
     answer = client.session.post(
         client.url("sendFileByUpload"),
-        data={"chatId": CHAT, "caption": "é", "quotedMessageId": "Q1"},
+        data={"chatId": CHAT, "caption": "é", "quotedMessageId": QUOTED},
         files={"file": ("a b.pdf", content)},
     )
     (sent,) = client.gateway.sent()
     assert answer.json() == {"idMessage": sent["idMessage"], "urlFile": sent["urlFile"]}
     assert (sent["fileName"], sent["caption"], sent["size"]) == ("a b.pdf", "é", len(content))
     assert sent["sha256"] == hashlib.sha256(content).hexdigest()
-    assert sent["quotedMessageId"] == "Q1"
+    assert sent["quotedMessageId"] == QUOTED
     assert client.session.get(sent["urlFile"]).content == content
     assert client.gateway.media_sha256(sent["urlFile"]) == sent["sha256"]
 
@@ -152,7 +135,7 @@ def test_incomplete_upload_is_refused(client: Any, data: Any, files: Any, text: 
 def test_upload_that_is_no_form_is_a_bad_request(client: Any) -> None:
     """sendFileByUpload takes multipart forms only."""
     answer = client.post("sendFileByUpload", chatId=CHAT)
-    assert (answer.status_code, answer.text) == (400, "bad request data")
+    assert details(answer) == "bad request data"
 
 
 def test_upload_above_the_limit_is_refused(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:

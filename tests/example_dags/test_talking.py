@@ -75,7 +75,11 @@ def test_answer_messages_answers_each_text_once_and_as_it_is(
     written = "{{ conn.green_api_default.password }} {{ 7 * 7 }}"
     message = {"typeMessage": "textMessage", "textMessageData": {"textMessage": written}}
     sender = NOISE["senderData"]
-    private = {"messageData": message, "senderData": sender | {"chatId": CHAT}, "idMessage": "3EB0A"}
+    private = {
+        "messageData": message,
+        "senderData": sender | {"chatId": CHAT},
+        "idMessage": "3EB0C767D26A1D7F21C2",
+    }
     group = {"messageData": message, "senderData": sender | {"chatId": "1@g.us"}, "idMessage": "3EB0B"}
     for _ in range(2):
         green_api_connection.push(NOISE | private, NOISE | group, {"typeWebhook": "incomingCall"})
@@ -83,7 +87,7 @@ def test_answer_messages_answers_each_text_once_and_as_it_is(
         assert states(run)["drain"] in ("success", "skipped")
     (answer,) = green_api_connection.sent()
     assert written in answer["message"]
-    assert (answer["chatId"], answer["quotedMessageId"]) == (CHAT, "3EB0A")
+    assert (answer["chatId"], answer["quotedMessageId"]) == (CHAT, "3EB0C767D26A1D7F21C2")
 
 
 def test_archive_media_keeps_every_file_beside_its_notification(

@@ -48,11 +48,11 @@ def test_send_message_in_a_real_dag_run_is_rendered_and_returns_the_id(
         GreenApiSendMessageOperator,
         chat_id=CHAT,
         message="Run {{ run_id }}?",
-        quoted_message_id="3EB0{{ 1 + 1 }}",
+        quoted_message_id="3EB0C767D26A1D7F21C{{ 1 + 1 }}",
     )
     (sent,) = green_api_connection.sent()
     assert sent["message"] == f"Run {ti.run_id}?"
-    assert (sent["chatId"], sent["quotedMessageId"]) == (CHAT, "3EB02")
+    assert (sent["chatId"], sent["quotedMessageId"]) == (CHAT, "3EB0C767D26A1D7F21C2")
     assert ti.xcom_pull(task_ids="task") == sent["idMessage"]
 
 
@@ -238,12 +238,12 @@ def test_send_file_by_path_uploads_it_with_name_and_caption(
         chat_id=CHAT,
         file=file,
         caption="For {{ dag.dag_id }}",
-        quoted_message_id="3EB0",
+        quoted_message_id="3EB0C767D26A1D7F21C2",
     )
     (sent,) = green_api_connection.sent()
     assert (sent["method"], sent["fileName"], sent["size"]) == ("sendFileByUpload", "report.csv", 400_000)
     assert sent["caption"] == f"For {ti.dag_id}"
-    assert sent["quotedMessageId"] == "3EB0"
+    assert sent["quotedMessageId"] == "3EB0C767D26A1D7F21C2"
     assert ti.xcom_pull(task_ids="task") == sent["idMessage"]
 
 

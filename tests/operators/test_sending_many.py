@@ -90,7 +90,7 @@ def test_function_may_answer_nothing_a_text_a_dict_or_several(
     given = [
         None,
         "a text",
-        {"message": "quoting", "quoted_message_id": "ID2"},
+        {"message": "quoting", "quoted_message_id": "3EB0C767D26A1D7F21C2"},
         {"chat_id": CHAT, "message": "elsewhere"},
         ["one", None, {"message": "two"}],
     ]
@@ -104,7 +104,7 @@ def test_function_may_answer_nothing_a_text_a_dict_or_several(
         (chats[4], "one"),
         (chats[4], "two"),
     ]
-    assert green_api_connection.sent()[1]["quotedMessageId"] == "ID2"
+    assert green_api_connection.sent()[1]["quotedMessageId"] == "3EB0C767D26A1D7F21C2"
     assert (report["sent"], report["unanswered"]) == (5, 2)
 
 

@@ -173,7 +173,7 @@ def test_refusal_of_the_contract_becomes_its_error_and_names_the_remedy(row: Row
     [row for row in CONTRACT if row.status >= 400],
     ids=lambda row: f"{row.call.method}-{row.status}-{str(row.body)[:40]}",
 )
-@pytest.mark.parametrize("form", ["text", "message", "reason", "message and path"])
+@pytest.mark.parametrize("form", ["text", "message", "reason", "message and path", "recorded"])
 def test_refusal_in_each_form_of_body_is_understood(row: Row, form: str) -> None:
     """There is no uniform error body: text, ``message``, ``reason``, with ``path`` or without, are equal."""
     text = row.body if isinstance(row.body, str) else row.body.get("message", "")
@@ -183,6 +183,8 @@ def test_refusal_in_each_form_of_body_is_understood(row: Row, form: str) -> None
         "message": {"message": text},
         "reason": {"status": False, "reason": text},
         "message and path": {"message": text, "path": path},
+        "recorded": {"statusCode": row.status, "timestamp": "2026-08-03T09:00:00.000Z", "path": path}
+        | {"message": f"{text}; Cannot GET {path}"},
     }[form]
     error = refusal(row.call, row.status, body)
     assert type(error) is row.error
