@@ -17,7 +17,7 @@ from airflow_green_notify.emulator.instance import TYPES
 from airflow_green_notify.emulator.switches import CHOICES
 
 PORT = 18090
-READERS = {"str": str, "float": float, "int | None": int}
+READERS = {"int": int, "str": str, "float": float, "int | None": int}
 
 
 def main(arguments: list[str] | None = None) -> int:

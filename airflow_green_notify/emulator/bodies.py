@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_green_notify.emulator.people import is_group
+
 Body = dict[str, Any]
 
 GROUP_MEMBER = "12025550101@c.us"
+NOT_FORWARDED: Body = {"forwardingScore": 0, "isForwarded": False}
 FILE_TYPES = {"image": "imageMessage", "video": "videoMessage", "audio": "audioMessage"}
 
 
@@ -35,11 +38,6 @@ def sender_data(chat_id: str, sender: str, type_instance: str) -> Body:
     return data
 
 
-def is_group(chat_id: str) -> bool:
-    """Whether a chat has several members."""
-    return chat_id.endswith("@g.us") or chat_id.startswith("-")
-
-
 def text_data(text: str) -> Body:
     """The ``messageData`` of a text that came in."""
     return {"typeMessage": "textMessage", "textMessageData": {"textMessage": text}}
@@ -63,6 +61,13 @@ def quoting_data(text: str, quoted_id: str, participant: str, quoted_text: str |
     }
 
 
+def with_quote(data: Body, quoted_id: str, participant: str) -> Body:
+    """The ``messageData`` of what is sent as the answer to a message."""
+    if data["typeMessage"] == "extendedTextMessage":
+        return quoting_data(data["extendedTextMessageData"]["text"], quoted_id, participant)
+    return data | {"quotedMessage": {"stanzaId": quoted_id, "participant": participant}}
+
+
 def file_data(url: str, file_name: str, mime_type: str, caption: str) -> Body:
     """The ``messageData`` of a file."""
     return {
@@ -74,10 +79,65 @@ def file_data(url: str, file_name: str, mime_type: str, caption: str) -> Body:
             "jpegThumbnail": "",
             "isAnimated": False,
             "mimeType": mime_type,
-            "forwardingScore": 0,
-            "isForwarded": False,
-        },
+        }
+        | NOT_FORWARDED,
     }
+
+
+def location_data(place: Body) -> Body:
+    """The ``messageData`` of a place: ``nameLocation``, ``address``, ``latitude``, ``longitude``."""
+    shown = {"nameLocation": place["nameLocation"], "address": place["address"], "jpegThumbnail": ""}
+    shown |= {"latitude": place["latitude"], "longitude": place["longitude"]}
+    return {"typeMessage": "locationMessage", "locationMessageData": shown | NOT_FORWARDED}
+
+
+def contact_data(contact: Body, type_instance: str) -> Body:
+    """The ``messageData`` of a contact; Telegram names the parts where the others have the whole."""
+    first, middle, last = (str(contact.get(part) or "") for part in ("firstName", "middleName", "lastName"))
+    company, phone = str(contact.get("company") or ""), str(contact.get("phoneContact") or "")
+    name = " ".join(part for part in (first, middle, last) if part) or company
+    vcard = (
+        f"BEGIN:VCARD\nVERSION:3.0\nN:{last};{first};{middle};\nFN:{name}\nORG:{company}\n"
+        f"TEL;type=CELL;type=VOICE;waid={phone}:+{phone}\nEND:VCARD"
+    )
+    shown: Body = {"displayName": name, "vcard": vcard} | NOT_FORWARDED
+    if type_instance == "telegram":
+        shown = {"phoneContact": phone, "firstName": first, "lastName": last, "vcard": vcard, "chatId": phone}
+    return {"typeMessage": "contactMessage", "contactMessageData": shown}
+
+
+def poll_data(name: str, options: list[str], multiple: bool) -> Body:
+    """The ``messageData`` of a poll."""
+    poll = {"name": name, "options": [{"optionName": option} for option in options]}
+    return {"typeMessage": "pollMessage", "pollMessageData": poll | {"multipleAnswers": multiple}}
+
+
+def poll_update_data(stanza_id: str, poll: Body, votes: dict[str, list[str]]) -> Body:
+    """The ``messageData`` of a vote: who stands behind each option of the poll now."""
+    data = {"stanzaId": stanza_id, "name": poll["name"]}
+    data |= {"votes": [{"optionName": name, "optionVoters": voters} for name, voters in votes.items()]}
+    data["multipleAnswers"] = poll["multipleAnswers"]
+    return {"typeMessage": "pollUpdateMessage", "pollMessageData": data}
+
+
+def edited_data(stanza_id: str, field: str, text: str) -> Body:
+    """The ``messageData`` of an edit; the field is ``textMessage``, or ``caption`` for a file."""
+    return {"typeMessage": "editedMessage", "editedMessageData": {field: text, "stanzaId": stanza_id}}
+
+
+def deleted_data(stanza_id: str) -> Body:
+    """The ``messageData`` of a deletion."""
+    return {"typeMessage": "deletedMessage", "deletedMessageData": {"stanzaId": stanza_id}}
+
+
+def forwarded(data: Body) -> Body:
+    """The same ``messageData``, marked as forwarded."""
+    return {name: _marked(value) if isinstance(value, dict) else value for name, value in data.items()}
+
+
+def _marked(payload: Body) -> Body:
+    score = payload.get("forwardingScore")
+    return payload if score is None else payload | {"forwardingScore": score + 1, "isForwarded": True}
 
 
 def _extended(text: str) -> Body:
@@ -87,6 +147,4 @@ def _extended(text: str) -> Body:
         "title": "",
         "previewType": "None",
         "jpegThumbnail": "",
-        "forwardingScore": 0,
-        "isForwarded": False,
-    }
+    } | NOT_FORWARDED

@@ -10,6 +10,7 @@ GET   ``audit``              what became of everything that was pushed
 GET   ``queue``              the bodies that wait, head first
 GET   ``requests``           the requests so far
 GET   ``sent``               what was sent
+GET   ``chats``              whom the instance knows, what is archived and read
 POST  ``clear_requests``     forget them
 POST  ``switch``             ``{"idle": "empty", …}``; answers all switches
 POST  ``settings``           ``{"webhookUrl": "", …}``; answers all settings
@@ -40,7 +41,7 @@ from aiohttp import web
 from airflow_green_notify.emulator.answers import as_json, refused
 from airflow_green_notify.emulator.gateway_instance import GatewayInstance
 
-READ = {"audit", "queue", "requests", "sent"}
+READ = {"audit", "queue", "requests", "sent", "chats"}
 CALL = {
     "push_traffic",
     "clear_requests",

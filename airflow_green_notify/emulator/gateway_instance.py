@@ -122,27 +122,46 @@ class GatewayInstance:
         """
         return [message.as_dict() for message in self._on_loop(lambda: list(self._instance.outbox.messages))]
 
+    def chats(self) -> list[dict[str, Any]]:
+        """Tell of the persons and groups that the instance knows.
+
+        :return: Per chat ``chatId`` (by phone number, however it is shown), ``name``, ``contactName``,
+            ``archived``, ``readUntil`` (the id of the message up to which it was read, or ``None``),
+            ``ephemeralExpiration``.
+        """
+        return self._on_loop(self._instance.chats.as_dicts)
+
     def reply(
-        self, pattern: str, text: str, delay: float = 0.0, chat_id: str | None = None, quoted: bool = True
+        self,
+        pattern: str,
+        text: str,
+        delay: float = 0.0,
+        chat_id: str | None = None,
+        quoted: bool = True,
+        sender: str | None = None,
     ) -> None:
         """Let messages be answered from now on, as in a Dag that asks for an approval.
 
         :param pattern: A regular expression; a message or caption in which it is found gets the answer.
-        :param text: The answer: an incoming notification from the chat that was written to.
+        :param text: The answer: an incoming notification from the chat that was written to. In answer to a
+            poll, the name of an option, or of several with ", " between them, is a vote.
         :param delay: Seconds between the message and the answer.
         :param chat_id: Only this chat answers; ``None``: each does.
         :param quoted: Whether the answer quotes the message.
+        :param sender: Who answers in a group; ``None``: one and the same member.
         """
-        self._on_loop(self._instance.reply, pattern, text, delay, chat_id, quoted)
+        self._on_loop(self._instance.reply, pattern, text, delay, chat_id, quoted, sender)
 
-    def deliver_as(self, *statuses: str, chat_id: str | None = None) -> None:
+    def deliver_as(self, *statuses: str, chat_id: str | None = None, description: str = "") -> None:
         """Choose the statuses that messages go through from now on.
 
         :param statuses: Such as ``sent, delivered, read`` (the default), ``noAccount`` or ``failed``. They
             enter the queue if the setting ``outgoingWebhook`` is on; the last two do in any case.
-        :param chat_id: Only messages to this chat; ``None``: all for which nothing else was chosen.
+        :param chat_id: Only messages to this chat; ``None``: all for which nothing else was chosen. A chat
+            whose messages become ``noAccount`` doesn't exist for ``checkWhatsapp`` either.
+        :param description: The reason that the last of them gives, such as that of a ``failed``.
         """
-        self._on_loop(self._instance.deliver_as, statuses, chat_id)
+        self._on_loop(self._instance.deliver_as, statuses, chat_id, description)
 
     def media(self, name: str, size: int, expires_after: float | None = None) -> str:
         """Make a file that can be downloaded from the gateway, as from the vendor's storage.

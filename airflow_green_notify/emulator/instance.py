@@ -11,8 +11,11 @@ from typing import Any
 
 from airflow_green_notify.emulator import bodies
 from airflow_green_notify.emulator.account import Account
+from airflow_green_notify.emulator.chats import Chats
 from airflow_green_notify.emulator.clock import Clock
 from airflow_green_notify.emulator.faults import FaultScript
+from airflow_green_notify.emulator.groups import Groups
+from airflow_green_notify.emulator.history import History
 from airflow_green_notify.emulator.media import (
     INVENTED_SIZE,
     TOO_LARGE_MARKER,
@@ -21,8 +24,10 @@ from airflow_green_notify.emulator.media import (
     name_in,
 )
 from airflow_green_notify.emulator.notification_queue import NotificationQueue
-from airflow_green_notify.emulator.outbox import Outbox, ReplyRule
+from airflow_green_notify.emulator.outbox import Course, Outbox
+from airflow_green_notify.emulator.people import People, is_group
 from airflow_green_notify.emulator.rates import Rates
+from airflow_green_notify.emulator.replies import ReplyRule
 from airflow_green_notify.emulator.switches import Switches
 
 TYPES = ("whatsapp", "telegram", "v3")
@@ -54,7 +59,11 @@ class Instance:
         self.switches = switches
         self.queue = NotificationQueue(clock, switches)
         self.account = Account(id_instance, type_instance, clock, switches, self.queue.wake)
-        self.outbox = Outbox(self.account, clock, switches, self.push)
+        self.people = People(self.account, switches)
+        self.outbox = Outbox(self.account, clock, switches, self.people, self.push)
+        self.history = History(self.account, self.queue, self.outbox, self.people)
+        self.chats = Chats(self.people)
+        self.groups = Groups(self.account, self.people)
         self.faults = FaultScript()
         self.rates = Rates(type_instance)
         self.requests: deque[dict[str, Any]] = deque(maxlen=REQUESTS_KEPT)
@@ -74,6 +83,9 @@ class Instance:
         notifications = list(notifications)
         for body in notifications:
             self._note_file(body)
+            self.people.note(body)
+            self.groups.note(body)
+            self.history.note(body)
         return self.queue.push(notifications)
 
     def set_state(self, state: str) -> None:
@@ -81,19 +93,39 @@ class Instance:
         self.account.state = state
         self.outbox.deliver_due()
 
-    def reply(self, pattern: str, text: str, delay: float, chat_id: str | None, quoted: bool) -> None:
-        """Answer messages of this pattern from now on."""
-        self.outbox.replies.append(ReplyRule(re.compile(pattern), text, delay, chat_id, quoted))
+    def change_state(self, state: str) -> None:
+        """Put the instance into a state, and notify of it if the settings have it."""
+        told = self.account.enabled("stateWebhook") and self.account.state != state
+        self.set_state(state)
+        if told:
+            self.push(
+                [
+                    {
+                        "typeWebhook": "stateInstanceChanged",
+                        "instanceData": self.account.instance_data,
+                        "timestamp": int(self.account.told_time()),
+                        "stateInstance": state,
+                    }
+                ]
+            )
 
-    def deliver_as(self, statuses: tuple[str, ...], chat_id: str | None) -> None:
+    def reply(
+        self, pattern: str, text: str, delay: float, chat_id: str | None, quoted: bool, sender: str | None
+    ) -> None:
+        """Answer messages of this pattern from now on."""
+        rule = ReplyRule(re.compile(pattern), text, delay, chat_id, quoted, sender)
+        self.outbox.replies.rules.append(rule)
+
+    def deliver_as(self, statuses: tuple[str, ...], chat_id: str | None, description: str) -> None:
         """Let messages go through these statuses from now on."""
-        self.outbox.statuses[chat_id] = statuses
+        chat_id = None if chat_id is None else self.people.key(chat_id)
+        self.outbox.courses[chat_id] = Course(statuses, description)
 
     def file_message(
         self, file: MediaFile, url: str, chat_id: str, caption: str, mime_type: str
     ) -> dict[str, Any]:
         """Push the notification of a file that came in, and return its body."""
-        sender = bodies.GROUP_MEMBER if bodies.is_group(chat_id) else chat_id
+        sender = bodies.GROUP_MEMBER if is_group(chat_id) else chat_id
         body = {
             **bodies.envelope(
                 "incomingMessageReceived",
@@ -101,7 +133,9 @@ class Instance:
                 self.account.told_time(),
                 self.outbox.new_id(),
             ),
-            "senderData": bodies.sender_data(chat_id, sender, self.type_instance),
+            "senderData": bodies.sender_data(
+                self.people.shown(chat_id), self.people.shown(sender), self.type_instance
+            ),
             "messageData": bodies.file_data(url, file.name, mime_type, caption),
         }
         self.push([body])
@@ -109,7 +143,7 @@ class Instance:
 
     def fresh_link(self, chat_id: str, id_message: str) -> str | None:
         """A new link to the file of a message; ``None`` if there is none."""
-        url = self._files.get((chat_id, id_message))
+        url = self._files.get((self.people.key(chat_id), id_message))
         if url is None or url == TOO_LARGE_MARKER:
             return None
         file = self.media.find(url) or MediaFile(name_in(url), INVENTED_SIZE)
@@ -128,7 +162,7 @@ class Instance:
 
     def _note_file(self, body: Any) -> None:
         try:
-            key = (body["senderData"]["chatId"], body["idMessage"])
+            key = (self.people.key(body["senderData"]["chatId"]), body["idMessage"])
             self._files[key] = str(body["messageData"]["fileMessageData"]["downloadUrl"])
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, AttributeError):
             return  # not the notification of a file

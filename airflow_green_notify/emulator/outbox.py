@@ -1,18 +1,19 @@
-"""What an instance sends: its send queue, what becomes of each message, and who replies."""
+"""What an instance sends: its send queue, what becomes of each message, and the notifications of it."""
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_green_notify.emulator import bodies
 from airflow_green_notify.emulator.account import Account
 from airflow_green_notify.emulator.clock import Clock
+from airflow_green_notify.emulator.people import People
+from airflow_green_notify.emulator.replies import Replies, ReplyRule
+from airflow_green_notify.emulator.sent_message import SentMessage
 from airflow_green_notify.emulator.switches import Switches
 
 RETENTION = 24 * 3600  # seconds for which the send queue keeps a message
@@ -21,88 +22,71 @@ STATUSES = {"whatsapp": ("sent", "delivered", "read")}
 OTHER_STATUSES = ("delivered", "read")  # Telegram and MAX have no "sent"
 ALWAYS_NOTIFIED = ("noAccount", "failed")
 FIRST_NUMBER = {"telegram": 5242880000, "v3": 115000000000000000}
-OWN_CHAT = "10000042"  # on Telegram and MAX
+ECHO_SETTINGS = {
+    "pollMessage": "pollMessageWebhook",
+    "editedMessage": "editedMessageWebhook",
+    "deletedMessage": "deletedMessageWebhook",
+}
 
 
-@dataclass
-class SentMessage:
-    """A message that a send method accepted."""
+class Course(NamedTuple):
+    """The statuses that messages go through, and what the last one gives as its reason."""
 
-    id_message: str
-    chat_id: str
-    method: str
-    content: dict[str, Any]
-    quoted_id: str | None
-    at: float
-    due: float
-    delivered_at: float | None = None
-    cleared_at: float | None = None
-    status: str = "pending"
-
-    @property
-    def text(self) -> str:
-        """What it says: the message or the caption of the file."""
-        return str(self.content.get("message") or self.content.get("caption") or "")
-
-    def as_dict(self) -> dict[str, Any]:
-        """The record of it that tests read."""
-        return {
-            "idMessage": self.id_message,
-            "chatId": self.chat_id,
-            "method": self.method,
-            **self.content,
-            "quotedMessageId": self.quoted_id,
-            "at": self.at,
-            "delivered_at": self.delivered_at,
-            "cleared_at": self.cleared_at,
-            "status": self.status,
-        }
-
-
-@dataclass
-class ReplyRule:
-    """Who is answered to what, and with what."""
-
-    pattern: re.Pattern[str]
-    text: str
-    delay: float
-    chat_id: str | None
-    quoted: bool
-
-    def matches(self, message: SentMessage) -> bool:
-        """Whether this message gets the reply."""
-        return self.chat_id in (None, message.chat_id) and bool(self.pattern.search(message.text))
+    statuses: tuple[str, ...]
+    description: str = ""
 
 
 class Outbox:
     """Takes messages, delivers them one after the other, and notifies of it as the settings say."""
 
     def __init__(
-        self, account: Account, clock: Clock, switches: Switches, push: Callable[[Iterable[Any]], int]
+        self,
+        account: Account,
+        clock: Clock,
+        switches: Switches,
+        people: People,
+        push: Callable[[Iterable[Any]], int],
     ) -> None:
         self._account = account
         self._clock = clock
         self._switches = switches
+        self._people = people
         self._push = push
         self._numbers = count(FIRST_NUMBER.get(account.type_instance, 0))
         self._last_due = 0.0
         self.messages: list[SentMessage] = []
+        self.by_id: dict[str, SentMessage] = {}
         self.waiting: dict[str, SentMessage] = {}
         self.chats: set[str] = set()
-        self.replies: list[ReplyRule] = []
-        self.statuses: dict[str | None, tuple[str, ...]] = {
-            None: STATUSES.get(account.type_instance, OTHER_STATUSES)
+        self.replies = Replies(people)
+        self.courses: dict[str | None, Course] = {
+            None: Course(STATUSES.get(account.type_instance, OTHER_STATUSES))
         }
 
-    def send(self, method: str, chat_id: str, content: dict[str, Any], quoted_id: str | None) -> str:
+    def send(
+        self,
+        method: str,
+        chat_id: str,
+        content: dict[str, Any],
+        data: dict[str, Any],
+        quoted_id: str | None = None,
+    ) -> str:
         """Take a message into the send queue and return its ``idMessage``."""
         now = self._clock.now()
         self._last_due = max(now, self._last_due) + self._switches.send_delay
-        message = SentMessage(self.new_id(), chat_id, method, content, quoted_id, now, self._last_due)
-        self.chats.add(chat_id)
-        self.messages.append(message)
+        if quoted_id:
+            data = bodies.with_quote(data, quoted_id, self._people.own_id)
+        message = self._keep(method, chat_id, content, data, quoted_id, self._last_due)
         self.waiting[message.id_message] = message
         self._clock.later(message.due - now, self.deliver_due)
+        return message.id_message
+
+    def change(self, method: str, chat_id: str, content: dict[str, Any], data: dict[str, Any]) -> str:
+        """Send the edit or deletion of a message past the send queue; it has no statuses of its own."""
+        message = self._keep(method, chat_id, content, data, None, self._clock.now())
+        message.delivered_at = self._clock.now()
+        message.status = message.known_status = self._first_status
+        self._push(self._echo(message))
         return message.id_message
 
     def deliver_due(self) -> None:
@@ -129,76 +113,97 @@ class Outbox:
             return f"3EB0{secrets.token_hex(8).upper()}"
         return str(next(self._numbers))
 
-    def chat_id(self, message: SentMessage) -> str:
-        """The chat as notifications name it: on Telegram and MAX never by phone number and ``@c.us``."""
-        on_whatsapp = self._account.type_instance == "whatsapp"
-        return message.chat_id if on_whatsapp else message.chat_id.removesuffix("@c.us")
+    def course(self, chat_id: str) -> Course:
+        """What becomes of messages to a chat."""
+        return self.courses.get(self._people.key(chat_id)) or self.courses[None]
 
-    def message_data(self, message: SentMessage) -> dict[str, Any]:
-        """The ``messageData`` in which notifications and journals show a message."""
-        if message.method != "sendMessage":
-            content = message.content
-            return bodies.file_data(
-                content["urlFile"], content["fileName"], content["mimeType"], content["caption"]
-            )
-        if message.quoted_id:
-            return bodies.quoting_data(message.text, message.quoted_id, self._own_id)
-        return bodies.api_text_data(message.text)
+    @property
+    def _first_status(self) -> str:
+        return STATUSES.get(self._account.type_instance, OTHER_STATUSES)[0]
+
+    def _keep(
+        self,
+        method: str,
+        chat_id: str,
+        content: dict[str, Any],
+        data: dict[str, Any],
+        quoted_id: str | None,
+        due: float,
+    ) -> SentMessage:
+        now = self._clock.now()
+        message = SentMessage(self.new_id(), chat_id, method, content, data, quoted_id, now, due)
+        self._people.add(chat_id)
+        self.chats.add(self._people.key(chat_id))
+        self.messages.append(message)
+        self.by_id[message.id_message] = message
+        return message
 
     def _deliver(self, message: SentMessage) -> None:
         message.delivered_at = self._clock.now()
-        statuses = self.statuses.get(message.chat_id) or self.statuses[None]
+        course = self.course(message.chat_id)
         if self._account.state == "yellowCard":
-            statuses = ("yellowCard",)
-        message.status = statuses[-1] if statuses else "pending"
-        notifications = [self._status(message, status) for status in statuses if self._notifies(status)]
-        if self._account.enabled("outgoingAPIMessageWebhook"):
-            notifications.insert(0, self._echo(message))
-        self._push(notifications)
-        for rule in self.replies:
-            if rule.matches(message):
-                self._clock.later(rule.delay, partial(self._reply, rule, message))
+            course = Course(("yellowCard",))
+        message.known_status = self._first_status
+        echo = self._echo(message)
+        statuses = self._go_through(message, course)
+        self._people.messages += not echo  # an echo is counted where it is pushed
+        self._push(echo + statuses)
+        for rule in self.replies.to(message):
+            self._clock.later(rule.delay, partial(self._reply, rule, message))
 
-    def _notifies(self, status: str) -> bool:
-        return status in ALWAYS_NOTIFIED or self._account.enabled("outgoingWebhook")
+    def _go_through(self, message: SentMessage, course: Course) -> list[dict[str, Any]]:
+        """Give a message its statuses, the later ones later; the notifications of those that it has now."""
+        notifications = []
+        for step, status in enumerate(course.statuses):
+            is_last = step == len(course.statuses) - 1
+            become = partial(self._become, message, status, course.description if is_last else "")
+            delay = step * self._switches.status_delay
+            if delay:
+                self._clock.later(delay, partial(self._push_later, become))
+            else:
+                notifications += become()
+        return notifications
+
+    def _push_later(self, become: Callable[[], list[dict[str, Any]]]) -> None:
+        self._push(become())
+
+    def _become(self, message: SentMessage, status: str, description: str) -> list[dict[str, Any]]:
+        """Give a message its next status; the notification of it, if the settings have it."""
+        message.status, message.description = status, description
+        if status not in ALWAYS_NOTIFIED and not self._account.enabled("outgoingWebhook"):
+            return []
+        message.known_status = status
+        return [self._status(message, status, description)]
 
     def _reply(self, rule: ReplyRule, message: SentMessage) -> None:
-        if not self._account.enabled("incomingWebhook"):
-            return
-        chat_id = self.chat_id(message)
-        sender = bodies.GROUP_MEMBER if bodies.is_group(chat_id) else chat_id
-        data = bodies.text_data(rule.text)
-        if rule.quoted:
-            data = bodies.quoting_data(rule.text, message.id_message, self._own_id, message.text)
-        self._push([self._message_body("incomingMessageReceived", self.new_id(), chat_id, sender, data)])
+        sender = self.replies.sender(rule, message)
+        data = self.replies.data(rule, message, self._people.own_id)
+        setting = "pollMessageWebhook" if data["typeMessage"] == "pollUpdateMessage" else "incomingWebhook"
+        if self._account.enabled("incomingWebhook") and self._account.enabled(setting):
+            kind = "incomingMessageReceived"
+            self._push([self._message_body(kind, self.new_id(), message.chat_id, sender, data)])
 
-    def _echo(self, message: SentMessage) -> dict[str, Any]:
-        data = self.message_data(message)
-        kind, chat_id = "outgoingAPIMessageReceived", self.chat_id(message)
-        return self._message_body(kind, message.id_message, chat_id, self._own_id, data)
+    def _echo(self, message: SentMessage) -> list[dict[str, Any]]:
+        kind = "outgoingAPIMessageReceived"
+        setting = ECHO_SETTINGS.get(message.data["typeMessage"], "outgoingAPIMessageWebhook")
+        if not (self._account.enabled("outgoingAPIMessageWebhook") and self._account.enabled(setting)):
+            return []
+        return [
+            self._message_body(kind, message.id_message, message.chat_id, self._people.own_id, message.data)
+        ]
 
     def _message_body(
         self, kind: str, id_message: str, chat_id: str, sender: str, data: dict[str, Any]
     ) -> dict[str, Any]:
+        chat_id, sender = self._people.shown(chat_id), self._people.shown(sender)
         return {
             **bodies.envelope(kind, self._account.instance_data, self._account.told_time(), id_message),
             "senderData": bodies.sender_data(chat_id, sender, self._account.type_instance),
             "messageData": data,
         }
 
-    def _status(self, message: SentMessage, status: str) -> dict[str, Any]:
-        return {
-            **bodies.envelope(
-                "outgoingMessageStatus",
-                self._account.instance_data,
-                self._account.told_time(),
-                message.id_message,
-            ),
-            "chatId": self.chat_id(message),
-            "status": status,
-            "sendByApi": True,
-        }
-
-    @property
-    def _own_id(self) -> str:
-        return str(self._account.settings["wid"]) if self._account.type_instance == "whatsapp" else OWN_CHAT
+    def _status(self, message: SentMessage, status: str, description: str) -> dict[str, Any]:
+        instance_data, now = self._account.instance_data, self._account.told_time()
+        body = bodies.envelope("outgoingMessageStatus", instance_data, now, message.id_message)
+        body |= {"chatId": self._people.shown(message.chat_id), "status": status}
+        return body | ({"description": description} if description else {}) | {"sendByApi": True}

@@ -13,6 +13,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "receipt_counter": ("continues", "restarts_when_empty"),
     "expired_link": ("403", "404"),
     "unauthorized_sends": ("queue", "refuse"),
+    "contact_ids": ("c.us", "lid", "changes midway"),
 }
 
 
@@ -52,6 +53,12 @@ class Switches:
     :param expired_link: The status that an expired link to a file answers with.
     :param clock_offset: Seconds by which the gateway's clock is ahead of this machine's: in the ``Date``
         header of its answers, and in the timestamps that it writes into notifications.
+    :param status_delay: Seconds between the statuses of a sent message, from the second one on.
+    :param contact_ids: How persons appear on WhatsApp: ``"c.us"`` by phone number, ``"lid"`` by LID, however
+        they were written to. ``"changes midway"``: by phone number for the first
+        ``contact_ids_change_after`` messages of the instance, sent and received, then by LID. What is
+        pushed enters the queue as it is; the journals show it as of the time they are read.
+    :param contact_ids_change_after: Messages, for ``"changes midway"``.
     """
 
     idle: str = "null"
@@ -74,6 +81,9 @@ class Switches:
     unauthorized_sends: str = "queue"
     expired_link: str = "403"
     clock_offset: float = 0.0
+    status_delay: float = 0.0
+    contact_ids: str = "c.us"
+    contact_ids_change_after: int = 1
 
     def __post_init__(self) -> None:
         self.check()

@@ -30,6 +30,10 @@ def test_incoming_journal_flattens_messages_newest_first(client: Any) -> None:
         "senderName": "Anna",
         "senderContactName": "Anna Petrova",
         "textMessage": "Order 4182: where is it?",
+        "deletedMessageId": "",
+        "editedMessageId": "",
+        "isEdited": False,
+        "isDeleted": False,
     }
     assert file["typeMessage"] == "imageMessage"
     assert file["caption"] == "Broken label"
