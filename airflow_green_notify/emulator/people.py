@@ -80,7 +80,10 @@ class People:
     def shown(self, chat_id: str) -> str:
         """The id under which the gateway shows a chat now; the account's own never changes."""
         key = self.key(chat_id)
-        return lid_of(key) if self.lids and is_phone(key) and key != self.own_id else key
+        if not (self.lids and is_phone(key) and key != self.own_id):
+            return key
+        self.add(key)  # so that the LID, once shown, leads back
+        return lid_of(key)
 
     def ids(self, chat_id: str) -> dict[str, str]:
         """The phone's chat id and the LID of a person; only the id itself where it has no other."""
