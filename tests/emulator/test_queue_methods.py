@@ -61,7 +61,7 @@ def test_queue_is_first_in_first_out(client: Any) -> None:
 @pytest.mark.parametrize("odd", ODD_BODIES, ids=lambda odd: str(odd)[:20].encode("ascii", "replace").decode())
 def test_receive_of_an_odd_body_passes_it_unharmed(client: Any, odd: Any) -> None:
     """Whatever was pushed comes over the wire as it was, and is audited as it was."""
-    client.gateway.push(odd)
+    client.gateway.push({"receiptId": 0, "body": odd})
     assert client.receive()["body"] == odd
     assert client.gateway.audit()[0]["body"] == odd
     assert client.gateway.queue() == [odd]
