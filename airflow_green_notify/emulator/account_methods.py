@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import secrets
 import zlib
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from airflow_green_notify.emulator.forms import read_form
 from airflow_green_notify.emulator.validation import invalid, text
 
 LINKED = "instance account already authorized"
+STATES_SHOWN = 100
 LINK_CODE = "EMUL4T0R"
 NO_QR = "instance in starting process try later"
 
@@ -75,6 +77,22 @@ async def send_authorization_password(call: Call) -> web.Response:
     text(await call.json_object(), "password")
     call.instance.change_state("authorized")
     return as_json({"status": True, "data": {"status": "success", "reason": ""}})
+
+
+async def get_state_instance_history(call: Call) -> web.Response:
+    """Answer the states that the instance has been in, newest first."""
+    count = call.parameter("count", "")
+    states = call.instance.states[::-1][: int(count[:9]) if count.isdecimal() else STATES_SHOWN]
+    wid = call.instance.account.settings["wid"]
+    return as_json(
+        [{"stateInstance": state, "timestamp": int(at), "phoneNumber": wid} for state, at in states]
+    )
+
+
+async def update_api_token(call: Call) -> web.Response:
+    """Give the instance another token; the one before is refused from now on."""
+    call.instance.api_token = secrets.token_hex(25)
+    return as_json({"apiTokenInstance": call.instance.api_token})
 
 
 async def set_profile_picture(call: Call) -> web.Response:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import threading
 from concurrent.futures import Future
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
@@ -15,6 +17,7 @@ from airflow_green_notify.emulator.control_routes import ControlPlane
 from airflow_green_notify.emulator.gateway_instance import GatewayInstance
 from airflow_green_notify.emulator.gateway_routes import Gateway
 from airflow_green_notify.emulator.instance import Instance
+from airflow_green_notify.emulator.partner import Partner
 from airflow_green_notify.emulator.switches import Switches
 
 HOST = "127.0.0.1"
@@ -43,6 +46,7 @@ class GreenApiEmulator(GatewayInstance):
     :param id_instance: The id of the first instance.
     :param api_token: Its token; by default a random one.
     :param type_instance: Its product: ``whatsapp``, ``telegram`` or ``v3`` (MAX).
+    :param partner_token: The token of the partner to whom all instances belong; by default a random one.
     :param switches: How it behaves, see :class:`Switches`.
     """
 
@@ -53,6 +57,7 @@ class GreenApiEmulator(GatewayInstance):
         id_instance: str = str(FIRST_ID),
         api_token: str | None = None,
         type_instance: str = "whatsapp",
+        partner_token: str | None = None,
         **switches: Any,
     ) -> None:
         self.port = port
@@ -61,6 +66,9 @@ class GreenApiEmulator(GatewayInstance):
         self.instances: dict[str, GatewayInstance] = {}
         self._gateway = Gateway()
         self._gateway.doors["_emulator"] = ControlPlane(self.instances, self.add_instance)
+        self.partner_token = partner_token or secrets.token_hex(25)
+        partner = Partner(self.partner_token, self._gateway.instances, self._create_instance)
+        self._gateway.doors["partner"] = partner
         self._stopping: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
         instance = self._new_instance(id_instance, api_token, type_instance, switches)
@@ -162,6 +170,11 @@ class GreenApiEmulator(GatewayInstance):
         instance = self._new_instance(id_instance, api_token, type_instance, switches)
         self.instances[id_instance] = GatewayInstance(self, instance)
         return self.instances[id_instance]
+
+    def _create_instance(self, type_instance: str) -> Instance:
+        """Open one more instance for a partner; it behaves like the first one."""
+        made = self._add_instance(None, None, type_instance, asdict(self._instance.switches))
+        return self._gateway.instances[made.id_instance]
 
     def _new_instance(
         self, id_instance: str, api_token: str | None, type_instance: str, switches: dict[str, Any]

@@ -45,6 +45,8 @@ class Gateway:
         """Answer any request."""
         path, query = path_of(request), request.raw_path.partition("?")[2]
         segments = path.split("/")[1:]
+        if segments and segments[0].lower() == "v3":
+            segments = segments[1:]
         door = self.doors.get(segments[0]) if segments else None
         try:
             if door is not None:
@@ -61,8 +63,6 @@ class Gateway:
     async def _imitate(self, request: web.BaseRequest, segments: list[str], query: str) -> web.StreamResponse:
         if request.method == "OPTIONS":
             return refused(204)
-        if segments and segments[0].lower() == "v3":
-            segments = segments[1:]
         prefix, name, token, rest = [*map(unquote, segments), "", "", "", ""][:4]
         try:
             method, instance = self._find(prefix, name, request, token)

@@ -16,7 +16,12 @@ from airflow_green_notify.emulator.sent_message import SentMessage
 INCOMING = "incomingMessageReceived"
 FROM_PHONE = "outgoingMessageReceived"
 BY_API = "outgoingAPIMessageReceived"
-SETTINGS = {INCOMING: "incomingWebhook", FROM_PHONE: "outgoingMessageWebhook"}  # sent by API is always kept
+SETTINGS = {  # what is sent by API is always kept
+    INCOMING: ("incomingWebhook",),
+    FROM_PHONE: ("outgoingMessageWebhook",),
+    "incomingCall": ("incomingWebhook", "incomingCallWebhook"),
+    "outgoingCall": ("outgoingCallWebhook",),
+}
 PLAIN_FIELDS = {"locationMessageData": "location", "contactMessageData": "contact"}
 
 Entry = dict[str, Any]
@@ -47,9 +52,9 @@ class History:
         """Take a notification into account that is pushed now."""
         if not isinstance(body, dict) or not isinstance(body.get("typeWebhook"), str):
             return
-        setting = SETTINGS.get(body["typeWebhook"])
+        settings = SETTINGS.get(body["typeWebhook"], ())
         id_message = body.get("idMessage")
-        if setting and not self._account.enabled(setting) and isinstance(id_message, str):
+        if isinstance(id_message, str) and not all(map(self._account.enabled, settings)):
             self._unkept.add(id_message)
         data = _object(body, "messageData")
         self.edit(str(id_message), _object(data, "editedMessageData"))
@@ -84,6 +89,17 @@ class History:
                 return _object(body, "messageData")
         return None
 
+    def messages(self, latest: float, part: str) -> Iterator[Entry]:
+        """Bodies of all messages that no send method took, newest first."""
+        for body in self._bodies((INCOMING, FROM_PHONE, BY_API), float("-inf"), latest, part):
+            if body["typeWebhook"] == INCOMING or body.get("idMessage") not in self._outbox.by_id:
+                yield body
+
+    def entry(self, body: Entry, statuses: dict[Any, Any]) -> Entry:
+        """The journals' form of a message that no send method took."""
+        is_incoming = body["typeWebhook"] == INCOMING
+        return self.incoming_entry(body) if is_incoming else self.outgoing_entry(body, statuses)
+
     def received(self, earliest: float, latest: float, part: str = "") -> Iterator[Entry]:
         """Bodies of messages that came in, newest first; of those alone in which the part stands."""
         return self._bodies((INCOMING,), earliest, latest, part)
@@ -99,6 +115,10 @@ class History:
         for message in reversed(self._outbox.messages):
             if message.delivered_at is not None and earliest <= message.delivered_at <= latest:
                 yield message
+
+    def calls(self, kind: str, earliest: float, latest: float) -> Iterator[Entry]:
+        """Bodies of notifications of calls, newest first."""
+        return self._bodies((kind,), earliest, latest, "")
 
     def statuses(self, earliest: float, latest: float, part: str = "") -> dict[Any, Any]:
         """The newest status of each message that notifications tell of."""
@@ -132,7 +152,7 @@ class History:
             "timestamp": int(message.delivered_at or message.at),
             "typeMessage": message.data["typeMessage"],
             "chatId": self._people.shown(message.chat_id),
-            **self._payload(message.data),
+            **self.payload(message.data),
             "statusMessage": message.known_status or "pending",
             "sendByApi": True,
         }
@@ -166,11 +186,11 @@ class History:
             "senderId": self._shown(sender.get("sender", "")),
             "senderName": sender.get("senderName", ""),
             "senderContactName": sender.get("senderContactName", ""),
-            **self._payload(message),
+            **self.payload(message),
         }
         return entry | self._marks(body.get("idMessage"), message)
 
-    def _payload(self, message: Entry) -> Entry:
+    def payload(self, message: Entry) -> Entry:
         """The payload in the journals' form: what ``…MessageData`` holds lies one level higher."""
         flat: Entry = {}
         for name, value in message.items():

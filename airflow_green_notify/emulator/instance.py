@@ -26,10 +26,14 @@ from airflow_green_notify.emulator.notification_queue import NotificationQueue
 from airflow_green_notify.emulator.outbox import Course, Outbox
 from airflow_green_notify.emulator.people import People, is_group
 from airflow_green_notify.emulator.rates import Rates
+from airflow_green_notify.emulator.story import Story
 from airflow_green_notify.emulator.switches import Switches
+from airflow_green_notify.emulator.voice_calls import VoiceCalls
 
 TYPES = ("whatsapp", "telegram", "v3")
 REQUESTS_KEPT = 1_000_000
+LINK_SECONDS = {"telegram": 24 * 3600.0}
+OTHER_LINK_SECONDS = 15 * 24 * 3600.0  # documented for WhatsApp's uploads and for MAX
 
 
 class Instance:
@@ -48,6 +52,7 @@ class Instance:
         self.id_instance = checks.id_instance(id_instance)
         self.api_token = checks.token(api_token) or secrets.token_hex(25)
         self.type_instance = checks.one_of("type_instance", type_instance, TYPES)
+        self.link_seconds = LINK_SECONDS.get(self.type_instance, OTHER_LINK_SECONDS)
         self.clock = clock
         self.media = media
         self.switches = switches
@@ -58,10 +63,17 @@ class Instance:
         self.history = History(self.account, self.queue, self.outbox, self.people)
         self.chats = Chats(self.people)
         self.groups = Groups(self.account, self.people)
+        self.stories: dict[str, Story] = {}
+        self.voice_calls = VoiceCalls(self.account, self.people, self.push)
+        self.created_at = self.account.told_time()
+        self.deleted_at = 0.0
+        self.partner_name = ""
+        self.states = [(self.account.state, self.created_at)]
         self.faults = FaultScript()
         self.rates = Rates(type_instance)
         self.requests: deque[dict[str, Any]] = deque(maxlen=REQUESTS_KEPT)
         self.cleared_at = float("-inf")
+        self.checks = 0  # how many numbers were checked
         self._files: dict[tuple[str, str], str] = {}  # (chat id, message id) -> link to the file
         self._count = 0
         self._count_until = float("-inf")
@@ -83,12 +95,14 @@ class Instance:
             self._note_file(body)
             self.people.note(body)
             self.groups.note(body)
+            self.voice_calls.note(body)
             self.history.note(body)
         return self.queue.push_raw(raws)
 
     def set_state(self, state: str) -> None:
         """Put the instance into a state; what was kept in the send queue for it goes out."""
         self.account.state = state
+        self.states.append((state, self.account.told_time()))
         self.outbox.deliver_due()
 
     def change_state(self, state: str) -> None:

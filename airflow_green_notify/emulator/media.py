@@ -83,6 +83,7 @@ class Owner(Protocol):
     """The instance to which a file belongs."""
 
     switches: Switches
+    link_seconds: float
 
     def note_request(self, method: str, verb: str) -> dict[str, Any]:
         """Write a request into the log."""
@@ -107,10 +108,11 @@ class MediaStore:
         self.base = ""  # where the gateway answers
 
     def link(self, owner: Owner, file: MediaFile, expires_after: float | None) -> str:
-        """Open a fresh way to a file, for so many seconds, and return its URL."""
+        """Open a fresh way to a file, for so many seconds or the life that the product gives it."""
         if not self.base:
             raise RuntimeError("there are no links before the emulator was started")
-        expires_at = float("inf") if expires_after is None else self._clock.now() + expires_after
+        seconds = owner.link_seconds if expires_after is None else expires_after
+        expires_at = self._clock.now() + seconds
         key = secrets.token_hex(8)
         self._links[key] = Link(owner, file, expires_at)
         return f"{self.base}/_media/{key}/{quote(file.name, errors='replace')}"

@@ -18,9 +18,12 @@ from airflow_green_notify.emulator import (
     send_kinds,
     send_methods,
     send_queue_methods,
+    story_methods,
+    voice_call_methods,
 )
 from airflow_green_notify.emulator.account import Needs
 from airflow_green_notify.emulator.call import Call
+from airflow_green_notify.emulator.documented import DOCUMENTED
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
@@ -102,5 +105,28 @@ METHODS = {
             "sendAuthorizationPassword", ("POST",), Needs.STARTED, account_methods.send_authorization_password
         ),
         Method("setProfilePicture", ("POST",), Needs.STARTED, account_methods.set_profile_picture),
+        Method("sendInteractiveButtons", ("POST",), Needs.STARTED, send_kinds.send_interactive_buttons),
+        Method(
+            "sendInteractiveButtonsReply", ("POST",), Needs.STARTED, send_kinds.send_interactive_buttons_reply
+        ),
+        Method("sendTextStatus", ("POST",), Needs.AUTHORIZED, story_methods.send_text_status),
+        Method("sendVoiceStatus", ("POST",), Needs.AUTHORIZED, story_methods.send_voice_status),
+        Method("sendMediaStatus", ("POST",), Needs.AUTHORIZED, story_methods.send_media_status),
+        Method("deleteStatus", ("POST",), Needs.AUTHORIZED, story_methods.delete_status),
+        Method("getStatusStatistic", ("GET",), Needs.AUTHORIZED, story_methods.get_status_statistic),
+        Method("getIncomingStatuses", ("GET",), Needs.AUTHORIZED, story_methods.get_incoming_statuses),
+        Method("getOutgoingStatuses", ("GET",), Needs.AUTHORIZED, story_methods.get_outgoing_statuses),
+        Method("lastIncomingCalls", ("GET",), Needs.AUTHORIZED, voice_call_methods.last_incoming_calls),
+        Method("lastOutgoingCalls", ("GET",), Needs.AUTHORIZED, voice_call_methods.last_outgoing_calls),
+        Method("callsState", ("GET",), Needs.AUTHORIZED, voice_call_methods.calls_state),
+        Method("callsDial", ("POST",), Needs.AUTHORIZED, voice_call_methods.calls_dial),
+        Method("callsAccept", ("POST",), Needs.AUTHORIZED, voice_call_methods.calls_accept),
+        Method("callsReject", ("POST",), Needs.AUTHORIZED, voice_call_methods.calls_reject),
+        Method("callsHangUp", ("POST",), Needs.AUTHORIZED, voice_call_methods.calls_hang_up),
+        Method(
+            "GetStateInstanceHistory", ("GET",), Needs.NOTHING, account_methods.get_state_instance_history
+        ),
+        Method("updateApiToken", ("GET",), Needs.NOTHING, account_methods.update_api_token),
+        *(Method(each.name, (each.verb,), Needs.STARTED, each) for each in DOCUMENTED),
     )
 }

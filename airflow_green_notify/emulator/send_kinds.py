@@ -11,11 +11,14 @@ from airflow_green_notify.emulator.answers import as_json
 from airflow_green_notify.emulator.call import Call
 from airflow_green_notify.emulator.refusals import Rejection
 from airflow_green_notify.emulator.sending import send
-from airflow_green_notify.emulator.validation import invalid, optional_text, text
+from airflow_green_notify.emulator.validation import CONTACTS, invalid, optional_text, text
 
 MAX_QUESTION = 255  # characters
 MAX_OPTION = 100
 OPTIONS = range(2, 13)
+MAX_BUTTON = 25
+BUTTONS = range(1, 4)
+BUTTON_TYPES = ("copy", "call", "url")
 
 Data = dict[str, Any]
 
@@ -60,6 +63,16 @@ async def send_link(call: Call) -> web.Response:
     return _sent(call, "sendLink", chat_id, {"urlLink": link}, bodies.api_text_data(link), data)
 
 
+async def send_interactive_buttons(call: Call) -> web.Response:
+    """Take buttons into the send queue by which a person calls, opens or copies something."""
+    return await _send_buttons(call, "sendInteractiveButtons", "interactiveButtons", None)
+
+
+async def send_interactive_buttons_reply(call: Call) -> web.Response:
+    """Take buttons into the send queue by which a person answers."""
+    return await _send_buttons(call, "sendInteractiveButtonsReply", "interactiveButtonsReply", "reply")
+
+
 async def forward_messages(call: Call) -> web.Response:
     """Take messages of one chat into the send queue to another; all of them, or none."""
     data = await call.json_object()
@@ -77,6 +90,29 @@ async def forward_messages(call: Call) -> web.Response:
             send(call, "forwardMessages", chat_id, content, copy, {"typingTime": data.get("typingTime")})
         )
     return as_json({"messages": ids})
+
+
+async def _send_buttons(call: Call, method: str, kind: str, type_of_all: str | None) -> web.Response:
+    data = await call.json_object()
+    chat_id = arguments.chat(call, data, forms=CONTACTS)
+    texts = {"titleText": optional_text(data, "header"), "contentText": text(data, "body")}
+    texts |= {"footerText": optional_text(data, "footer")}
+    buttons = [_button(button, type_of_all) for button in arguments.objects(data, "buttons")]
+    if len(buttons) not in BUTTONS:
+        raise invalid(f"'buttons' must contain 1 to {BUTTONS.stop - 1} items")
+    content: Data = {name: data[name] for name in ("header", "body", "footer", "buttons") if name in data}
+    return _sent(
+        call, method, chat_id, content, {"typeMessage": kind, kind: texts | {"buttons": buttons}}, data
+    )
+
+
+def _button(button: Data, type_of_all: str | None) -> Data:
+    text(button, "buttonId")
+    text(button, "buttonText", limit=MAX_BUTTON)
+    kind = type_of_all or text(button, "type")
+    if type_of_all is None and kind not in BUTTON_TYPES:
+        raise invalid(f"'type' must be one of [{', '.join(BUTTON_TYPES)}]")
+    return {"type": kind} | button | {"type": kind}
 
 
 def _check_options(names: list[str]) -> None:

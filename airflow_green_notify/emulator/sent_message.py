@@ -31,7 +31,7 @@ class SentMessage:
     @property
     def text(self) -> str:
         """What it says: the message, the question of a poll, or the caption of the file."""
-        return str(self.content.get("message") or self.content.get("caption") or "")
+        return str(next(filter(None, map(self.content.get, ("message", "body", "caption"))), ""))
 
     def as_dict(self) -> dict[str, Any]:
         """The record of it that tests read."""

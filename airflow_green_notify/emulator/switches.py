@@ -64,6 +64,8 @@ class Switches:
         ``contact_ids_change_after`` messages of the instance, sent and received, then by LID. What is
         pushed enters the queue as it is; the journals show it as of the time they are read.
     :param contact_ids_change_after: Messages, for ``"changes midway"``.
+    :param quota_checks: How many numbers may be checked before ``checkWhatsapp`` answers 466; ``None``: no
+        limit.
     """
 
     idle: str = "null"
@@ -89,6 +91,7 @@ class Switches:
     status_delay: float = 0.0
     contact_ids: str = "c.us"
     contact_ids_change_after: int = 1
+    quota_checks: int | None = None
 
     def __post_init__(self) -> None:
         self.check()

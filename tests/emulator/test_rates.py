@@ -9,6 +9,10 @@ import pytest
 from airflow_green_notify.emulator.rates import Rates
 
 ACCOUNT_AND_QUEUE = [
+    "getWaSettings",
+    "getAccountSettings",
+    "logout",
+    "getChatHistory",
     "getStateInstance",
     "getSettings",
     "setSettings",
@@ -33,7 +37,15 @@ def limits(per_second: int, *methods: str) -> list[tuple[str, str, int]]:
     [
         *limits(100, "receiveNotification", "deleteNotification"),
         *limits(50, "sendMessage", "sendFileByUrl", "sendFileByUpload"),
+        *limits(50, "sendLocation", "sendContact", "sendPoll", "forwardMessages"),
+        *limits(10, "checkWhatsapp", "checkAccount", "readChat", "editMessage", "deleteMessage"),
         *limits(1, *ACCOUNT_AND_QUEUE),
+        ("getMessage", "whatsapp", 10),
+        ("getMessage", "telegram", 1),
+        ("getMessage", "v3", 1),
+        ("qr", "whatsapp", 3),
+        ("qr", "v3", 1),
+        ("setProfilePicture", "v3", 1),
         ("downloadFile", "whatsapp", 5),
         ("downloadFile", "telegram", 5),
         ("downloadFile", "v3", 1),
@@ -52,6 +64,21 @@ def test_rate_of_a_method_is_the_documented_one(
     assert not rates.allow(method)
     now += 0.001
     assert [rates.allow(method) for _ in range(per_second + 1)] == [True] * per_second + [False]
+
+
+@pytest.mark.parametrize("type_instance", ["whatsapp", "telegram"])
+def test_profile_picture_may_be_set_once_in_ten_seconds(
+    monkeypatch: pytest.MonkeyPatch, type_instance: str
+) -> None:
+    """A tenth of a request per second is documented."""
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    rates = Rates(type_instance)
+    assert [rates.allow("setProfilePicture") for _ in range(2)] == [True, False]
+    now += 9.9
+    assert not rates.allow("setProfilePicture")
+    now += 0.2
+    assert rates.allow("setProfilePicture")
 
 
 @pytest.mark.parametrize("type_instance", ["whatsapp", "telegram"])

@@ -88,6 +88,14 @@ def test_5_2_set_settings_takes_any_subset_that_is_not_empty(client: Any) -> Non
     assert client.post("setSettings").status_code == 400
 
 
+@pytest.mark.parametrize("value", [499, 600001, "abc", 100])
+def test_5_2_the_delay_between_messages_has_bounds(client: Any, value: Any) -> None:
+    """500 to 600000 milliseconds; anything else is refused."""
+    assert client.post("setSettings", delaySendMessagesMilliseconds=value).status_code == 400
+    for right in (500, 600000):
+        assert client.post("setSettings", delaySendMessagesMilliseconds=right).status_code == 200
+
+
 def test_5_2_settings_take_effect_when_the_restart_is_over(emulate: Any) -> None:
     """Up to five minutes later; until then the old ones hold and the instance is starting."""
     client = emulate(settings_delay=300)

@@ -38,6 +38,19 @@ def test_9_the_link_in_a_notification_needs_no_login(client: Any) -> None:
     assert len(requests.get(link, timeout=20).content) == 1000
 
 
+@pytest.mark.parametrize(("product", "days"), [("whatsapp", 15), ("v3", 15), ("telegram", 1)])
+def test_9_a_link_lives_as_long_as_the_product_keeps_it(emulate: Any, product: str, days: int) -> None:
+    """15 days on MAX, 24 hours on Telegram; inferred for WhatsApp, whose page gives no number."""
+    client = emulate(type_instance=product)
+    body = incoming(client, chat_id="12025550101@c.us" if product == "whatsapp" else "10000101")
+    client.gateway.advance(days * DAY - HOUR)
+    assert requests.get(link_in(body), timeout=20).status_code == 200
+    client.gateway.advance(2 * HOUR)
+    assert requests.get(link_in(body), timeout=20).status_code in (403, 404)
+    fresh = download(client, body).json()["downloadUrl"]
+    assert requests.get(fresh, timeout=20).status_code == 200
+
+
 def test_9_download_file_gives_a_fresh_link(client: Any) -> None:
     """``{"downloadUrl": …}`` and nothing else, to the same bytes."""
     body = incoming(client)
@@ -78,3 +91,16 @@ def test_9_upload_file_takes_the_raw_body(client: Any, headers: dict[str, str], 
     assert answer.keys() == {"urlFile"}
     assert answer["urlFile"].endswith(ending)
     assert requests.get(answer["urlFile"], timeout=20).content == b"\x00content"
+
+
+@pytest.mark.parametrize(("product", "days"), [("whatsapp", 15), ("v3", 15), ("telegram", 1)])
+def test_9_an_uploaded_file_is_kept_as_long_as_the_product_keeps_it(
+    emulate: Any, product: str, days: int
+) -> None:
+    """15 days, on Telegram 24 hours."""
+    client = emulate(type_instance=product)
+    url = client.session.post(client.url("uploadFile"), data=b"x").json()["urlFile"]
+    client.gateway.advance(days * DAY - HOUR)
+    assert requests.get(url, timeout=20).status_code == 200
+    client.gateway.advance(2 * HOUR)
+    assert requests.get(url, timeout=20).status_code in (403, 404)

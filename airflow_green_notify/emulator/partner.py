@@ -1,0 +1,113 @@
+"""The partner's side: all instances of one account, listed, made and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from airflow_green_notify.emulator.answers import as_json, error
+from airflow_green_notify.emulator.instance import TYPES, Instance
+from airflow_green_notify.emulator.json_body import BodyTooLargeError, BrokenBodyError, read_json
+
+PAID_SECONDS = 30 * 24 * 3600  # for which a new instance is paid
+
+Create = Callable[[str], Instance]
+
+
+class Partner:
+    """The door below ``/partner/``; a refusal is HTTP 200 with its code in the body, as documented.
+
+    :param token: The partner's token.
+    :param instances: By id.
+    :param create: Opens one more instance of a product.
+    """
+
+    def __init__(self, token: str, instances: Mapping[str, Instance], create: Create) -> None:
+        self.token = token
+        self._instances = instances
+        self._create = create
+
+    async def __call__(self, request: web.BaseRequest) -> web.Response:
+        """Answer a request below ``/partner/``."""
+        name, token, *_ = [*unquote(request.raw_path).partition("/partner/")[2].split("/"), "", ""]
+        method = {
+            ("GET", "getinstances"): self._list,
+            ("POST", "createinstance"): self._add,
+            ("POST", "deleteinstanceaccount"): self._delete,
+        }.get((request.method, name.lower()))
+        if method is None:
+            path = request.raw_path.partition("?")[0]
+            return error(404, f"Cannot {request.method} {path}", path, datetime.now(UTC).timestamp())
+        if token != self.token:
+            return _refusal(401, "Unauthorized")
+        return method(await _data(request))
+
+    def _list(self, data: dict[str, Any]) -> web.Response:
+        return as_json([_shown(instance) for instance in self._instances.values()])
+
+    def _add(self, data: dict[str, Any]) -> web.Response:
+        kind = data.get("typeInstance", "whatsapp")
+        if kind not in TYPES:
+            return _refusal(400, "Bad Request")
+        instance = self._create(kind)
+        instance.set_state("notAuthorized")
+        instance.partner_name = str(data.get("name", ""))
+        known = {name: value for name, value in data.items() if name in instance.account.settings}
+        if instance.account.problem_with(known) is None:
+            instance.account.change(known)
+        made = {"idInstance": int(instance.id_instance), "apiTokenInstance": instance.api_token}
+        return as_json(made | {"typeInstance": kind})
+
+    def _delete(self, data: dict[str, Any]) -> web.Response:
+        instance = self._instances.get(str(data.get("idInstance")))
+        if instance is None or instance.account.state == "deleted":
+            return _refusal(404, "Not found")
+        instance.deleted_at = instance.account.told_time()
+        instance.set_state("deleted")
+        return as_json({"deleteInstanceAccount": True})
+
+
+def _shown(instance: Instance) -> dict[str, Any]:
+    deleted = instance.account.state == "deleted"
+    return {
+        "idInstance": int(instance.id_instance),
+        "name": instance.partner_name,
+        "typeInstance": instance.type_instance,
+        "typeAccount": "",
+        "messenger": instance.type_instance,
+        "partnerUserUiid": "",
+        "timeCreated": _instant(instance.created_at),
+        "timeDeleted": _instant(instance.deleted_at),
+        "apiTokenInstance": instance.api_token,
+        "deleted": deleted,
+        "tariff": "PARTNER",
+        "isFree": False,
+        "isPartner": True,
+        "expirationDate": _instant(instance.created_at + PAID_SECONDS),
+        "isExpired": instance.account.state == "expired",
+    }
+
+
+def _instant(at: float) -> str:
+    """A time as the vendor writes it; never is the beginning of its calendar."""
+    if not at:
+        return "0000-12-31T21:29:43.000Z"
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _refusal(code: int, description: str) -> web.Response:
+    return as_json({"code": code, "description": description})
+
+
+async def _data(request: web.BaseRequest) -> dict[str, Any]:
+    if request.method == "GET":
+        return {}
+    try:
+        data = await read_json(request)
+    except (BodyTooLargeError, BrokenBodyError):
+        return {}
+    return data if isinstance(data, dict) else {}

@@ -1,0 +1,83 @@
+"""The imitated methods for voice calls: the one that goes on, and those of the past."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from airflow_green_notify.emulator import arguments
+from airflow_green_notify.emulator.answers import as_json
+from airflow_green_notify.emulator.call import Call
+from airflow_green_notify.emulator.journals import window
+
+MAX_CALLS = 10_000
+
+Body = dict[str, Any]
+
+
+async def calls_state(call: Call) -> web.Response:
+    """Answer the state of the call that there is."""
+    return as_json(call.instance.voice_calls.as_dict())
+
+
+async def calls_dial(call: Call) -> web.Response:
+    """Call somebody; what becomes of it is told by ``callsState``."""
+    chat_id = arguments.chat(call, await call.json_object())
+    call.instance.voice_calls.dial(chat_id, call.instance.outbox.new_id())
+    return web.Response()
+
+
+async def calls_accept(call: Call) -> web.Response:
+    """Take the call that comes in."""
+    call.instance.voice_calls.accept()
+    return web.Response()
+
+
+async def calls_reject(call: Call) -> web.Response:
+    """Refuse the call that comes in."""
+    call.instance.voice_calls.end("declined")
+    return web.Response()
+
+
+async def calls_hang_up(call: Call) -> web.Response:
+    """End the call."""
+    call.instance.voice_calls.end("hangUp")
+    return web.Response()
+
+
+async def last_incoming_calls(call: Call) -> web.Response:
+    """Answer the calls that came in during the last ``minutes``, newest first."""
+    return as_json(_journal(call, "incomingCall", "incoming"))
+
+
+async def last_outgoing_calls(call: Call) -> web.Response:
+    """Answer the calls that went out during the last ``minutes``, newest first."""
+    return as_json(_journal(call, "outgoingCall", "outgoing"))
+
+
+def _journal(call: Call, kind: str, direction: str) -> list[Body]:
+    """Each call once, with the newest that notifications tell of it."""
+    calls: dict[Any, Body] = {}
+    for body in call.instance.history.calls(kind, *window(call)):
+        id_message = body.get("idMessage")
+        if isinstance(id_message, str) and len(calls) < MAX_CALLS:
+            calls.setdefault(id_message, _entry(call, kind, direction, body))
+    return list(calls.values())
+
+
+def _entry(call: Call, kind: str, direction: str, body: Body) -> Body:
+    participants = body.get("participants")
+    others = [each.get("wid") for each in participants or [] if isinstance(each, dict)]
+    chat_id = others[0] if kind == "outgoingCall" and others else body.get("from")
+    return {
+        "type": direction,
+        "idMessage": body["idMessage"],
+        "timestamp": body.get("timestamp", 0),
+        "typeMessage": kind,
+        "chatId": call.instance.people.shown(chat_id) if isinstance(chat_id, str) else "",
+        "isVideo": body.get("isVideo", False),
+        "duration": body.get("duration", 0),
+        "status": body.get("status", ""),
+        "participants": participants if isinstance(participants, list) else [],
+    }
