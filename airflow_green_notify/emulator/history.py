@@ -107,7 +107,8 @@ class History:
     def sent_elsewhere(self, earliest: float, latest: float, part: str = "") -> Iterator[Entry]:
         """Bodies of messages that went out and that no send method took, newest first."""
         for body in self._bodies((FROM_PHONE, BY_API), earliest, latest, part):
-            if body.get("idMessage") not in self._outbox.by_id:
+            id_message = body.get("idMessage")
+            if not (isinstance(id_message, str) and id_message in self._outbox.by_id):
                 yield body
 
     def sent(self, earliest: float, latest: float) -> Iterator[SentMessage]:

@@ -119,7 +119,7 @@ class MediaStore:
 
     def find(self, url: str) -> MediaFile | None:
         """The file behind a link of this gateway, expired or not."""
-        link = self._links.get(_key(urlsplit(url).path))
+        link = self._links.get(_key(_path(url)))
         return link.file if link else None
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -137,7 +137,14 @@ class MediaStore:
 
 def name_in(url: str) -> str:
     """The file name at the end of a URL."""
-    return unquote(urlsplit(url).path.rpartition("/")[2]) or "file"
+    return unquote(_path(url).rpartition("/")[2]) or "file"
+
+
+def _path(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""
 
 
 def _key(path: str) -> str:
