@@ -52,7 +52,7 @@ class Instance:
         self.id_instance = checks.id_instance(id_instance)
         self.api_token = checks.token(api_token) or secrets.token_hex(25)
         self.type_instance = checks.one_of("type_instance", type_instance, TYPES)
-        self.link_seconds = LINK_SECONDS.get(type_instance, OTHER_LINK_SECONDS)
+        self.link_seconds = LINK_SECONDS.get(self.type_instance, OTHER_LINK_SECONDS)
         self.clock = clock
         self.media = media
         self.switches = switches

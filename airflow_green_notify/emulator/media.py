@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import random
 import secrets
@@ -125,14 +126,19 @@ class MediaStore:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request below ``/_media/``."""
         link = self._links.get(_key(request.path))
-        if link is None or request.method != "GET":
+        if link is None or request.method not in ("GET", "HEAD"):
             return refused(404, "Not Found")
         record = link.owner.note_request("media", request.method)
         expired = self._clock.now() >= link.expires_at
-        record["status"] = int(link.owner.switches.expired_link) if expired else 200
         if expired:
+            record["status"] = int(link.owner.switches.expired_link)
             return refused(record["status"], "the link has expired")
-        return await _stream(request, link.file)
+        part = _part(request, link.file.size)
+        record["status"] = 416 if part is None else 200 if len(part) == link.file.size else 206
+        if part is None:
+            headers = {"Content-Range": f"bytes */{link.file.size}"}
+            return web.Response(status=416, headers=headers)
+        return await _stream(request, link.file, part, record["status"])
 
 
 def name_in(url: str) -> str:
@@ -152,14 +158,40 @@ def _key(path: str) -> str:
     return parts[2] if len(parts) > 2 and parts[1] == "_media" else ""
 
 
-async def _stream(request: web.BaseRequest, file: MediaFile) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
-    response.content_length = file.size
+def _part(request: web.BaseRequest, size: int) -> range | None:
+    """Which bytes are asked for; all of them if the range is none; ``None`` if there are no such bytes."""
+    try:
+        wanted = request.http_range
+    except ValueError:
+        return range(size)
+    part = range(size)[wanted]
+    return None if wanted.start is not None and not part else part
+
+
+async def _stream(request: web.BaseRequest, file: MediaFile, part: range, status: int) -> web.StreamResponse:
+    response = web.StreamResponse(
+        status=status, headers={"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}
+    )
+    response.content_length = len(part)
+    if status == 206:
+        response.headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{file.size}"
     await response.prepare(request)
     try:
-        for chunk in file.content():
-            await response.write(chunk)
+        await _write(response, file, part if request.method == "GET" else range(0))
     except Exception:
         cut(request)  # an answer that has begun can't be taken back
         raise
     return response
+
+
+async def _write(response: web.StreamResponse, file: MediaFile, part: range) -> None:
+    position = 0
+    for chunk in file.content():
+        if position >= part.stop:
+            return
+        wanted = chunk[max(0, part.start - position) : part.stop - position]
+        position += len(chunk)
+        if wanted:
+            await response.write(wanted)
+        else:
+            await asyncio.sleep(0)  # what lies before the part is made, too

@@ -184,12 +184,22 @@ def test_quota_refuses_a_further_chat_with_466(emulate: Any) -> None:
     assert len(client.gateway.sent()) == 3
 
 
-def test_suspended_account_may_not_send(client: Any) -> None:
-    """Sending from a suspended account is 403 with the documented text."""
+def test_suspended_account_may_not_send_on_max(emulate: Any) -> None:
+    """It is 403 with the documented text."""
+    client = emulate(type_instance="v3")
     client.gateway.state("suspended")
-    answer = client.post("sendMessage", chatId=CHAT, message="a")
+    answer = client.post("sendMessage", chatId="10000042", message="a")
     assert (answer.status_code, answer.text) == (403, "Your account is suspended")
     assert client.gateway.sent() == []
+
+
+@pytest.mark.parametrize(("type_instance", "chat"), [("whatsapp", CHAT), ("telegram", "10000042")])
+def test_message_of_a_suspended_account_waits_elsewhere(emulate: Any, type_instance: str, chat: str) -> None:
+    """Only MAX documents the refusal."""
+    client = emulate(type_instance=type_instance)
+    client.gateway.state("suspended")
+    assert client.post("sendMessage", chatId=chat, message="a").status_code == 200
+    assert client.gateway.sent()[0]["delivered_at"] is None
 
 
 @pytest.mark.parametrize(
