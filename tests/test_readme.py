@@ -14,6 +14,7 @@ from airflow_green_notify.emulator import GreenApiEmulator
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+JSON = {"Content-Type": "application/json"}
 MODULES = (
     "operators",
     "sensors",
@@ -76,11 +77,13 @@ def test_readme_tells_what_to_do_about_every_error() -> None:
 
 def test_readme_calls_of_the_emulator_work(green_api_emulator: GreenApiEmulator) -> None:
     """What is typed there does something."""
-    calls = re.findall(r"^curl (?:-d '(.*?)' )?localhost:18090(/_emulator/\w+)", README, re.MULTILINE)
+    calls = re.findall(r"^curl (?:--json '(.*?)' )?localhost:18090(/_emulator/\w+)", README, re.MULTILINE)
     assert len(calls) == 4
     for body, path in calls:
         url = green_api_emulator.url + path
-        answer = requests.post(url, data=body, timeout=10) if body else requests.get(url, timeout=10)
+        answer = (
+            requests.post(url, data=body, headers=JSON, timeout=10) if body else requests.get(url, timeout=10)
+        )
         assert answer.status_code == 200, answer.text
 
 

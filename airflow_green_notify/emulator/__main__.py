@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--id-instance", default=str(FIRST_ID), help="default: %(default)s")
     parser.add_argument("--api-token", help="default: a random one")
     parser.add_argument("--type-instance", choices=TYPES, default="whatsapp", help="default: %(default)s")
-    parser.add_argument("--examples", action="store_true", help="begin with the 64 example notifications")
+    parser.add_argument("--examples", action="store_true", help="begin with the 80 example notifications")
     parser.add_argument("--traffic", type=float, default=0.0, metavar="PER_SECOND", help="push all the time")
     group = parser.add_argument_group("switches", "described at airflow_green_notify.emulator.Switches")
     for switch in fields(Switches):

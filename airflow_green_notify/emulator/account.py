@@ -51,6 +51,19 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "enableLidMode": "no",
 }
 YES_NO = ("yes", "no")
+BOUNDS = {"delaySendMessagesMilliseconds": (500, 600_000), "autoTyping": (0, 600_000)}
+STATES = (
+    "authorized",
+    "notAuthorized",
+    "starting",
+    "blocked",
+    "sleepMode",
+    "yellowCard",
+    "suspended",
+    "pendingCode",
+    "pendingPassword",
+)
+CONDITIONS = {"expired": EXPIRED, "deleted": DELETED}  # of the account, whatever the state
 REPORTED_ONLY = {"wid", "countryInstance", "typeAccount", "sharedSession", "proxyInstance", "typeInstance"}
 NOTIFICATION_SETTINGS = tuple(name for name in DEFAULT_SETTINGS if name.endswith("Webhook"))
 
@@ -130,15 +143,19 @@ class Account:
         for name, value in changes.items():
             if name not in self.settings:
                 return f"'{name}' is not allowed"
-            if DEFAULT_SETTINGS.get(name) in YES_NO and value not in YES_NO:
-                return f"'{name}' must be one of [yes, no]"
+            problem = _problem_with(name, value)
+            if problem:
+                return f"'{name}' must be {problem}"
         return None
 
     def change(self, changes: dict[str, Any]) -> None:
-        """Make settings effective at once."""
-        unknown = changes.keys() - self.settings.keys()
-        if unknown:
-            raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
+        """Make settings effective at once.
+
+        :raises ValueError: One of them is unknown or has a value that it can't have; none was changed.
+        """
+        problem = self.problem_with(changes)
+        if problem:
+            raise ValueError(problem)
         self.settings.update(changes)
         self._webhook_until = 0.0
         self._changed()
@@ -156,7 +173,7 @@ class Account:
 
     def refusal(self, needs: Needs) -> str | None:
         """The text of the 400 that a method which needs this gets now, or ``None``."""
-        condition = {"expired": EXPIRED, "deleted": DELETED}.get(self._state)
+        condition = CONDITIONS.get(self._state)
         if condition or needs is Needs.NOTHING:
             return condition
         if self.state == "starting":
@@ -175,3 +192,18 @@ class Account:
             self._webhook_until = self._clock.now() + self._switches.webhook_grace
         self.settings.update(changes)
         self._changed()
+
+
+def _problem_with(name: str, value: Any) -> str | None:
+    """What a setting must be, if this value isn't."""
+    default = DEFAULT_SETTINGS.get(name, "")
+    if default in YES_NO:
+        return None if value in YES_NO else "one of [yes, no]"
+    if isinstance(default, str):
+        return None if isinstance(value, str) else "a string"
+    if isinstance(value, bool) or not isinstance(value, int):
+        return "an integer" if isinstance(value, float) else "a number"
+    low, high = BOUNDS[name]
+    if value < low:
+        return f"greater than or equal to {low}"
+    return f"less than or equal to {high}" if value > high else None

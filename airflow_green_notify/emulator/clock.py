@@ -8,6 +8,8 @@ import itertools
 import time
 from collections.abc import Callable
 
+MAX_OFFSET = 1000 * 365 * 86_400  # seconds
+
 
 class Clock:
     """Time that can be moved forward, with an agenda that moves along.
@@ -37,7 +39,12 @@ class Clock:
             self.arm()
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward and run what has become due."""
+        """Move the clock forward and run what has become due.
+
+        :raises ValueError: The clock would leave the bounds of what can be written as a date.
+        """
+        if self._offset + seconds > MAX_OFFSET:
+            raise ValueError("the clock can be moved forward by a thousand years altogether")
         self._offset += seconds
         self.arm()
 

@@ -10,10 +10,11 @@ from airflow_green_notify.emulator import arguments
 from airflow_green_notify.emulator.answers import as_json
 from airflow_green_notify.emulator.call import Call
 from airflow_green_notify.emulator.people import Person, is_group
-from airflow_green_notify.emulator.refusals import Rejection
+from airflow_green_notify.emulator.refusals import Refusal, Rejection
 from airflow_green_notify.emulator.validation import invalid, optional_text, text
 
 VALID_LENGTHS = range(11, 17)  # digits of a phone number
+MONTHLY_QUOTA = "Monthly quota has been exceeded."
 NO_SUCH_ACCOUNT = ("noAccount",)
 
 
@@ -105,11 +106,21 @@ async def _check(call: Call) -> tuple[str, bool]:
         raise invalid("Wrong format. 'phoneNumber' must contain only digits")
     if len(digits) not in VALID_LENGTHS:
         raise Rejection(400, "bad phone number, valid from 11 to 16 digits")
+    _count_check(call)
     chat_id = asked if asked.endswith("@lid") else f"{digits}@c.us"
     exists = call.instance.outbox.course(chat_id).statuses != NO_SUCH_ACCOUNT
     if exists and not asked.endswith("@lid"):
         call.instance.people.add(chat_id)
     return chat_id, exists
+
+
+def _count_check(call: Call) -> None:
+    """Refuse a check beyond those of the plan, in the recorded form: one flat object."""
+    instance, quota = call.instance, call.instance.switches.quota_checks
+    if quota is not None and instance.checks >= quota:
+        used = {"method": "checkwhatsapp", "used": instance.checks, "total": quota}
+        raise Refusal(as_json(used | {"status": "QUOTE_EXCEEDED", "description": MONTHLY_QUOTA}, 466))
+    instance.checks += 1
 
 
 def _contact(call: Call, person: Person) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The control plane: what :class:`GatewayInstance` offers in Python, over HTTP.
 
-All routes stand below ``/_emulator/``. Arguments go as a JSON object whose keys are the parameters of the
-method of the same name; ``?instance=<idInstance>`` chooses another instance than the first.
+All routes stand below ``/_emulator/``. Arguments go as a JSON object (``application/json``) whose keys are
+the parameters of the method of the same name; ``?instance=<idInstance>`` chooses another instance than the
+first. What is wrong is answered with 400 and words. Only programs and pages of this machine are let in.
 
 ====  =====================  ==========================================================================
 POST  ``push``               notifications, one JSON value per line (NDJSON); answers ``{"pushed": n}``
@@ -32,15 +33,20 @@ GET   ``instances``          id, token and connection of each instance
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from aiohttp import web
 
-from airflow_green_notify.emulator.answers import as_json, refused
+from airflow_green_notify.emulator import checks
+from airflow_green_notify.emulator.answers import as_json, raw_json, refused
 from airflow_green_notify.emulator.gateway_instance import GatewayInstance
+from airflow_green_notify.emulator.loopback import refusal_of
+from airflow_green_notify.emulator.readings import audit_json, queue_json
 
+AS_JSON = {"audit": audit_json, "queue": queue_json}  # those that hold whole bodies
 READ = {"audit", "queue", "requests", "sent", "chats"}
 CALL = {
     "push_traffic",
@@ -75,37 +81,51 @@ class ControlPlane:
         self._add_instance = add_instance
 
     async def __call__(self, request: web.BaseRequest) -> web.Response:
-        """Answer a request below ``/_emulator/``."""
+        """Answer a request below ``/_emulator/``; the work is done beside the event loop."""
+        door = refusal_of(request)
+        if door is not None:
+            return refused(*door)
         name = request.path.removeprefix("/_emulator").strip("/")
         try:
             instance = self._instance(request)
             if request.method == "GET":
-                return self._read(instance, name)
+                return await asyncio.to_thread(self._read, instance, name)
             if request.method == "POST":
-                return self._call(instance, name, await request.read())
-        except (ValueError, TypeError, LookupError) as error:
+                return await asyncio.to_thread(self._call, instance, name, await request.read())
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
             return refused(400, f"{type(error).__name__}: {error}")
+        except web.HTTPRequestEntityTooLarge:
+            return refused(413, "the body is larger than the emulator reads")
         return refused(405, "only GET and POST")
 
     def _instance(self, request: web.BaseRequest) -> GatewayInstance:
-        return self._instances[request.query.get("instance") or next(iter(self._instances))]
+        wanted = request.query.get("instance") or next(iter(self._instances))
+        if wanted not in self._instances:
+            raise LookupError(f"there is no instance {wanted[:100]}")
+        return self._instances[wanted]
 
     def _read(self, instance: GatewayInstance, name: str) -> web.Response:
         if name == "instances":
-            return as_json([_introduction(each) for each in self._instances.values()])
+            return as_json([_introduction(each) for each in list(self._instances.values())])
         if name not in READ:
             return refused(404, "no such reading")
-        return as_json(getattr(instance, name)())
+        if name in AS_JSON:
+            return raw_json(AS_JSON[name](instance))
+        return raw_json(checks.list_of(map(checks.as_json, getattr(instance, name)())))
 
     def _call(self, instance: GatewayInstance, name: str, body: bytes) -> web.Response:
         if name == "push":
             return as_json({"pushed": instance.push(*_values(body.decode("utf-8")))})
-        arguments = json.loads(body) if body else {}
+        arguments = json.loads(body) if body.strip() else {}
+        if not isinstance(arguments, dict):
+            raise ValueError("the arguments must be a JSON object")
         if name == "add_instance":
             return as_json(_introduction(self._add_instance(**arguments)))
         if name not in CALL:
             return refused(404, "no such call")
-        positional = arguments.pop("statuses", ())  # the one method that takes a list takes it one by one
+        positional = arguments.pop("statuses") if name == "deliver_as" and "statuses" in arguments else []
+        if not isinstance(positional, list):
+            raise ValueError("statuses must be a list of texts")
         return as_json(getattr(instance, name)(*positional, **arguments))
 
 

@@ -23,7 +23,8 @@ from airflow_green_notify.emulator.switches import Switches
 HOST = "127.0.0.1"
 FIRST_ID = 1101000001
 BACKLOG = 4096
-MAX_BODY = 1 << 30  # bytes; only what is read as a whole is bound by it: JSON and pushed notifications
+MAX_INSTANCES = 10_000
+MAX_BODY = 1 << 28  # bytes; only what is read as a whole is bound by it: JSON and pushed notifications
 SHUTDOWN_SECONDS = 0.1
 SILENT = logging.Logger(__name__, level=logging.CRITICAL + 1)  # aiohttp's own messages could show the token
 
@@ -161,6 +162,8 @@ class GreenApiEmulator(GatewayInstance):
     def _add_instance(
         self, id_instance: str | None, api_token: str | None, type_instance: str, switches: dict[str, Any]
     ) -> GatewayInstance:
+        if len(self.instances) >= MAX_INSTANCES:
+            raise ValueError(f"there are {MAX_INSTANCES} instances already, as many as there can be")
         id_instance = id_instance or str(max(FIRST_ID - 1, *map(int, self.instances)) + 1)
         if id_instance in self.instances:
             raise ValueError(f"there is an instance {id_instance} already")

@@ -18,13 +18,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
 from aiohttp import web
 
+from airflow_green_notify.emulator import checks
 from airflow_green_notify.emulator.answers import cut, refused
 from airflow_green_notify.emulator.refusals import Rejection
 
@@ -47,6 +50,29 @@ DETAILS: dict[str, set[str]] = {
     **{kind: {"headers"} for kind in SHORT_FORMS},
 }
 MISSING_BYTES = 16
+MAX_TIMES = 1_000_000_000
+MAX_BODY = 1_000_000  # characters
+MAX_FAULTS = 10_000
+MAX_SEED = 2**63
+
+
+def _check_headers(name: str, value: Any) -> None:
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} must be an object of texts")
+    for header, content in value.items():
+        if not re.fullmatch(r"[A-Za-z0-9-]{1,100}", checks.text("the name of a header", header)):
+            raise ValueError("the name of a header must be letters, digits and '-'")
+        if not re.fullmatch(r"[\t -~]*", checks.text(header, content)):
+            raise ValueError(f"the header {header} must be printable ASCII")
+
+
+DETAIL_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "status": partial(checks.whole, low=200, high=599),
+    "body": partial(checks.text, longest=MAX_BODY),
+    "headers": _check_headers,
+    "seconds": checks.number,
+    "effect": partial(checks.one_of, allowed=("early", "late")),
+}
 
 Effect = Callable[[], Awaitable[web.StreamResponse]]
 
@@ -62,13 +88,19 @@ class Fault:
     details: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.kind not in DETAILS:
-            raise ValueError(f"unknown kind of fault: {self.kind!r}; known are {', '.join(DETAILS)}")
+        checks.one_of("kind", self.kind, DETAILS)
         unknown = self.details.keys() - DETAILS[self.kind]
         if unknown:
             raise TypeError(f"{self.kind} takes no {', '.join(sorted(unknown))}")
         if self.kind == "status" and "status" not in self.details:
             raise TypeError("the fault 'status' needs status=")
+        self._check_values()
+
+    def _check_values(self) -> None:
+        checks.optional(checks.whole, "times", self.times, 1, MAX_TIMES)
+        checks.whole("after", self.after, 0, MAX_TIMES)
+        for name, value in self.details.items():
+            DETAIL_CHECKS[name](name, value)
 
     def strikes(self, method: str) -> bool:
         """Whether it is this request's turn; counts the request."""
@@ -129,12 +161,22 @@ class FaultScript:
         self._thresholds: list[float] = []
 
     def add(self, fault: Fault) -> None:
-        """Script one more fault."""
+        """Script one more fault.
+
+        :raises ValueError: There are too many before it.
+        """
+        if len(self._scripted) >= MAX_FAULTS:
+            raise ValueError(f"no more than {MAX_FAULTS} faults can wait")
         self._scripted.append(fault)
 
     def at_random(self, seed: int, probabilities: dict[str, float]) -> None:
         """Let each request fail with these probabilities, repeatably."""
+        checks.whole("seed", seed, -MAX_SEED, MAX_SEED)
+        if not isinstance(probabilities, dict):
+            raise ValueError("probabilities must be an object: from the kind of a fault to a number")
         faults = [Fault(kind) for kind in probabilities]
+        for kind, probability in probabilities.items():
+            checks.number(kind, probability, 0.0, 1.0)
         if sum(probabilities.values()) > 1:
             raise ValueError("the probabilities add up to more than 1")
         self._chance = random.Random(seed)

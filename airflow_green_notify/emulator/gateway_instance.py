@@ -2,134 +2,58 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import mimetypes
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import asdict
-from functools import partial
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any
 
-from airflow_green_notify.emulator.faults import Fault
-from airflow_green_notify.emulator.instance import Instance
+from airflow_green_notify.emulator import checks
+from airflow_green_notify.emulator.account import CONDITIONS, STATES
+from airflow_green_notify.emulator.faults import MAX_SEED, Fault
 from airflow_green_notify.emulator.media import MediaFile
 from airflow_green_notify.emulator.methods import METHODS
+from airflow_green_notify.emulator.readings import Readings
+from airflow_green_notify.emulator.replies import ReplyRule
 from airflow_green_notify.emulator.traffic import traffic
 
-P = ParamSpec("P")
-R = TypeVar("R")
+MAX_TRAFFIC = 1_000_000  # notifications
+MAX_MEDIA = 1 << 30  # bytes
+MAX_STATUSES = 100
+STATUSES = (
+    "sent",
+    "delivered",
+    "read",
+    "failed",
+    "noAccount",
+    "notInGroup",
+    "yellowCard",
+    "suspended",
+    "noActiveSession",
+    "",
+)
 
 
-class Server(Protocol):
-    """What an instance needs to know of the emulator it lives in.
-
-    The gate is held while ``loop`` changes, and while something runs that found no loop.
-    """
-
-    gate: threading.RLock
-    loop: asyncio.AbstractEventLoop | None
-
-    @property
-    def url(self) -> str:
-        """Where the gateway answers."""
-
-
-class GatewayInstance:
+class GatewayInstance(Readings):
     """One instance of an emulated gateway: fill it, script it, and read what happened.
 
     Every method may be called from any thread, also before the server runs and after it has stopped.
     """
-
-    def __init__(self, server: Server, instance: Instance) -> None:
-        self._server = server
-        self._instance = instance
-
-    @property
-    def id_instance(self) -> str:
-        """The instance's id: digits."""
-        return self._instance.id_instance
-
-    @property
-    def api_token(self) -> str:
-        """The instance's token: random, of this instance alone."""
-        return self._instance.api_token
-
-    @property
-    def type_instance(self) -> str:
-        """The product: ``whatsapp``, ``telegram`` or ``v3`` (MAX)."""
-        return self._instance.type_instance
-
-    @property
-    def connection(self) -> str:
-        """The Airflow connection to this instance, as JSON for an ``AIRFLOW_CONN_…`` variable."""
-        url = self._server.url
-        connection = {
-            "conn_type": "greenapi",
-            "host": url,
-            "login": self.id_instance,
-            "password": self.api_token,
-            "port": int(url.rpartition(":")[2]),
-            "extra": {"media_url": url},
-        }
-        return json.dumps(connection)
 
     def push(self, *bodies: Any) -> int:
         """Append notifications to the queue.
 
         :param bodies: Bodies, or ``{"receiptId": …, "body": …}`` envelopes, whose receipt id is ignored.
         :return: How many they were.
+        :raises ValueError: One of them is a list, or no JSON; none was appended.
         """
-        return self._on_loop(self._instance.push, [_unwrapped(body) for body in bodies])
+        wanted = [checks.notification(body) for body in bodies]
+        raws = [checks.as_json(body) for body in wanted]
+        return self._on_loop(self._instance.push_raw, wanted, raws)
 
     def push_traffic(self, seed: int = 0, n: int = 100) -> int:
         """Append that much realistic traffic, see :func:`traffic`."""
+        checks.whole("seed", seed, -MAX_SEED, MAX_SEED)
+        checks.whole("n", n, 0, MAX_TRAFFIC)
         return self.push(*traffic(seed, n, id_instance=int(self.id_instance)))
-
-    def audit(self) -> list[dict[str, Any]]:
-        """Tell what became of everything that was ever pushed, in push order.
-
-        :return: Per notification ``number``, ``body``, ``pushed_at``, ``deliveries`` (how often it was handed
-            out), ``deleted_at``, ``deletions`` (how often a delete hit it), ``expired_at``, ``cleared_at``;
-            a time that never came is ``None``.
-        """
-        return [item.as_dict() for item in self._on_loop(lambda: list(self._instance.queue.audit()))]
-
-    def queue(self) -> list[Any]:
-        """The bodies that still wait, the head first."""
-        return [json.loads(raw) for raw in self._on_loop(self._instance.queue.bodies)]
-
-    def requests(self) -> list[dict[str, Any]]:
-        """The last 1,000,000 requests in the order of their arrival.
-
-        :return: Per request ``method``, ``verb``, ``at`` (UNIX time of its arrival), ``status`` (``None`` if
-            it got no answer, or not yet), ``fault`` (the kind of fault that struck it, or ``None``).
-        """
-        return [dict(record) for record in self._on_loop(lambda: list(self._instance.requests))]
-
-    def clear_requests(self) -> None:
-        """Forget the requests so far."""
-        self._on_loop(self._instance.requests.clear)
-
-    def sent(self) -> list[dict[str, Any]]:
-        """Tell what the send methods took in, in their order.
-
-        :return: Per message ``idMessage``, ``chatId``, ``method``, ``message`` or the file's ``urlFile``,
-            ``fileName``, ``caption``, ``mimeType`` and, where known, ``size`` and ``sha256``,
-            ``quotedMessageId``, ``at`` (when it was taken in), ``delivered_at`` (when it left the send
-            queue), ``cleared_at``, ``status``; what isn't there is ``None``.
-        """
-        return [message.as_dict() for message in self._on_loop(lambda: list(self._instance.outbox.messages))]
-
-    def chats(self) -> list[dict[str, Any]]:
-        """Tell of the persons and groups that the instance knows.
-
-        :return: Per chat ``chatId`` (by phone number, however it is shown), ``name``, ``contactName``,
-            ``archived``, ``readUntil`` (the id of the message up to which it was read, or ``None``),
-            ``ephemeralExpiration``.
-        """
-        return self._on_loop(self._instance.chats.as_dicts)
 
     def reply(
         self,
@@ -150,7 +74,15 @@ class GatewayInstance:
         :param quoted: Whether the answer quotes the message.
         :param sender: Who answers in a group; ``None``: one and the same member.
         """
-        self._on_loop(self._instance.reply, pattern, text, delay, chat_id, quoted, sender)
+        rule = ReplyRule(
+            checks.pattern("pattern", pattern),
+            checks.text("text", text),
+            checks.number("delay", delay),
+            _chat_id("chat_id", chat_id),
+            checks.flag("quoted", quoted),
+            _chat_id("sender", sender),
+        )
+        self._on_loop(self._instance.outbox.replies.rules.append, rule)
 
     def deliver_as(self, *statuses: str, chat_id: str | None = None, description: str = "") -> None:
         """Choose the statuses that messages go through from now on.
@@ -161,6 +93,11 @@ class GatewayInstance:
             whose messages become ``noAccount`` doesn't exist for ``checkWhatsapp`` either.
         :param description: The reason that the last of them gives, such as that of a ``failed``.
         """
+        checks.whole("the number of statuses", len(statuses), 0, MAX_STATUSES)
+        for status in statuses:
+            checks.one_of("a status", status, STATUSES)
+        _chat_id("chat_id", chat_id)
+        checks.text("description", description)
         self._on_loop(self._instance.deliver_as, statuses, chat_id, description)
 
     def media(self, name: str, size: int, expires_after: float | None = None) -> str:
@@ -171,7 +108,7 @@ class GatewayInstance:
         :param expires_after: Seconds until the link expires; ``None``: never.
         :return: Its URL.
         """
-        return self._on_loop(self._media, MediaFile(name, size), expires_after)
+        return self._on_loop(self._media, _media_file(name, size), _life(expires_after))
 
     def media_message(
         self,
@@ -193,9 +130,12 @@ class GatewayInstance:
         :param mime_type: By default what the name suggests.
         :return: The body that was pushed.
         """
-        file = MediaFile(name, size)
+        file = _media_file(name, size)
+        checks.text("chat_id", chat_id, checks.MAX_NAME, 1)
+        checks.text("caption", caption)
+        checks.optional(checks.text, "mime_type", mime_type, checks.MAX_NAME)
         mime_type = mime_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
-        url = self._on_loop(self._media, file, expires_after)
+        url = self._on_loop(self._media, file, _life(expires_after))
         return self._on_loop(self._instance.file_message, file, url, chat_id, caption, mime_type)
 
     def media_sha256(self, url: str) -> str:
@@ -203,7 +143,7 @@ class GatewayInstance:
 
         :raises LookupError: The gateway gave out no such URL.
         """
-        file = self._on_loop(self._instance.media.find, url)
+        file = self._on_loop(self._instance.media.find, checks.text("url", url))
         if file is None:
             raise LookupError(f"no file at {url}")
         return file.sha256
@@ -231,6 +171,7 @@ class GatewayInstance:
             ``yellowCard``, …, or the conditions of the account ``expired`` and ``deleted``. No notification
             is made of it; push one if the queue shall tell of it.
         """
+        checks.one_of("value", value, (*STATES, *CONDITIONS))
         self._on_loop(self._instance.set_state, value)
 
     def restart_receipts(self) -> None:
@@ -239,7 +180,7 @@ class GatewayInstance:
 
     def advance(self, seconds: float) -> None:
         """Move the clock of the whole gateway forward: retention, delays and links age by it."""
-        self._on_loop(self._instance.clock.advance, seconds)
+        self._on_loop(self._instance.clock.advance, checks.number("seconds", seconds))
 
     def fault(
         self, kind: str, *, method: str | None = None, times: int | None = 1, after: int = 0, **details: Any
@@ -252,7 +193,7 @@ class GatewayInstance:
         :param after: How many requests it lets pass first.
         :param details: What the kind takes, such as ``status=``, ``body=``, ``headers=``, ``seconds=``.
         """
-        if method is not None and method.lower() not in METHODS:
+        if method is not None and checks.text("method", method).lower() not in METHODS:
             raise ValueError(f"not an imitated method: {method}")
         self._on_loop(self._instance.faults.add, Fault(kind, method, times, after, details))
 
@@ -280,34 +221,15 @@ class GatewayInstance:
         self._instance.account.change(changes)
         return dict(self._instance.account.settings)
 
-    def _on_loop(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a function where the state of the gateway lives: in its event loop, if that runs."""
-        call = partial(function, *args, **kwargs)
-        running = _running_loop()
-        if running is not None and running is self._server.loop:
-            return call()
-        with self._server.gate:
-            if self._server.loop is None:
-                return call()
-            answer: Future[R] = Future()
-            self._server.loop.call_soon_threadsafe(_settle, answer, call)
-        return answer.result()
+
+def _chat_id(name: str, value: Any) -> str | None:
+    """A chat or a person, or ``None``: any."""
+    return None if value is None else checks.text(name, value, checks.MAX_NAME, 1)
 
 
-def _settle(answer: Future[R], call: Callable[[], R]) -> None:
-    try:
-        answer.set_result(call())
-    except Exception as error:
-        answer.set_exception(error)
+def _media_file(name: Any, size: Any) -> MediaFile:
+    return MediaFile(checks.text("name", name, checks.MAX_NAME, 1), checks.whole("size", size, 0, MAX_MEDIA))
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def _unwrapped(body: Any) -> Any:
-    is_envelope = isinstance(body, dict) and body.keys() == {"receiptId", "body"}
-    return body["body"] if is_envelope else body
+def _life(expires_after: Any) -> float | None:
+    return None if expires_after is None else checks.number("expires_after", expires_after)

@@ -10,11 +10,12 @@ from email.utils import formatdate
 from functools import partial
 from urllib.parse import quote, unquote
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from airflow_green_notify.emulator.answers import cut, refused
 from airflow_green_notify.emulator.call import Call
 from airflow_green_notify.emulator.clock import Clock
+from airflow_green_notify.emulator.headers import PREFLIGHT, dress
 from airflow_green_notify.emulator.instance import Instance
 from airflow_green_notify.emulator.media import MediaStore
 from airflow_green_notify.emulator.methods import METHODS, Method
@@ -49,6 +50,7 @@ class Gateway:
             segments = segments[1:]
         door = self.doors.get(segments[0]) if segments else None
         try:
+            await _answer_expectation(request)
             if door is not None:
                 return await door(request)
             return await self._imitate(request, segments, query)
@@ -62,7 +64,7 @@ class Gateway:
 
     async def _imitate(self, request: web.BaseRequest, segments: list[str], query: str) -> web.StreamResponse:
         if request.method == "OPTIONS":
-            return refused(204)
+            return web.Response(status=204, headers=PREFLIGHT)
         prefix, name, token, rest = [*map(unquote, segments), "", "", "", ""][:4]
         try:
             method, instance = self._find(prefix, name, request, token)
@@ -73,7 +75,7 @@ class Gateway:
 
     def _find(self, prefix: str, name: str, request: web.BaseRequest, token: str) -> tuple[Method, Instance]:
         """The method and the instance that a path names, if the token is right."""
-        verb = request.method
+        verb = request.method if request.method != "HEAD" else "GET"  # as Express does
         method = METHODS.get(name.lower())
         if prefix[: len(PREFIX)].lower() != PREFIX.lower() or method is None or verb not in method.verbs:
             raise Rejection(404, f"Cannot {verb} {path_of(request)}")
@@ -114,6 +116,7 @@ class Gateway:
             await asyncio.sleep(half_way)
         if response is None:
             return cut(call.request)
+        dress(response, instance.switches.idle)
         response.headers.setdefault("Date", formatdate(instance.account.told_time(), usegmt=True))
         record["status"] = response.status
         return response
@@ -122,6 +125,13 @@ class Gateway:
         for instance in self.instances.values():
             text = text.replace(instance.api_token, "***").replace(quote(instance.api_token, safe=""), "***")
         return text
+
+
+async def _answer_expectation(request: web.BaseRequest) -> None:
+    """Let a client go on that waits for leave to send its body."""
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # nothing of the answer itself has been sent
 
 
 async def _effect(method: Method, call: Call) -> web.StreamResponse:

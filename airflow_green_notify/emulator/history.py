@@ -89,6 +89,17 @@ class History:
                 return _object(body, "messageData")
         return None
 
+    def messages(self, latest: float, part: str) -> Iterator[Entry]:
+        """Bodies of all messages that no send method took, newest first."""
+        for body in self._bodies((INCOMING, FROM_PHONE, BY_API), float("-inf"), latest, part):
+            if body["typeWebhook"] == INCOMING or body.get("idMessage") not in self._outbox.by_id:
+                yield body
+
+    def entry(self, body: Entry, statuses: dict[Any, Any]) -> Entry:
+        """The journals' form of a message that no send method took."""
+        is_incoming = body["typeWebhook"] == INCOMING
+        return self.incoming_entry(body) if is_incoming else self.outgoing_entry(body, statuses)
+
     def received(self, earliest: float, latest: float, part: str = "") -> Iterator[Entry]:
         """Bodies of messages that came in, newest first; of those alone in which the part stands."""
         return self._bodies((INCOMING,), earliest, latest, part)
@@ -96,7 +107,8 @@ class History:
     def sent_elsewhere(self, earliest: float, latest: float, part: str = "") -> Iterator[Entry]:
         """Bodies of messages that went out and that no send method took, newest first."""
         for body in self._bodies((FROM_PHONE, BY_API), earliest, latest, part):
-            if body.get("idMessage") not in self._outbox.by_id:
+            id_message = body.get("idMessage")
+            if not (isinstance(id_message, str) and id_message in self._outbox.by_id):
                 yield body
 
     def sent(self, earliest: float, latest: float) -> Iterator[SentMessage]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from airflow_green_notify.emulator import bodies
+from airflow_green_notify.emulator import bodies, checks
 from airflow_green_notify.emulator.account import Account
 from airflow_green_notify.emulator.chats import Chats
 from airflow_green_notify.emulator.clock import Clock
@@ -27,13 +26,14 @@ from airflow_green_notify.emulator.notification_queue import NotificationQueue
 from airflow_green_notify.emulator.outbox import Course, Outbox
 from airflow_green_notify.emulator.people import People, is_group
 from airflow_green_notify.emulator.rates import Rates
-from airflow_green_notify.emulator.replies import ReplyRule
 from airflow_green_notify.emulator.story import Story
 from airflow_green_notify.emulator.switches import Switches
 from airflow_green_notify.emulator.voice_calls import VoiceCalls
 
 TYPES = ("whatsapp", "telegram", "v3")
 REQUESTS_KEPT = 1_000_000
+LINK_SECONDS = {"telegram": 24 * 3600.0}
+OTHER_LINK_SECONDS = 15 * 24 * 3600.0  # documented for WhatsApp's uploads and for MAX
 
 
 class Instance:
@@ -49,13 +49,10 @@ class Instance:
         api_token: str | None,
         type_instance: str,
     ) -> None:
-        if not (id_instance.isascii() and id_instance.isdigit()):
-            raise ValueError(f"id_instance must be digits, not {id_instance!r}")
-        if type_instance not in TYPES:
-            raise ValueError(f"type_instance must be one of {', '.join(TYPES)}, not {type_instance!r}")
-        self.id_instance = id_instance
-        self.api_token = api_token or secrets.token_hex(25)
-        self.type_instance = type_instance
+        self.id_instance = checks.id_instance(id_instance)
+        self.api_token = checks.token(api_token) or secrets.token_hex(25)
+        self.type_instance = checks.one_of("type_instance", type_instance, TYPES)
+        self.link_seconds = LINK_SECONDS.get(self.type_instance, OTHER_LINK_SECONDS)
         self.clock = clock
         self.media = media
         self.switches = switches
@@ -76,6 +73,7 @@ class Instance:
         self.rates = Rates(type_instance)
         self.requests: deque[dict[str, Any]] = deque(maxlen=REQUESTS_KEPT)
         self.cleared_at = float("-inf")
+        self.checks = 0  # how many numbers were checked
         self._files: dict[tuple[str, str], str] = {}  # (chat id, message id) -> link to the file
         self._count = 0
         self._count_until = float("-inf")
@@ -89,13 +87,17 @@ class Instance:
     def push(self, notifications: Iterable[Any]) -> int:
         """Append notifications to the queue, and remember the files they tell of."""
         notifications = list(notifications)
+        return self.push_raw(notifications, [checks.as_json(body) for body in notifications])
+
+    def push_raw(self, notifications: Iterable[Any], raws: Collection[bytes]) -> int:
+        """Append notifications of which the JSON is made already."""
         for body in notifications:
             self._note_file(body)
             self.people.note(body)
             self.groups.note(body)
             self.voice_calls.note(body)
             self.history.note(body)
-        return self.queue.push(notifications)
+        return self.queue.push_raw(raws)
 
     def set_state(self, state: str) -> None:
         """Put the instance into a state; what was kept in the send queue for it goes out."""
@@ -118,13 +120,6 @@ class Instance:
                     }
                 ]
             )
-
-    def reply(
-        self, pattern: str, text: str, delay: float, chat_id: str | None, quoted: bool, sender: str | None
-    ) -> None:
-        """Answer messages of this pattern from now on."""
-        rule = ReplyRule(re.compile(pattern), text, delay, chat_id, quoted, sender)
-        self.outbox.replies.rules.append(rule)
 
     def deliver_as(self, statuses: tuple[str, ...], chat_id: str | None, description: str) -> None:
         """Let messages go through these statuses from now on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import random
 import secrets
@@ -83,6 +84,7 @@ class Owner(Protocol):
     """The instance to which a file belongs."""
 
     switches: Switches
+    link_seconds: float
 
     def note_request(self, method: str, verb: str) -> dict[str, Any]:
         """Write a request into the log."""
@@ -107,35 +109,48 @@ class MediaStore:
         self.base = ""  # where the gateway answers
 
     def link(self, owner: Owner, file: MediaFile, expires_after: float | None) -> str:
-        """Open a fresh way to a file, for so many seconds, and return its URL."""
+        """Open a fresh way to a file, for so many seconds or the life that the product gives it."""
         if not self.base:
             raise RuntimeError("there are no links before the emulator was started")
-        expires_at = float("inf") if expires_after is None else self._clock.now() + expires_after
+        seconds = owner.link_seconds if expires_after is None else expires_after
+        expires_at = self._clock.now() + seconds
         key = secrets.token_hex(8)
         self._links[key] = Link(owner, file, expires_at)
         return f"{self.base}/_media/{key}/{quote(file.name, errors='replace')}"
 
     def find(self, url: str) -> MediaFile | None:
         """The file behind a link of this gateway, expired or not."""
-        link = self._links.get(_key(urlsplit(url).path))
+        link = self._links.get(_key(_path(url)))
         return link.file if link else None
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request below ``/_media/``."""
         link = self._links.get(_key(request.path))
-        if link is None or request.method != "GET":
+        if link is None or request.method not in ("GET", "HEAD"):
             return refused(404, "Not Found")
         record = link.owner.note_request("media", request.method)
         expired = self._clock.now() >= link.expires_at
-        record["status"] = int(link.owner.switches.expired_link) if expired else 200
         if expired:
+            record["status"] = int(link.owner.switches.expired_link)
             return refused(record["status"], "the link has expired")
-        return await _stream(request, link.file)
+        part = _part(request, link.file.size)
+        record["status"] = 416 if part is None else 200 if len(part) == link.file.size else 206
+        if part is None:
+            headers = {"Content-Range": f"bytes */{link.file.size}"}
+            return web.Response(status=416, headers=headers)
+        return await _stream(request, link.file, part, record["status"])
 
 
 def name_in(url: str) -> str:
     """The file name at the end of a URL."""
-    return unquote(urlsplit(url).path.rpartition("/")[2]) or "file"
+    return unquote(_path(url).rpartition("/")[2]) or "file"
+
+
+def _path(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""
 
 
 def _key(path: str) -> str:
@@ -143,14 +158,40 @@ def _key(path: str) -> str:
     return parts[2] if len(parts) > 2 and parts[1] == "_media" else ""
 
 
-async def _stream(request: web.BaseRequest, file: MediaFile) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
-    response.content_length = file.size
+def _part(request: web.BaseRequest, size: int) -> range | None:
+    """Which bytes are asked for; all of them if the range is none; ``None`` if there are no such bytes."""
+    try:
+        wanted = request.http_range
+    except ValueError:
+        return range(size)
+    part = range(size)[wanted]
+    return None if wanted.start is not None and not part else part
+
+
+async def _stream(request: web.BaseRequest, file: MediaFile, part: range, status: int) -> web.StreamResponse:
+    response = web.StreamResponse(
+        status=status, headers={"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}
+    )
+    response.content_length = len(part)
+    if status == 206:
+        response.headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{file.size}"
     await response.prepare(request)
     try:
-        for chunk in file.content():
-            await response.write(chunk)
+        await _write(response, file, part if request.method == "GET" else range(0))
     except Exception:
         cut(request)  # an answer that has begun can't be taken back
         raise
     return response
+
+
+async def _write(response: web.StreamResponse, file: MediaFile, part: range) -> None:
+    position = 0
+    for chunk in file.content():
+        if position >= part.stop:
+            return
+        wanted = chunk[max(0, part.start - position) : part.stop - position]
+        position += len(chunk)
+        if wanted:
+            await response.write(wanted)
+        else:
+            await asyncio.sleep(0)  # what lies before the part is made, too

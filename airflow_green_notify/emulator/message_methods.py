@@ -71,8 +71,7 @@ async def read_chat(call: Call) -> web.Response:
     chat_id, id_message = arguments.chat(call, data), optional_text(data, "idMessage")
     if not id_message:
         received = call.instance.history.received(*EVER, _part(call, chat_id))
-        entries = (call.instance.history.incoming_entry(body) for body in received)
-        newest = next((entry for entry in entries if _is_of(call, entry, chat_id)), {})
+        newest = next((body for body in received if _is(call, body, chat_id)), {})
         id_message = str(newest.get("idMessage", ""))
     call.instance.chats[chat_id].read_until = id_message
     return as_json({"setRead": True})
@@ -85,8 +84,9 @@ def find_entry(call: Call, chat_id: str, id_message: str) -> Entry | None:
     if message is not None:
         same_chat = people.key(message.chat_id) == people.key(chat_id)
         return history.sent_entry(message) if same_chat else None
-    found = (entry for entry in _received_entries(call, id_message) if entry["idMessage"] == id_message)
-    return next((entry for entry in found if _is_of(call, entry, chat_id)), None)
+    bodies_of_id = history.messages(float("inf"), id_message)
+    body = next((body for body in bodies_of_id if _is(call, body, chat_id, id_message)), None)
+    return None if body is None else history.entry(body, history.statuses(*EVER, id_message))
 
 
 def _own_entry(call: Call, chat_id: str, id_message: str) -> Entry:
@@ -101,17 +101,11 @@ def _entries(call: Call, chat_id: str) -> list[Entry]:
     history, people = call.instance.history, call.instance.people
     key = people.key(chat_id)
     sent = (message for message in history.sent(float("-inf"), latest) if people.key(message.chat_id) == key)
-    received = _received_entries(call, _part(call, chat_id), latest)
     entries = [history.sent_entry(message) for message in sent]
-    return entries + [entry for entry in received if _is_of(call, entry, chat_id)]
-
-
-def _received_entries(call: Call, part: str, latest: float = float("inf")) -> list[Entry]:
-    history = call.instance.history
-    entries = [history.incoming_entry(body) for body in history.received(float("-inf"), latest, part)]
-    elsewhere = list(history.sent_elsewhere(float("-inf"), latest, part))
-    statuses = history.statuses(float("-inf"), latest, part) if elsewhere else {}
-    return entries + [history.outgoing_entry(body, statuses) for body in elsewhere]
+    part = _part(call, chat_id)
+    found = [body for body in history.messages(latest, part) if _is(call, body, chat_id)]
+    statuses = history.statuses(float("-inf"), latest, part) if found else {}
+    return entries + [history.entry(body, statuses) for body in found]
 
 
 def _part(call: Call, chat_id: str) -> str:
@@ -119,9 +113,12 @@ def _part(call: Call, chat_id: str) -> str:
     return call.instance.people.key(chat_id).partition("@")[0]
 
 
-def _is_of(call: Call, entry: Entry, chat_id: str) -> bool:
-    people = call.instance.people
-    return isinstance(entry["chatId"], str) and people.key(entry["chatId"]) == people.key(chat_id)
+def _is(call: Call, body: Entry, chat_id: str, id_message: str | None = None) -> bool:
+    """Whether a notification is that of a message of the chat, or of that one message."""
+    sender, people = body.get("senderData"), call.instance.people
+    chat = sender.get("chatId") if isinstance(sender, dict) else None
+    same = isinstance(chat, str) and people.key(chat) == people.key(chat_id)
+    return same and (id_message is None or body.get("idMessage") == id_message)
 
 
 def _timestamp(entry: Entry) -> float:

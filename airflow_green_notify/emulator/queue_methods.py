@@ -10,6 +10,7 @@ from aiohttp import web
 from airflow_green_notify.emulator.account import Needs
 from airflow_green_notify.emulator.answers import as_json, raw_json
 from airflow_green_notify.emulator.call import Call
+from airflow_green_notify.emulator.javascript import number
 from airflow_green_notify.emulator.refusals import Rejection
 from airflow_green_notify.emulator.validation import invalid
 
@@ -51,11 +52,10 @@ def _receive_timeout(call: Call) -> float:
 
 async def delete_notification(call: Call) -> web.Response:
     """Delete what was handed out under the receipt id."""
-    try:
-        receipt_id = int(call.rest)
-    except ValueError:
-        raise Rejection(500, NOT_A_NUMBER) from None
-    if call.instance.queue.delete(receipt_id):
+    receipt_id = number(call.rest) if call.rest else None
+    if receipt_id is None:
+        raise Rejection(500, NOT_A_NUMBER)
+    if receipt_id.is_integer() and call.instance.queue.delete(int(receipt_id)):
         return raw_json(DELETED)
     if call.instance.switches.missing_receipt == "false":
         return raw_json(NOT_DELETED)

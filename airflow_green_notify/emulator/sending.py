@@ -30,7 +30,7 @@ def send(
     quoted = quoted_id(request, instance.type_instance)
     _check_typing_time(request.get("typingTime"))
     state = instance.account.state
-    if state == "suspended":
+    if state == "suspended" and instance.type_instance == "v3":  # elsewhere it waits in the send queue
         raise Refusal(refused(403, "Your account is suspended"))
     if state in UNAUTHORIZED_STATES and instance.switches.unauthorized_sends == "refuse":
         raise Refusal(refused(400, NOT_AUTHORIZED))

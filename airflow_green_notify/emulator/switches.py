@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from airflow_green_notify.emulator import checks
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "idle": ("null", "empty"),
@@ -15,6 +17,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "unauthorized_sends": ("queue", "refuse"),
     "contact_ids": ("c.us", "lid", "changes midway"),
 }
+
+MAX_COUNT = 1_000_000
+LOWEST = {"clock_offset": -float(checks.MAX_SECONDS)}  # where it isn't 0
 
 
 @dataclass
@@ -59,6 +64,8 @@ class Switches:
         ``contact_ids_change_after`` messages of the instance, sent and received, then by LID. What is
         pushed enters the queue as it is; the journals show it as of the time they are read.
     :param contact_ids_change_after: Messages, for ``"changes midway"``.
+    :param quota_checks: How many numbers may be checked before ``checkWhatsapp`` answers 466; ``None``: no
+        limit.
     """
 
     idle: str = "null"
@@ -84,15 +91,23 @@ class Switches:
     status_delay: float = 0.0
     contact_ids: str = "c.us"
     contact_ids_change_after: int = 1
+    quota_checks: int | None = None
 
     def __post_init__(self) -> None:
         self.check()
 
     def check(self) -> None:
-        """Refuse a value that isn't one of the choices."""
-        for name, allowed in CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
+        """Refuse a value that isn't one of the choices, of the wrong type or out of bounds."""
+        for switch in fields(self):
+            value = getattr(self, switch.name)
+            if switch.name in CHOICES:
+                checks.one_of(switch.name, value, CHOICES[switch.name])
+            elif switch.type == "float":
+                checks.number(switch.name, value, LOWEST.get(switch.name, 0.0))
+            elif switch.type == "bool":
+                checks.flag(switch.name, value)
+            elif value is not None or switch.type == "int":
+                checks.whole(switch.name, value, 0, MAX_COUNT)
 
     def change(self, **changes: Any) -> None:
         """Set some of the switches, or none at all if one is unknown or has an impossible value."""

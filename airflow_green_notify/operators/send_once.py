@@ -16,10 +16,12 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_green_notify.errors import GreenApiConfigError, GreenApiError, GreenApiResponseError
+from airflow_green_notify.hooks.who_is_who import contacts_of
 from airflow_green_notify.json_text import canonical_json
 from airflow_green_notify.stores.batch import iteration_of
 
 if TYPE_CHECKING:
+    from airflow_green_notify.contacts import Contacts
     from airflow_green_notify.hooks import GreenApiHook
 
 log = logging.getLogger(__name__)
@@ -69,10 +71,15 @@ class Outgoing:
         """Identity of the message, from its content, to be kept in its place."""
         return hashlib.sha256(canonical_json(astuple(self)).encode("utf-8", "surrogatepass")).hexdigest()
 
-    def is_entry(self, entry: Mapping[str, Any]) -> bool:
-        """Tell whether an entry of the journal, or the body of one in the send queue, is this message."""
-        if _bare(entry.get("chatId")) != _bare(self.chat_id):
-            return False
+    def is_entry(self, entry: Mapping[str, Any], contacts: Contacts) -> bool:
+        """Tell whether an entry of the journal, or the body of one in the send queue, is this message.
+
+        :param contacts: Who is who, asked last: one sends to a phone number, and the journal shows a LID.
+        :raises GreenApiError: Who is who could not be asked just now.
+        """
+        return self._has_content(entry) and contacts.are_same(self.chat_id, [str(entry.get("chatId"))])
+
+    def _has_content(self, entry: Mapping[str, Any]) -> bool:
         if self.options is not None or "options" in entry:
             return _poll_of(entry) == (self.text, self.options)
         if self.file_name is not None:
@@ -86,11 +93,6 @@ class Outgoing:
             return True
         kind = (mimetypes.guess_type(file_name)[0] or "").partition("/")[0]
         return kind in ("image", "video", "audio") and entry.get("typeMessage") == f"{kind}Message"
-
-
-def _bare(chat_id: Any) -> str:
-    """Telegram and MAX take a phone number with ``@c.us`` and show it without."""
-    return str(chat_id).removesuffix("@c.us")
 
 
 def _poll_of(entry: Mapping[str, Any]) -> tuple[Any, tuple[Any, ...]]:
@@ -132,6 +134,7 @@ class SendOnce:
         self._name = note_name(context)
         self._journal_lag = journal_lag
         self._given: set[str] = set()
+        self._contacts = contacts_of(lambda: hook)
         since = None if self._notes is not None else _start_of_earlier_tries(context)
         self._earlier = None if since is None else self._looking(since)
 
@@ -171,7 +174,7 @@ class SendOnce:
             self._notes.set(key, dict(note))
 
     def _looking(self, since: float) -> _Shown:
-        return _Shown(self._hook, since, self._journal_lag)
+        return _Shown(self._hook, self._contacts, since, self._journal_lag)
 
     def _send_and_look(self, outgoing: Outgoing, send: Callable[[], str], key: str) -> str:
         """Send; after an answer that leaves it open whether it was sent, look."""
@@ -191,7 +194,7 @@ class SendOnce:
 
     def _find_if_possible(self, outgoing: Outgoing, sent_after: float) -> str | None:
         try:
-            return _Shown(self._hook, sent_after, 0).find(outgoing, self._given)
+            return _Shown(self._hook, self._contacts, sent_after, 0).find(outgoing, self._given)
         except GreenApiError as error:
             log.warning("Whether it was sent could not be looked up: %s", error)
             return None
@@ -229,8 +232,9 @@ class _Shown:
     :param lag: Seconds for which to look again, if it isn't shown.
     """
 
-    def __init__(self, hook: GreenApiHook, since: float, lag: float) -> None:
+    def __init__(self, hook: GreenApiHook, contacts: Contacts, since: float, lag: float) -> None:
         self._hook = hook
+        self._contacts = contacts
         self._since = since - CLOCK_TOLERANCE
         self._lag = lag
         self._complete_at: float | None = None
@@ -241,14 +245,31 @@ class _Shown:
         """Return the id of a message, or ``None`` once it would have to be seen.
 
         :param taken: The ids of messages that it is not.
+        :raises GreenApiError: It may be one to somebody about whom the gateway could not be asked.
         """
         while True:
-            for id_message, entry in self._entries:
-                if (id_message not in taken or id_message == UNKNOWN) and outgoing.is_entry(entry):
-                    return id_message
+            id_message, doubt = self._among_entries(outgoing, taken)
+            if id_message:
+                return id_message
             if self._complete:
+                if doubt:
+                    raise doubt
                 return None
             self._look()
+
+    def _among_entries(
+        self, outgoing: Outgoing, taken: Collection[str]
+    ) -> tuple[str | None, GreenApiError | None]:
+        """Return the id of a message that is shown; if none is, what kept one from being recognised."""
+        doubt: GreenApiError | None = None
+        for id_message, entry in self._entries:
+            try:
+                is_free = id_message not in taken or id_message == UNKNOWN
+                if is_free and outgoing.is_entry(entry, self._contacts):
+                    return id_message, None
+            except GreenApiError as error:
+                doubt = error
+        return None, doubt
 
     def _look(self) -> None:
         """Look into the send queue, then into the journal: the way that a message takes."""

@@ -61,10 +61,6 @@ class ValidRefusal(NamedTuple, Generic[Result]):
     result: Result
 
 
-GONE = ValidRefusal(500, "findUnAckedMessage", False)
-"""\"The message to delete was not found\" is the other form of ``200 {"result": false}``."""
-
-
 @dataclass(frozen=True)
 class Call(Generic[Result]):
     """One request to the gateway, and what its answer is read as.
@@ -102,6 +98,8 @@ class Call(Generic[Result]):
 
         :raises GreenApiConfigError: It is no JSON. Found while it is sent, the error would hold the address.
         """
+        if self.payload is None:
+            return
         try:
             _ = self.body
         except (TypeError, ValueError, RecursionError) as error:

@@ -49,7 +49,7 @@ def _doorbells(count: int) -> tuple[list[Any], Push]:
     async def push(session: aiohttp.ClientSession, number: int) -> None:
         body = json.dumps({"typeWebhook": "incomingMessageReceived", "idMessage": str(number)})
         address = f"{os.environ['BENCHMARK_URL']}/_emulator/push?instance={instances[number]}"
-        async with session.post(address, data=body) as response:
+        async with session.post(address, data=body, headers={"Content-Type": "application/json"}) as response:
             response.raise_for_status()
 
     return [GreenApiDoorbellTrigger(f"green_api_{number}") for number in range(count)], push

@@ -16,19 +16,25 @@ def read(client: Any, name: str, **query: str) -> Any:
     return requests.get(f"{client.gateway.url}/_emulator/{name}", params=query, timeout=20).json()
 
 
+def push(client: Any, lines: str, **query: str) -> requests.Response:
+    """Push lines of JSON."""
+    url, headers = f"{client.gateway.url}/_emulator/push", {"Content-Type": "application/x-ndjson"}
+    return requests.post(url, data=lines.encode(), params=query, headers=headers, timeout=20)
+
+
 @pytest.mark.parametrize("separator", ["\n", "\r\n", "\n\n", " "])
 def test_push_takes_lines_of_json(client: Any, separator: str) -> None:
     """NDJSON in any spacing is pushed line by line; envelopes are unwrapped."""
     examples = example_notifications()
     text = separator.join(json.dumps(each) for each in examples)
-    answer = requests.post(f"{client.gateway.url}/_emulator/push", data=text, timeout=20)
-    assert answer.json() == {"pushed": 64}
+    answer = push(client, text)
+    assert answer.json() == {"pushed": 80}
     assert client.gateway.queue() == [each["body"] for each in examples]
 
 
 def test_push_takes_one_pretty_printed_body(client: Any) -> None:
     """A single body may span lines."""
-    requests.post(f"{client.gateway.url}/_emulator/push", data='{\n  "a": [\n 1]\n}\n', timeout=20)
+    push(client, '{\n  "a": [\n 1]\n}\n')
     assert client.gateway.queue() == [{"a": [1]}]
 
 
@@ -102,8 +108,7 @@ def test_instances_can_be_added_and_addressed(client: Any) -> None:
     introductions = read(client, "instances")
     assert [each["idInstance"] for each in introductions] == [client.gateway.id_instance, added["idInstance"]]
     assert json.loads(introductions[0]["connection"])["password"] == client.gateway.api_token
-    push = f"{client.gateway.url}/_emulator/push?instance={added['idInstance']}"
-    requests.post(push, data="{}", timeout=20)
+    push(client, "{}", instance=added["idInstance"])
     assert read(client, "queue", instance=added["idInstance"]) == [{}]
     assert read(client, "queue") == []
 
@@ -122,7 +127,8 @@ def test_instances_can_be_added_and_addressed(client: Any) -> None:
 )
 def test_wrong_use_is_a_bad_request(client: Any, name: str, body: bytes) -> None:
     """A mistake is answered with 400 and its reason."""
-    answer = requests.post(f"{client.gateway.url}/_emulator/{name}", data=body, timeout=20)
+    url = f"{client.gateway.url}/_emulator/{name}"
+    answer = requests.post(url, data=body, headers={"Content-Type": "application/json"}, timeout=20)
     assert answer.status_code == 400
     assert answer.text
 
@@ -131,7 +137,7 @@ def test_unknown_route_and_verb_are_told(client: Any) -> None:
     """Nothing but the listed names is reachable."""
     url = f"{client.gateway.url}/_emulator/"
     assert requests.get(url + "stop", timeout=20).status_code == 404
-    assert requests.post(url + "stop", timeout=20).status_code == 404
+    assert requests.post(url + "stop", json={}, timeout=20).status_code == 404
     assert requests.delete(url + "queue", timeout=20).status_code == 405
 
 

@@ -115,7 +115,7 @@ def test_outgoing_journal_does_not_list_what_still_waits(client: Any) -> None:
 def test_journal_tolerates_odd_bodies(client: Any) -> None:
     """Whatever was pushed, the journal answers."""
     client.gateway.push(
-        [],
+        {"receiptId": 1, "body": []},
         None,
         {"typeWebhook": "incomingMessageReceived"},
         {"typeWebhook": "incomingMessageReceived", "senderData": 1, "messageData": [1]},

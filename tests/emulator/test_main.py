@@ -73,7 +73,7 @@ def test_program_takes_its_options(run: Any) -> None:
     assert (program.connection["login"], program.connection["password"]) == ("4100000042", "it's mine")
     assert program.get("receiveNotification").content == b""
     assert program.get("getSettings").json()["typeInstance"] == "telegram"
-    switches = requests.post(f"{program.connection['host']}/_emulator/switch", timeout=20).json()
+    switches = requests.post(f"{program.connection['host']}/_emulator/switch", json={}, timeout=20).json()
     assert (switches["quota_chats"], switches["round_trip"], switches["rate_limits"]) == (3, 0.01, False)
 
 

@@ -96,3 +96,57 @@ def test_media_before_the_start_is_an_error() -> None:
     """Without a server there is no URL to give out."""
     with pytest.raises(RuntimeError):
         GreenApiEmulator().media("a.bin", 1)
+
+
+@pytest.mark.parametrize(("type_instance", "days"), [("whatsapp", 15), ("v3", 15), ("telegram", 1)])
+def test_link_lives_as_long_as_the_products(emulate: Any, type_instance: str, days: int) -> None:
+    """Those of notifications, of uploads and of ``downloadFile`` alike, unless a test says otherwise."""
+    client = emulate(type_instance=type_instance)
+    links = [
+        client.gateway.media("a.bin", 10),
+        client.gateway.media_message("b.bin", 10)["messageData"]["fileMessageData"]["downloadUrl"],
+        client.session.post(client.url("uploadFile"), data=b"x").json()["urlFile"],
+    ]
+    client.gateway.advance(days * 86_400 - 60)
+    assert [client.session.get(link).status_code for link in links] == [200, 200, 200]
+    client.gateway.advance(120)
+    assert [client.session.get(link).status_code for link in links] == [403, 403, 403]
+
+
+def test_head_of_a_file_tells_its_size(client: Any) -> None:
+    """Without a byte of it."""
+    answer = client.session.head(client.gateway.media("a.bin", 1000))
+    assert (answer.status_code, answer.headers["Content-Length"], answer.content) == (200, "1000", b"")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "part"),
+    [
+        ("bytes=0-0", 206, slice(0, 1)),
+        ("bytes=10-19", 206, slice(10, 20)),
+        ("bytes=65530-65540", 206, slice(65530, 65541)),
+        ("bytes=100000-", 206, slice(100_000, None)),
+        ("bytes=-5", 206, slice(-5, None)),
+        ("bytes=0-999999", 200, slice(None)),
+        ("bytes=0-1,5-6", 200, slice(None)),
+        ("lines=1-2", 200, slice(None)),
+        ("bytes=150000-", 416, slice(0, 0)),
+    ],
+)
+def test_part_of_a_file_can_be_had(client: Any, wanted: str, status: int, part: slice) -> None:
+    """One range of bytes; what is no such range is left out of account."""
+    size = 150_000
+    answer = client.session.get(client.gateway.media("a.bin", size), headers={"Range": wanted})
+    assert (answer.status_code, answer.content) == (status, b"".join(media_content("a.bin", size))[part])
+    if status == 206:
+        first, last, _ = part.indices(size)
+        assert answer.headers["Content-Range"] == f"bytes {first}-{last - 1}/{size}"
+    if status == 416:
+        assert answer.headers["Content-Range"] == f"bytes */{size}"
+
+
+def test_part_of_an_uploaded_file_can_be_had(client: Any) -> None:
+    """It lies on disk, the others are made."""
+    url = client.session.post(client.url("uploadFile"), data=bytes(range(256)) * 1000).json()["urlFile"]
+    answer = client.session.get(url, headers={"Range": "bytes=70000-70003"})
+    assert answer.content == bytes([112, 113, 114, 115])

@@ -61,7 +61,7 @@ def test_queue_is_first_in_first_out(client: Any) -> None:
 @pytest.mark.parametrize("odd", ODD_BODIES, ids=lambda odd: str(odd)[:20].encode("ascii", "replace").decode())
 def test_receive_of_an_odd_body_passes_it_unharmed(client: Any, odd: Any) -> None:
     """Whatever was pushed comes over the wire as it was, and is audited as it was."""
-    client.gateway.push(odd)
+    client.gateway.push({"receiptId": 0, "body": odd})
     assert client.receive()["body"] == odd
     assert client.gateway.audit()[0]["body"] == odd
     assert client.gateway.queue() == [odd]
@@ -142,7 +142,30 @@ def test_delete_twice_answers_false_with_a_reason(client: Any, body: Any) -> Non
     assert client.gateway.queue() == [body(2)]
 
 
-@pytest.mark.parametrize("receipt_id", ["abc", "", "1.5", "9" * 5000])
+@pytest.mark.parametrize(
+    "receipt_id", ["1.0", "1e0", "10e-1", "0x1", "0b1", "+1", "01", "%201", "1%0A", "%C2%A01", ".1e1"]
+)
+def test_delete_reads_the_receipt_as_javascript_does(client: Any, body: Any, receipt_id: str) -> None:
+    """Whatever ``Number()`` takes for 1 is 1."""
+    client.gateway.push(body())
+    client.receive()
+    assert client.delete(receipt_id).json()["result"] is True
+
+
+@pytest.mark.parametrize(
+    "receipt_id", ["1.5", "-1", "0", "%20", "Infinity", "9" * 5000, "1e999", "0x" + "f" * 400]
+)
+def test_delete_of_a_number_that_is_no_receipt_answers_false(client: Any, body: Any, receipt_id: str) -> None:
+    """It is a number, so the gateway looks for it."""
+    client.gateway.push(body())
+    client.receive()
+    assert client.delete(receipt_id).json()["result"] is False
+    assert client.gateway.queue() == [body()]
+
+
+@pytest.mark.parametrize(
+    "receipt_id", ["abc", "", "1_0", "%D9%A1", "0x", "+0x1", "1e", ".", "--1", "infinity", "1 1"]
+)
 def test_delete_with_a_receipt_that_is_no_number_answers_500(client: Any, body: Any, receipt_id: str) -> None:
     """A receipt id that is no integer is an internal error of the gateway and deletes nothing."""
     client.gateway.push(body())

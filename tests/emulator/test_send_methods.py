@@ -184,12 +184,22 @@ def test_quota_refuses_a_further_chat_with_466(emulate: Any) -> None:
     assert len(client.gateway.sent()) == 3
 
 
-def test_suspended_account_may_not_send(client: Any) -> None:
-    """Sending from a suspended account is 403 with the documented text."""
+def test_suspended_account_may_not_send_on_max(emulate: Any) -> None:
+    """It is 403 with the documented text."""
+    client = emulate(type_instance="v3")
     client.gateway.state("suspended")
-    answer = client.post("sendMessage", chatId=CHAT, message="a")
+    answer = client.post("sendMessage", chatId="10000042", message="a")
     assert (answer.status_code, answer.text) == (403, "Your account is suspended")
     assert client.gateway.sent() == []
+
+
+@pytest.mark.parametrize(("type_instance", "chat"), [("whatsapp", CHAT), ("telegram", "10000042")])
+def test_message_of_a_suspended_account_waits_elsewhere(emulate: Any, type_instance: str, chat: str) -> None:
+    """Only MAX documents the refusal."""
+    client = emulate(type_instance=type_instance)
+    client.gateway.state("suspended")
+    assert client.post("sendMessage", chatId=chat, message="a").status_code == 200
+    assert client.gateway.sent()[0]["delivered_at"] is None
 
 
 @pytest.mark.parametrize(
@@ -221,3 +231,30 @@ def test_send_cut_after_its_effect_was_sent(client: Any) -> None:
     client.gateway.fault("500_after", method="sendMessage")
     assert client.post("sendMessage", chatId=CHAT, message="once").status_code == 500
     assert [sent["message"] for sent in client.gateway.sent()] == ["once"]
+
+
+def test_quota_tells_of_itself_in_the_queue(emulate: Any) -> None:
+    """A refusal by the quota comes as a notification, too."""
+    client = emulate(quota_chats=1)
+    client.post("sendMessage", chatId=CHAT, message="a")
+    client.post("sendMessage", chatId="12025550102@c.us", message="a")
+    (body,) = client.gateway.queue()
+    assert body["typeWebhook"] == "quotaExceeded"
+    assert body["quotaData"]["status"] == "CORRESPONDENTS_QUOTA_EXCEEDED"
+    assert CHAT in body["quotaData"]["description"]
+
+
+@pytest.mark.parametrize(("type_instance", "days"), [("whatsapp", 15), ("telegram", 1), ("v3", 15)])
+def test_links_live_as_long_as_documented(emulate: Any, type_instance: str, days: int) -> None:
+    """Links to uploads and in messages expire; a fresh one can be had for a message."""
+    client = emulate(type_instance=type_instance)
+    chat = CHAT if type_instance == "whatsapp" else "12025550101"
+    uploaded = client.session.post(client.url("uploadFile"), data=b"content").json()["urlFile"]
+    body = client.gateway.media_message("a.jpg", 10, chat_id=chat)
+    links = [uploaded, body["messageData"]["fileMessageData"]["downloadUrl"]]
+    client.gateway.advance(days * 24 * 3600 - 60)
+    assert [client.session.get(link).status_code for link in links] == [200, 200]
+    client.gateway.advance(120)
+    assert [client.session.get(link).status_code for link in links] == [403, 403]
+    fresh = client.post("downloadFile", chatId=chat, idMessage=body["idMessage"]).json()["downloadUrl"]
+    assert client.session.get(fresh).status_code == 200

@@ -84,6 +84,20 @@ def test_approve_by_chat_tells_a_late_voter_that_it_is_decided(
     assert len(stored_ids(warehouse)) == 1
 
 
+@pytest.mark.parametrize("contact_ids", ["lid", "changes midway"])
+def test_approve_by_chat_asked_by_number_is_answered_from_the_lid(
+    green_api_connection: GreenApiEmulator, run_example: Callable[..., Any], warehouse: str, contact_ids: str
+) -> None:
+    """The chat is named by phone number, and whoever is behind it appears under a LID."""
+    green_api_connection.switch(contact_ids=contact_ids)
+    green_api_connection.reply("Reply to this message", "yes")
+    run = run_example("approve_by_chat", chat_id=CHAT)
+    assert (run.state, states(run)["approved"]) == ("success", "success")
+    answers = [entry["body"] for entry in green_api_connection.audit()]
+    assert {body["senderData"]["chatId"] for body in answers} == {f"{2 * 10**14 + 12025550101}@lid"}
+    assert green_api_connection.queue() == []
+
+
 def test_approve_by_chat_without_an_answer_in_time_says_so(
     green_api_connection: GreenApiEmulator, run_dag: Callable[..., Any], warehouse: str
 ) -> None:

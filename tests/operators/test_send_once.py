@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_green_notify.contacts import Contacts
 from airflow_green_notify.operators.send_once import NOTE, Outgoing, note_name
 
 CHAT = "12025550101@c.us"
@@ -43,7 +44,7 @@ OPTIONS = [{"optionName": "yes"}, {"optionName": "no"}]
 )
 def test_outgoing_is_recognised_in_queue_and_journal(outgoing: Outgoing, entry: dict[str, Any]) -> None:
     """In every form in which send queue and journal show a message."""
-    assert outgoing.is_entry(entry)
+    assert outgoing.is_entry(entry, Contacts())
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_outgoing_is_recognised_in_queue_and_journal(outgoing: Outgoing, entry: 
 )
 def test_outgoing_is_not_taken_for_another_message(outgoing: Outgoing, entry: dict[str, Any]) -> None:
     """Another chat, text, caption, name or kind is another message."""
-    assert not outgoing.is_entry(entry)
+    assert not outgoing.is_entry(entry, Contacts())
 
 
 def test_outgoing_digest_differs_with_each_part_and_hides_the_text() -> None:

@@ -1,0 +1,66 @@
+"""The partner's methods: all instances of one account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def call(client: Any, verb: str, method: str, token: str | None = None, prefix: str = "", **data: Any) -> Any:
+    """Call a partner's method."""
+    url = f"{client.gateway.url}{prefix}/partner/{method}/{token or client.gateway.partner_token}"
+    return client.session.request(verb, url, json=data or None)
+
+
+@pytest.mark.parametrize("prefix", ["", "/v3"])
+def test_partner_sees_all_instances(client: Any, prefix: str) -> None:
+    """Ids, tokens, product and expiry of each."""
+    other = client.gateway.add_instance(type_instance="telegram")
+    first, second = call(client, "GET", "getInstances", prefix=prefix).json()
+    assert first["idInstance"] == int(client.gateway.id_instance)
+    assert second["apiTokenInstance"] == other.api_token
+    assert (second["typeInstance"], second["deleted"], second["isExpired"]) == ("telegram", False, False)
+    assert first["expirationDate"].endswith("Z")
+
+
+def test_partner_makes_an_instance_that_works(client: Any) -> None:
+    """It has its own id and token, the settings that were given, and isn't linked yet."""
+    made = call(client, "POST", "createInstance", name="Shop", incomingWebhook="no").json()
+    client.instance = client.gateway.instances[str(made["idInstance"])]
+    assert client.instance.api_token == made["apiTokenInstance"]
+    assert client.get("getStateInstance").json() == {"stateInstance": "notAuthorized"}
+    assert client.get("getSettings").json()["incomingWebhook"] == "no"
+    assert call(client, "GET", "getInstances").json()[1]["name"] == "Shop"
+
+
+@pytest.mark.parametrize("type_instance", ["whatsapp", "telegram", "v3"])
+def test_partner_chooses_the_product(client: Any, type_instance: str) -> None:
+    """The product may be named; an unknown one is refused."""
+    made = call(client, "POST", "createInstance", typeInstance=type_instance).json()
+    assert made["typeInstance"] == type_instance
+    assert call(client, "POST", "createInstance", typeInstance="fax").json()["code"] == 400
+
+
+def test_partner_deletes_an_instance(client: Any) -> None:
+    """It stays listed as deleted, and answers so; deleting it again finds nothing."""
+    id_instance = int(client.gateway.id_instance)
+    deleted = call(client, "POST", "deleteInstanceAccount", idInstance=id_instance)
+    assert deleted.json() == {"deleteInstanceAccount": True}
+    assert call(client, "GET", "getInstances").json()[0]["deleted"] is True
+    assert client.get("getSettings").status_code == 400
+    again = call(client, "POST", "deleteInstanceAccount", idInstance=id_instance)
+    assert (again.status_code, again.json()) == (200, {"code": 404, "description": "Not found"})
+
+
+def test_wrong_partner_token_is_a_success_that_says_unauthorized(client: Any) -> None:
+    """The vendor answers 200 with the code in the body."""
+    answer = call(client, "GET", "getInstances", token="wrong")
+    assert (answer.status_code, answer.json()) == (200, {"code": 401, "description": "Unauthorized"})
+
+
+def test_unknown_partner_method_is_404(client: Any) -> None:
+    """In the recorded form."""
+    answer = call(client, "GET", "createInstance")
+    assert answer.status_code == 404
+    assert answer.json()["message"].startswith("Cannot GET /partner/createInstance/")
