@@ -53,7 +53,9 @@ class GatewayInstance(Readings):
         """Append that much realistic traffic, see :func:`traffic`."""
         checks.whole("seed", seed, -MAX_SEED, MAX_SEED)
         checks.whole("n", n, 0, MAX_TRAFFIC)
-        return self.push(*traffic(seed, n, id_instance=int(self.id_instance)))
+        return self.push(
+            *traffic(seed, n, id_instance=int(self.id_instance), type_instance=self.type_instance)
+        )
 
     def reply(
         self,

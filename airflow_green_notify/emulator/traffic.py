@@ -28,6 +28,7 @@ WORDS = (
     "ok",
 )
 OWN_ID = "12025550100@c.us"
+FIRST_NUMBER = 5242980000  # of messages on Telegram and MAX
 PER_SECOND = 20  # how dense the timestamps of finite traffic lie
 
 Body = dict[str, Any]
@@ -53,7 +54,12 @@ def example_notifications(*, recent: bool = False) -> list[Body]:
 
 
 def traffic(
-    seed: int = 0, n: int | None = None, *, start: float | None = None, id_instance: int = 1101000001
+    seed: int = 0,
+    n: int | None = None,
+    *,
+    start: float | None = None,
+    id_instance: int = 1101000001,
+    type_instance: str = "whatsapp",
 ) -> Iterator[Body]:
     """Make realistic notification bodies: mostly texts and statuses, some media and calls.
 
@@ -64,9 +70,10 @@ def traffic(
     :param n: How many; ``None``: endlessly, each stamped with the time at which it is taken.
     :param start: UNIX time of the first one. By default such that the last one is of now.
     :param id_instance: The instance the bodies name as their receiver.
+    :param type_instance: Its product. Telegram and MAX have numbers as ids, and no calls.
     """
     rng = random.Random(seed)
-    bodies = (_body(rng, number, id_instance) for number in count())
+    bodies = (_body(rng, number, id_instance, type_instance) for number in count())
     if n is None:
         for body in bodies:
             yield {**body, "timestamp": int(time.time())}
@@ -76,17 +83,29 @@ def traffic(
         yield {**body, "timestamp": int(first + number / PER_SECOND)}
 
 
-def _body(rng: random.Random, number: int, id_instance: int) -> Body:
-    make = rng.choices([_text, _media, _status, _call], [60, 12, 24, 4])[0]
+def _body(rng: random.Random, number: int, id_instance: int, type_instance: str) -> Body:
+    on_whatsapp = type_instance == "whatsapp"
+    make = rng.choices([_text, _media, _status, _call], [60, 12, 24, 4 * on_whatsapp])[0]
     phone, name = rng.choice(PEOPLE)
     id_message = f"3EB0{rng.getrandbits(32):08X}{number:08X}"
-    return {
+    body = {
         "typeWebhook": "",
-        "instanceData": {"idInstance": id_instance, "wid": OWN_ID, "typeInstance": "whatsapp"},
+        "instanceData": {"idInstance": id_instance, "wid": OWN_ID, "typeInstance": type_instance},
         "timestamp": 0,
-        "idMessage": id_message,
-        **make(rng, f"{phone}@c.us", name),
+        "idMessage": id_message if on_whatsapp else str(FIRST_NUMBER + number),
+        **make(rng, f"{phone}@c.us" if on_whatsapp else phone, name),
     }
+    return body if on_whatsapp else _of_other_product(body, int(phone))
+
+
+def _of_other_product(body: Body, phone: int) -> Body:
+    """What Telegram and MAX say beyond it, and without a status that they don't have."""
+    if "senderData" in body:
+        kinds = {"chatType": "user", "senderType": "user", "senderPhoneNumber": phone}
+        body["senderData"] |= kinds
+    if body.get("status") == "sent":
+        body["status"] = "delivered"
+    return body
 
 
 def _sender(chat_id: str, name: str) -> Body:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from itertools import islice
+from typing import Any
+
+import pytest
 
 from airflow_green_notify.emulator import example_notifications, traffic
 
@@ -63,3 +67,24 @@ def test_examples_can_have_happened_just_now() -> None:
     assert len(shifts) == 1
     assert 0 <= time.time() - max(times[1]) < 60
     assert old == example_notifications()
+
+
+@pytest.mark.parametrize("type_instance", ["telegram", "v3"])
+def test_traffic_speaks_the_language_of_the_product(emulate: Any, type_instance: str) -> None:
+    """On Telegram and MAX ids are numbers, nothing is only sent, and nobody calls."""
+    client = emulate(type_instance=type_instance)
+    client.gateway.push_traffic(1, 500)
+    bodies = client.gateway.queue()
+    assert "@c.us" not in json.dumps([{**body, "instanceData": {}} for body in bodies])
+    assert {body["instanceData"]["typeInstance"] for body in bodies} == {type_instance}
+    assert {body["typeWebhook"] for body in bodies} == {"incomingMessageReceived", "outgoingMessageStatus"}
+    assert "sent" not in {body.get("status") for body in bodies}
+    assert all(body["senderData"]["chatType"] == "user" for body in bodies if "senderData" in body)
+    assert len({body["idMessage"] for body in bodies}) == 500
+
+
+@pytest.mark.parametrize("type_instance", ["telegram", "v3"])
+def test_file_speaks_the_language_of_the_product(emulate: Any, type_instance: str) -> None:
+    """The notification of a file names the chat by its number."""
+    body = emulate(type_instance=type_instance).gateway.media_message("a.jpg", 10)
+    assert body["senderData"]["chatId"] == "12025550101"
