@@ -40,8 +40,8 @@ class JavaScript:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._node = shutil.which("node") or servers._missing("apt-get install nodejs")
-        npm = shutil.which("npm") or servers._missing("apt-get install npm")
+        self._node = shutil.which("node") or servers.missing("apt-get install nodejs")
+        npm = shutil.which("npm") or servers.missing("apt-get install npm")
         shutil.copy(HERE / "package.json", folder)
         shutil.copy(HERE / "javascript.cjs", folder)
         self._run([npm, "install", *QUIETLY])

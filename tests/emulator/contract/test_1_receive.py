@@ -96,6 +96,19 @@ def test_1_2_an_empty_answer_is_null_or_zero_bytes(emulate: Any, idle: str, wire
     assert response.headers["Content-Length"] == str(len(wire))
 
 
+def test_1_2_the_back_end_that_answers_null_sends_security_headers(emulate: Any) -> None:
+    """The older back end has headers as Helmet sets them, and an ETag."""
+    headers = emulate(idle="null").get("receiveNotification", receiveTimeout=0).headers
+    assert {"ETag", "X-Content-Type-Options", "Strict-Transport-Security"} <= set(headers)
+
+
+def test_1_2_the_back_end_that_answers_nothing_sends_bare_cors_headers(emulate: Any) -> None:
+    """The newer back end has CORS headers and no ETag."""
+    headers = emulate(idle="empty").get("receiveNotification", receiveTimeout=0).headers
+    assert headers["Access-Control-Allow-Origin"] == "*"
+    assert "ETag" not in headers
+
+
 def test_1_3_what_waits_comes_at_once(client: Any, body: Any) -> None:
     """A poll of 60 s on a queue that isn't empty isn't held."""
     client.gateway.push(body())

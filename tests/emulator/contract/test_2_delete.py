@@ -77,7 +77,7 @@ def test_2_a_webhook_url_is_a_400(client: Any, body: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("receipt_id", ["abc", "", "1x", "{}"])
+@pytest.mark.parametrize("receipt_id", ["abc", "", "1_0", "١", "1x", "{}"])
 def test_2_a_receipt_id_that_is_no_number_is_a_500(client: Any, body: Any, receipt_id: str) -> None:
     """The documented text; what Python reads as a number and JavaScript doesn't is none."""
     client.gateway.push(*(body(number) for number in range(12)))
@@ -85,3 +85,11 @@ def test_2_a_receipt_id_that_is_no_number_is_a_500(client: Any, body: Any, recei
     response = client.delete(receipt_id)
     assert refusal_of(response, 500) == "Parameter receiptId must be a Number!"
     assert len(client.gateway.queue()) == 12
+
+
+@pytest.mark.parametrize("receipt_id", ["1", "1.0", "1e0", "0x1"])
+def test_2_a_receipt_id_is_read_as_javascript_reads_a_number(client: Any, body: Any, receipt_id: str) -> None:
+    """Inferred from the text of the 500: what ``Number()`` takes for 1 deletes the first."""
+    client.gateway.push(body())
+    client.receive()
+    assert client.delete(receipt_id).json()["result"] is True
