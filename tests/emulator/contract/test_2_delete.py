@@ -46,7 +46,7 @@ def test_2_or_a_delete_of_an_id_that_is_not_there_answers_500(emulate: Any) -> N
     assert client.gateway.api_token in response.json()["path"]
 
 
-@pytest.mark.parametrize("id_instance", ["", "abc", "12x"])
+@pytest.mark.parametrize("id_instance", ["", "abc", "11O1", "-1", "²"])
 def test_2_an_instance_id_that_is_no_integer_is_a_400(client: Any, id_instance: str) -> None:
     """The documented text, whether the id is missing or not digits."""
     url = f"{client.gateway.url}/waInstance{id_instance}/deleteNotification/{client.gateway.api_token}/1"
