@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from airflow_green_notify.contacts import as_contact, chat_kind, lid_of, phone_of
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-UNDECRYPTED = ("{{SWE001}}", "{{SWE003}}")
+UNDECRYPTED = ("{{SWE001}}", "{{SWE003}}", "{{SWE999}}")
 """Texts in the place of one that could not be decrypted."""
+
+DIRECTIONS = {
+    "incomingMessageReceived": "incoming",
+    "incomingCall": "incoming",
+    "outgoingMessageReceived": "outgoing",
+    "outgoingAPIMessageReceived": "outgoing",
+    "outgoingMessageStatus": "outgoing",
+    "outgoingCall": "outgoing",
+}
+_CHAT_TYPES = {
+    "user": "private",
+    "bot": "private",
+    "group": "group",
+    "supergroup": "group",
+    "channel": "channel",
+}
+"""What Telegram and MAX say of a chat, whose ids alone don't tell channels from groups."""
 
 _TEXT_FIELDS = (
     ("textMessageData", "textMessage"),
@@ -40,6 +60,28 @@ _QUOTED_ID_FIELDS = tuple(
         "templateButtonReplyMessage",
     )
 )
+
+
+def texts_at(body: Any, path: str) -> set[str]:
+    """Return the texts at a path of names with dots between them, which leads through every item of a list.
+
+    Numbers, ``true`` and ``false`` are there as the text that JSON has for them.
+    """
+    values = [body]
+    for name in path.split("."):
+        values = [each[name] for each in _items(values) if isinstance(each, dict) and name in each]
+    return {text for each in _items(values) if (text := _scalar_text(each)) is not None}
+
+
+def _items(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        yield from value if isinstance(value, list) else (value,)
+
+
+def _scalar_text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value) if isinstance(value, int | float) else None
 
 
 class BodyFields:
@@ -108,6 +150,57 @@ class BodyFields:
     def chat_id(self) -> str | None:
         """The conversation; for a call, the other side."""
         return self._text("senderData", "chatId") or self._text("chatId") or self._text("from")
+
+    @property
+    def chat_kind(self) -> str | None:
+        """``private``, ``group``, ``channel``, ``status`` (a story) or ``broadcast`` (a list of receivers).
+
+        ``None`` where the chat's id doesn't tell, as with ``null@c.us``.
+        """
+        told = _CHAT_TYPES.get(self._text("senderData", "chatType") or "")
+        return told or (chat_kind(self.chat_id) if self.chat_id else None)
+
+    @property
+    def direction(self) -> str | None:
+        """``incoming`` or ``outgoing``, of a message, a call, or the message whose status it is."""
+        return DIRECTIONS.get(self.type_webhook or "")
+
+    @property
+    def sent_from(self) -> str | None:
+        """What sent an outgoing message: ``phone`` (any device of the account) or ``api``."""
+        by_api = self._at("sendByApi")
+        if self.type_webhook == "outgoingMessageStatus" and isinstance(by_api, bool):
+            return "api" if by_api else "phone"
+        return {"outgoingMessageReceived": "phone", "outgoingAPIMessageReceived": "api"}.get(
+            self.type_webhook or ""
+        )
+
+    @property
+    def contact_ids(self) -> tuple[str, ...]:
+        """The ids of the person at the other end: who wrote or called, or to whom it went.
+
+        That may be two of one person, such as a phone number and a LID. Nobody is at the other end of what
+        went to a group.
+        """
+        incoming = self.direction == "incoming"
+        number = self._at("senderData", "senderPhoneNumber")
+        ids = (
+            self.sender if incoming else None,
+            self.chat_id if self.chat_kind == "private" else None,
+            as_contact(number) if incoming else None,
+        )
+        own = self._text("instanceData", "wid")
+        return tuple(dict.fromkeys(each for each in ids if each and each != own))
+
+    @property
+    def phone(self) -> str | None:
+        """The phone number, in digits, of the person at the other end; ``None`` where only a LID is shown."""
+        return next(filter(None, map(phone_of, self.contact_ids)), None)
+
+    @property
+    def lid(self) -> str | None:
+        """The LID of the person at the other end, such as ``200000000000042@lid``."""
+        return next(filter(None, map(lid_of, self.contact_ids)), None)
 
     @property
     def sender(self) -> str | None:

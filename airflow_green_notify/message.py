@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_green_notify.body import UNDECRYPTED
+from airflow_green_notify.body import DIRECTIONS, UNDECRYPTED
+from airflow_green_notify.contacts import counts_messages
 from airflow_green_notify.json_text import canonical_json
 
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
 
 MESSAGE_TYPES = {
-    "incomingMessageReceived": "incoming",
-    "outgoingMessageReceived": "outgoing",
-    "outgoingAPIMessageReceived": "outgoing",
+    kind: direction for kind, direction in DIRECTIONS.items() if kind.endswith("MessageReceived")
 }
 """Notifications that carry a message, and its direction. A status names a message, but doesn't bring it."""
 
@@ -26,7 +25,7 @@ class Message(NamedTuple):
     """Identity of a message, whichever way it came.
 
     :param chat_id: Empty on WhatsApp, where the id alone is unique, and one chat has two ids: a phone number
-        and a LID. Elsewhere an id is unique only within its chat, and chat ids have no ``@``.
+        and a LID. On Telegram and MAX an id is unique only within its chat, and chat ids are numbers.
     :param kind: Its direction; what it does to another message; whether it is but a marker in the place of
         one that could not be decrypted, and comes again under the same id.
     """
@@ -68,8 +67,8 @@ def identity(
         kind.append(str(type_message))
     if type_message == "editedMessage" or text in UNDECRYPTED:
         kind.append(str(text))
-    chat_id = chat_id or ""
-    return Message(instance_id, "" if "@" in chat_id else chat_id, id_message, " ".join(kind))
+    within = chat_id if chat_id and counts_messages(chat_id) else ""
+    return Message(instance_id, within, id_message, " ".join(kind))
 
 
 def journal_key(message: Message) -> str:

@@ -50,6 +50,63 @@ def test_filter_matches_what_fits_every_argument(arguments: dict[str, Any], verd
     assert NotificationFilter(**arguments).verdict(TEXT) is verdict
 
 
+VOTE = Notification(71, example_notifications()[70]["body"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "verdict"),
+    [
+        ({"direction": "incoming", "chat_kind": ["private", "group"]}, Verdict.MATCH),
+        ({"direction": "outgoing"}, Verdict.MISS),
+        ({"chat_kind": "channel"}, Verdict.MISS),
+        ({"id_message": "3EB0A1B2C3D4E5F62B2B"}, Verdict.MATCH),
+        ({"id_message": "3EB0"}, Verdict.MISS),
+        ({"body": {"messageData.pollMessageData.name": "Deploy on Friday?"}}, Verdict.MATCH),
+        ({"body": {"messageData.pollMessageData.name": ["Release?", "Deploy on Friday?"]}}, Verdict.MATCH),
+        ({"body": {"messageData.pollMessageData.name": "Deploy"}}, Verdict.MISS),
+        ({"body": {"messageData.pollMessageData.votes.optionVoters": "12025550101@c.us"}}, Verdict.MATCH),
+        ({"body": {"messageData.pollMessageData.votes.optionVoters": "12025550109@c.us"}}, Verdict.MISS),
+        ({"body": {"messageData.pollMessageData.multipleAnswers": False}}, Verdict.MATCH),
+        ({"body": {"messageData.pollMessageData.multipleAnswers": "true"}}, Verdict.MISS),
+        ({"body": {"instanceData.idInstance": 7103000042}}, Verdict.MATCH),
+        ({"body": {"instanceData.idInstance": "7103000042"}}, Verdict.MATCH),
+        ({"body": {"instanceData": "x", "timestamp": 1790410090}}, Verdict.MISS),
+        ({"body": {"messageData.pollMessageData.votes.optionVoters.x.y": "1"}}, Verdict.MISS),
+        ({"not_": {"chat_kind": ["status", "channel", "broadcast"]}}, Verdict.MATCH),
+        ({"not_": {"chat_kind": "group", "direction": "outgoing"}}, Verdict.MATCH),
+        ({"not_": {"chat_kind": "group", "direction": "incoming"}}, Verdict.MISS),
+        ({"direction": "outgoing", "not_": {"chat_kind": "channel"}}, Verdict.MISS),
+        ({"not_": NotificationFilter(text="Friday")}, Verdict.MISS),
+        ({"not_": {"body": {"messageData.typeMessage": "pollUpdateMessage"}}}, Verdict.MISS),
+    ],
+)
+def test_filter_looks_at_kind_and_direction_and_into_the_body(
+    arguments: dict[str, Any], verdict: Verdict
+) -> None:
+    """A path leads through lists, values may be given as text, and what must not be can be said."""
+    assert NotificationFilter(**arguments).verdict(VOTE) is verdict
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[], [[]], [[["x"]]], {}, None, "", 10**4_000, float("nan"), {"a": []}],
+    ids=lambda value: type(value).__name__,
+)
+def test_filter_with_a_path_never_errs(value: Any) -> None:
+    """Whatever lies on the way or at its end, it fits or it doesn't."""
+    wanted = NotificationFilter(body={"a.b": "x"}, not_={"body": {"a": "x"}})
+    for body in ({"a": value}, {"a": {"b": value}}, {"a": [{"b": value}, value]}, value):
+        assert wanted.verdict(Notification(1, body)) is Verdict.MISS
+
+
+def test_filter_follows_a_path_through_deep_lists_without_recursion() -> None:
+    """What others nest costs no more than what is there."""
+    deep: Any = "x"
+    for _ in range(50_000):
+        deep = [deep]
+    assert NotificationFilter(body={"a.a.a": "x"}).verdict(Notification(1, {"a": deep}, key="0" * 32))
+
+
 def test_filter_searches_the_beginning_of_a_text_alone() -> None:
     """Others write what is searched, and an expression takes the square of its length, or worse."""
 
@@ -94,6 +151,8 @@ def test_filter_missing_or_odd_value_is_a_miss(body: Any) -> None:
     notification = Notification(1, body)
     for name in ("type_webhook", "type_message", "chat_id", "sender", "text", "status", "quoted_id"):
         assert NotificationFilter(**{name: "x"}).verdict(notification) is Verdict.MISS
+    wanted = NotificationFilter(direction="incoming", chat_kind="private", id_message="1")
+    assert wanted.verdict(notification) is Verdict.MISS
 
 
 def test_filter_judges_all_examples() -> None:
@@ -105,11 +164,23 @@ def test_filter_judges_all_examples() -> None:
 
 def test_filter_survives_json_and_pickle() -> None:
     """A filter travels in a trigger's arguments and comes out the same, hash and all."""
-    given = NotificationFilter(type_webhook=["a", "b"], text=r"^\d+$", chat_id="1@c.us")
+    given = NotificationFilter(
+        type_webhook=["a", "b"],
+        text=r"^\d+$",
+        chat_id="1@c.us",
+        body={"a.b": ["x", 1, True]},
+        not_={"chat_kind": "status", "body": {"c": "y"}},
+    )
     restored = NotificationFilter.from_dict(json.loads(json.dumps(given.as_dict())))
     assert restored == given == pickle.loads(pickle.dumps(given))
     assert hash(restored) == hash(given)
-    assert given.as_dict() == {"type_webhook": ["a", "b"], "chat_id": ["1@c.us"], "text": [r"^\d+$"]}
+    assert given.as_dict() == {
+        "type_webhook": ["a", "b"],
+        "chat_id": ["1@c.us"],
+        "text": [r"^\d+$"],
+        "body": {"a.b": ["x", "1", "true"]},
+        "not_": {"chat_kind": ["status"], "body": {"c": ["y"]}},
+    }
 
 
 @pytest.mark.parametrize(
@@ -120,6 +191,18 @@ def test_filter_survives_json_and_pickle() -> None:
         ({"sender": {"a": 1}}, "sender must be text"),
         ({"status": [None]}, "status must be text"),
         ({"chat_id": True}, "chat_id must be text"),
+        ({"chat_kind": "groups"}, "chat_kind is 'groups'; it must be one of private, group"),
+        ({"direction": ["in"]}, "direction is 'in'; it must be one of incoming, outgoing"),
+        ({"body": "messageData"}, "body must be a dict of paths"),
+        ({"body": {}}, "body must be a dict of paths"),
+        ({"body": {"a": []}}, r"body\['a'\] is an empty list"),
+        ({"body": {"a": None}}, r"body\['a'\] must be text"),
+        ({"not_": {}}, "not_ is empty"),
+        ({"not_": "x"}, "not_ must be a filter"),
+        ({"not_": {"not_": {"text": "x"}}}, "not_ can't hold another not_"),
+        ({"not_": {"chat": "x"}}, "'chat' is no part of a filter"),
+        ({"not_": {"text": None}}, "text is None"),
+        ({"not_": {"text": "("}}, "no regular expression"),
     ],
 )
 def test_filter_that_cant_be_meant_is_refused_in_the_dag(arguments: dict[str, Any], words: str) -> None:

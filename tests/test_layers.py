@@ -19,6 +19,7 @@ ROOT = Path(airflow_green_notify.__file__).parent
 PURE = {
     "progress",
     "body",
+    "contacts",
     "errors",
     "json_text",
     "message",
@@ -59,8 +60,9 @@ ALLOWED: dict[str, set[str]] = {
     "portable_json": {"json_text"},
     "printable": set(),
     "notification": {"body", "errors", "json_text", "portable_json", "printable"},
-    "body": set(),
-    "message": {"body", "json_text", "notification"},
+    "contacts": set(),
+    "body": {"contacts"},
+    "message": {"body", "contacts", "json_text", "notification"},
     "protocol": {"errors", "json_text", "message", "notification", "printable"},
     "filters": PURE,
     "arguments": PURE | {"filters", "stores"},
@@ -75,6 +77,7 @@ ALLOWED: dict[str, set[str]] = {
 LIBRARIES: dict[str, set[str]] = {
     "version": set(),
     "body": set(),
+    "contacts": set(),
     "message": set(),
     "errors": set(),
     "stopwatch": set(),

@@ -35,6 +35,11 @@ FIELDS = (
     "file_name",
     "mime_type",
     "quoted_id",
+    "chat_kind",
+    "direction",
+    "sent_from",
+    "phone",
+    "lid",
     "is_undecrypted",
 )
 COLUMNS = [
@@ -116,7 +121,7 @@ def test_keys_of_known_bodies_stay_what_they_are() -> None:
     assert hashlib.sha256(odd.encode()).hexdigest() == KEYS_OF_ODD_BODIES
 
 
-KEYS_OF_EXAMPLES = "2b27e8ad34f9a446e49802707ccff4c3e3c694744cc8029a93aee02d8e192de2"
+KEYS_OF_EXAMPLES = "557d75e771ee542d30ead46c5c8a4cc5a524ed13bfa40dd91861bec2b19079fa"
 KEYS_OF_ODD_BODIES = "875c4965d9f9b1f43010704fd25c59eda955a2a9a572a6dfa5cf4e8eb0fa5d14"
 
 
@@ -139,7 +144,7 @@ def test_key_of_reordered_and_reparsed_body_is_the_same(line: int) -> None:
 
 def test_keys_of_the_examples_are_all_different() -> None:
     """Different notifications have different keys."""
-    assert len({example(line).key for line in range(1, 65)}) == 64
+    assert len({example(line).key for line in range(1, 81)}) == 80
 
 
 @pytest.mark.parametrize(
@@ -215,6 +220,58 @@ def test_fields_of_kinds_are_read_from_where_they_are(line: int, expected: dict[
     assert {name: getattr(notification, name) for name in expected} == expected
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (1, ("private", "incoming", None, "12025550101", None)),
+        (2, ("group", "incoming", None, "12025550102", None)),
+        (29, ("private", "outgoing", "phone", "12025550101", None)),
+        (30, ("private", "outgoing", "api", "12025550101", None)),
+        (31, ("private", "outgoing", "api", "12025550101", None)),
+        (35, ("group", "outgoing", "api", None, None)),
+        (38, (None, None, None, None, None)),
+        (46, ("private", "incoming", None, "12025550101", None)),
+        (55, ("private", "incoming", None, "12025550101", None)),
+        (56, ("group", "incoming", None, None, None)),
+        (60, ("private", "incoming", None, None, None)),
+        (61, ("private", "outgoing", "api", None, None)),
+        (62, ("private", "outgoing", None, None, None)),
+        (64, ("private", "incoming", None, None, "200000000000042@lid")),
+        (72, ("group", "incoming", None, None, "200000000000043@lid")),
+        (73, ("private", "incoming", None, "12025550101", "200000000000042@lid")),
+        (74, ("private", "outgoing", "api", None, "200000000000042@lid")),
+        (75, ("private", "incoming", None, None, None)),
+        (76, ("status", "incoming", None, "12025550101", None)),
+        (77, (None, "incoming", None, None, None)),
+        (78, ("channel", "incoming", None, None, None)),
+        (79, ("broadcast", "incoming", None, "12025550101", None)),
+        (80, ("channel", "incoming", None, None, None)),
+    ],
+)
+def test_who_is_at_the_other_end_and_where(line: int, expected: tuple[str | None, ...]) -> None:
+    """The kind of chat, the direction, what sent it, and the person's number and LID where they are shown."""
+    names = ("chat_kind", "direction", "sent_from", "phone", "lid")
+    assert tuple(getattr(example(line), name) for name in names) == expected
+
+
+def test_status_of_a_message_sent_from_the_phone_says_so() -> None:
+    """A status tells what sent its message."""
+    status = {**EXAMPLES[30]["body"], "sendByApi": False}
+    assert Notification(1, status).sent_from == "phone"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [0, -1, True, None, "", "0", "+1 202", 10**4_000, 1.5, [], {}],
+    ids=lambda value: type(value).__name__,
+)
+def test_phone_of_a_hidden_or_odd_number_is_none(number: Any) -> None:
+    """Telegram and MAX show 0 for a number that is hidden."""
+    body = {**EXAMPLES[54]["body"]}
+    body["senderData"] = {**body["senderData"], "senderPhoneNumber": number}
+    assert Notification(1, body).phone is None
+
+
 @pytest.mark.parametrize("line", range(1, 31))
 def test_text_of_message_examples_is_what_the_person_wrote(line: int) -> None:
     """Whatever payload carries the words, ``text`` finds them; kinds without words have ``None``."""
@@ -270,9 +327,9 @@ def test_timestamp_of_another_form_is_none(value: Any) -> None:
     assert Notification(1, {"timestamp": value}).timestamp is None
 
 
-@pytest.mark.parametrize("marker", ["{{SWE001}}", "{{SWE003}}"])
+@pytest.mark.parametrize("marker", ["{{SWE001}}", "{{SWE003}}", "{{SWE999}}"])
 def test_undecrypted_markers_are_recognised(marker: str) -> None:
-    """Both markers that stand for a text which couldn't be decrypted are told apart from texts."""
+    """All markers that stand for a text which couldn't be decrypted are told apart from texts."""
     assert text_message(marker).is_undecrypted
     assert not text_message(f"what is {marker}?").is_undecrypted
     assert not example(9).is_undecrypted

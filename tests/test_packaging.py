@@ -94,4 +94,4 @@ def test_metadata_says_what_it_is_and_needs(metadata: dict[str, list[str]]) -> N
 def test_example_notifications_are_read_from_the_package() -> None:
     """The examples come along as a resource, not by a path of the repository."""
     lines = (files("airflow_green_notify.emulator") / "notifications.ndjson").read_text().splitlines()
-    assert len(lines) == 64
+    assert len(lines) == 80

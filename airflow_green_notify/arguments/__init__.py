@@ -5,6 +5,7 @@ A judge gets an argument's name and value, and returns the value in the form tha
 template hides; the running task calls it again for everything.
 """
 
+from airflow_green_notify.arguments.calls import method_of, payload_of, verb_of
 from airflow_green_notify.arguments.chats import chat_of, recipient_of
 from airflow_green_notify.arguments.functions import filter_argument, handler_of, matching_of
 from airflow_green_notify.arguments.judging import (
@@ -30,6 +31,7 @@ from airflow_green_notify.arguments.words import (
     choice_of,
     connection_of,
     names_of,
+    options_of,
     path_of,
     plain_boolean_of,
 )
@@ -48,13 +50,16 @@ __all__ = [
     "has_template",
     "integer_of",
     "matching_of",
+    "method_of",
     "moment_of",
     "names_of",
     "notification_of",
     "notifications_of",
     "of_trigger",
     "optional",
+    "options_of",
     "path_of",
+    "payload_of",
     "plain_boolean_of",
     "positive_seconds_of",
     "receive_timeout_of",
@@ -64,4 +69,5 @@ __all__ = [
     "store_of",
     "store_or",
     "unless_template",
+    "verb_of",
 ]

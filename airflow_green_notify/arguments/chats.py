@@ -8,7 +8,7 @@ from typing import Any
 from airflow_green_notify.arguments.judging import refusal
 
 _RECIPIENT = re.compile(r"-?[0-9]+|[0-9]+@(c\.us|lid)|[0-9]+(-[0-9]+)?@g\.us")
-_CHAT = re.compile(r"-?[0-9]+|[^\s@+]+@[a-z.]+")
+_CHAT = re.compile(r"-?[0-9]+|[^\s@+]+@[a-z.]+|[A-Z]{2}\.[0-9A-Za-z.]+")
 
 
 def recipient_of(name: str, value: Any) -> str:

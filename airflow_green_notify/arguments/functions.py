@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.arguments.chats import chat_of
@@ -39,11 +40,12 @@ def filter_argument(name: str, value: Any) -> Any:
     :raises ValueError: It is none, as far as no template hides it.
     """
     if isinstance(value, NotificationFilter):
-        parts = value.as_dict()
-        value = {part: values[0] if len(values) == 1 else values for part, values in parts.items()}
+        value = _plain(value.as_dict())
     if isinstance(value, Mapping):
-        hidden = {part: _HIDDEN for part, given in value.items() if has_template(given)}
-        _checked_filter(name, {**value, **hidden})
+        if isinstance(value.get("not_"), NotificationFilter):
+            value = {**value, "not_": _plain(value["not_"].as_dict())}
+        _check_names(name, value)
+        _checked_filter(name, _known(value))
     elif not has_template(value):
         matching = matching_of(name, value)
         return FilterFunction(matching) if callable(matching) else matching
@@ -70,28 +72,53 @@ def handler_of(name: str, value: Any) -> Callable[..., object]:
     return partial(answer_of, _plain_function(name, value))
 
 
-_HIDDEN = object()
-"""Stands for a part of a filter that only the running task knows."""
-
-
 def _checked_filter(name: str, parts: Mapping[str, Any]) -> NotificationFilter:
-    known = {part: "" if value is _HIDDEN else value for part, value in parts.items()}
     try:
-        matching = NotificationFilter.from_dict(known)
-        for part, value in parts.items():
-            if value is not _HIDDEN:
-                _check_values(part, value)
+        matching = NotificationFilter.from_dict(parts)
+        _check_parts(matching.as_dict())
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     return matching
 
 
-def _check_values(part: str, value: Any) -> None:
+def _check_names(name: str, parts: Mapping[str, Any]) -> None:
+    """Refuse a part that no filter has, also where a template hides its value."""
+    try:
+        NotificationFilter.check_names(parts)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _known(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a filter's parts without those that only the running task knows."""
+    nested = {part: _known(value) for part, value in parts.items() if value and isinstance(value, Mapping)}
+    plain = {part: value for part, value in parts.items() if part not in nested and not has_template(value)}
+    return plain | {part: known for part, known in nested.items() if known}
+
+
+def _plain(value: Any) -> Any:
+    """Return a filter's parts as somebody would write them: one value is no list."""
+    if isinstance(value, Mapping):
+        return {part: _plain(given) for part, given in value.items()}
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def _check_parts(parts: Mapping[str, Any]) -> None:
     """Refuse what no notification carries, such as what is rendered from a task that returned nothing."""
-    for item in value if isinstance(value, list | tuple) else (value,):
-        if part in ("chat_id", "sender"):
-            chat_of(part, item)
-        elif part != "text" and item in ("", "None"):
+    for part, value in parts.items():
+        if part == "not_":
+            _check_parts(value)
+        elif part in ("chat_id", "sender"):
+            for item in value:
+                chat_of(part, item)
+        elif part != "text":
+            nothing = ("None",) if part == "body" else ("", "None")
+            _refuse(part, value.values() if part == "body" else [value], nothing)
+
+
+def _refuse(part: str, lists: Iterable[list[str]], nothing: Collection[str]) -> None:
+    for item in chain.from_iterable(lists):
+        if item in nothing:
             raise ValueError(f"{part} is {item!r}, which nothing fits. Did a task return nothing?")
 
 

@@ -6,6 +6,8 @@ from os import PathLike
 from typing import Any
 
 from airflow_green_notify.arguments.judging import Judge, refusal
+from airflow_green_notify.errors import GreenApiConfigError
+from airflow_green_notify.protocol.limits import checked_options
 
 
 def boolean_of(name: str, value: Any) -> bool:
@@ -68,3 +70,12 @@ def path_of(name: str, value: Any) -> Any:
     if not is_path or str(value) in ("", "None"):
         raise refusal(name, value, "a path, an ObjectStoragePath or a URL")
     return value
+
+
+def options_of(name: str, value: Any) -> tuple[str, ...]:
+    """Judge the answers that a poll offers."""
+    try:
+        checked_options(value)
+    except GreenApiConfigError as error:
+        raise ValueError(f"{name}: {error}") from None
+    return tuple(value)

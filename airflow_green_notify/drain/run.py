@@ -11,6 +11,7 @@ from airflow_green_notify.drain.engine import Drain
 from airflow_green_notify.drain.report import DrainReport, StopCondition
 from airflow_green_notify.drain.routing import Routing
 from airflow_green_notify.drain.store_thread import StoreThread
+from airflow_green_notify.hooks.who_is_who import contacts_of
 from airflow_green_notify.stoppable import run_async
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ async def adrain(
     :param stop: When to stop; by default when the queue is empty.
     :param receive_timeout: Seconds the gateway may hold a receive open, 5 to 60.
     :param accept: What goes into ``store``; everything else goes into ``unmatched``. What it can't judge
-        (an error) goes into ``store``: an error is never a miss. One whose verdict changes may lie in both.
+        (an error, or a person about whom the gateway can't be asked just now) goes into ``store``: an error
+        is never a miss. One whose verdict changes may lie in both.
     :param unmatched: Opened; required with ``accept``.
     :param keep: Stop at the first notification for which this is true, and leave it in the queue.
     :param overlap: Whether to send a receive right behind a delete. It turns itself off where a gateway
@@ -90,7 +92,7 @@ async def adrain(
     :raises NotificationStoreError: A put failed; that notification and all behind it stay in the queue.
     :raises GreenApiError: The gateway refused, or stayed away longer than the hook's retries.
     """
-    routing = Routing(store, accept, unmatched)
+    routing = Routing(store, accept, unmatched, contacts_of(lambda: hook))
     with StoreThread() if store_in_thread else nullcontext() as thread:
         run = Drain(hook, routing, stop or StopCondition(), receive_timeout, keep, overlap, thread, lease)
         return await run.run()

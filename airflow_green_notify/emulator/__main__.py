@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--realistic", action="store_true", help="slow settings, counts and sends, and no notifications on"
     )
-    parser.add_argument("--examples", action="store_true", help="begin with the 64 example notifications")
+    parser.add_argument("--examples", action="store_true", help="begin with the 80 example notifications")
     parser.add_argument("--traffic", type=float, default=0.0, metavar="PER_SECOND", help="push all the time")
     group = parser.add_argument_group("switches", "described at airflow_green_notify.emulator.Switches")
     for switch in fields(Switches):

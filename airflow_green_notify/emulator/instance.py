@@ -53,7 +53,7 @@ class Instance:
         self.id_instance = checks.id_instance(id_instance)
         self.api_token = checks.token(api_token) or secrets.token_hex(25)
         self.type_instance = checks.one_of("type_instance", type_instance, TYPES)
-        self.link_seconds = LINK_SECONDS.get(type_instance, OTHER_LINK_SECONDS)
+        self.link_seconds = LINK_SECONDS.get(self.type_instance, OTHER_LINK_SECONDS)
         self.clock = clock
         self.media = media
         self.switches = switches
@@ -153,11 +153,15 @@ class Instance:
 
     def fresh_link(self, chat_id: str, id_message: str) -> str | None:
         """A new link to the file of a message; ``None`` if there is none."""
-        url = self._files.get((self.people.key(chat_id), id_message))
+        url = self._files.get((self.people.key(chat_id), id_message)) or self._sent_file(chat_id, id_message)
         if url is None or url == TOO_LARGE_MARKER:
             return None
         file = self.media.find(url) or MediaFile(name_in(url), INVENTED_SIZE)
         return self.media.link(self, file, None)
+
+    def _sent_file(self, chat_id: str, id_message: str) -> str | None:
+        data = self.history.find(chat_id, id_message) if id_message in self.outbox.by_id else None
+        return str(data["fileMessageData"]["downloadUrl"]) if data and "fileMessageData" in data else None
 
     def reported_count(self) -> int:
         """The figure of ``getWebhooksCount``: perhaps an old one, perhaps a wrong zero."""

@@ -1,4 +1,4 @@
-"""Notifications to fill a gateway with: the 64 examples, and endless realistic traffic."""
+"""Notifications to fill a gateway with: the 80 examples, and endless realistic traffic."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _examples_text() -> str:
 
 
 def example_notifications(*, recent: bool = False) -> list[Body]:
-    """The 64 examples, every known kind of notification, each in its ``receiptId``/``body`` envelope.
+    """The 80 examples, every known kind of notification, each in its ``receiptId``/``body`` envelope.
 
     :param recent: Whether they happened in the last minutes, the last one now; order and gaps stay.
     """

@@ -169,8 +169,7 @@ class AiohttpTransport:
             async with self._session().request(
                 call.verb,
                 URL(self._config.url(call), encoded=True),
-                json=call.payload,
-                data=_chunks(call.upload) if call.upload else None,
+                data=_chunks(call.upload) if call.upload else call.body,
                 headers=call.headers,
                 timeout=aiohttp.ClientTimeout(
                     total=call.timeout, sock_connect=CONNECT_TIMEOUT, sock_read=call.answer_timeout

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.hooks.connection import EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_green_notify.hooks.instance_hook import InstanceHook
+from airflow_green_notify.hooks.methods import twins
 from airflow_green_notify.protocol import calls
-from airflow_green_notify.protocol.limits import checked_receive_timeout
 
 if TYPE_CHECKING:
     from airflow_green_notify.hooks.files import File
-    from airflow_green_notify.notification import Notification
 
 
 class GreenApiHook(InstanceHook):
@@ -23,7 +22,8 @@ class GreenApiHook(InstanceHook):
 
     Repeated on their own, with exponential back-off and jitter, are calls that got no answer, 429 (after
     ``Retry-After`` if it is given), 408, 499, 5xx and "starting". Never repeated on their own are
-    :meth:`delete_notification` and the sending methods: after a doubtful answer, look first.
+    :meth:`delete_notification`, the sending methods, and what else says so: after a doubtful answer, look
+    first. A method that has none of its own here is called by its name, with :meth:`call`.
 
     :param green_api_conn_id: The connection, of type ``greenapi``.
     :param max_attempts: How often an idempotent call is sent at most, the first time included.
@@ -40,126 +40,44 @@ class GreenApiHook(InstanceHook):
     .. seealso:: https://green-api.com/en/docs/api/
     """
 
-    # --- the queue ---
+    # --- one line a method: what it asks, returns and raises stands in protocol/calls ---
 
-    def receive_notification(self, receive_timeout: float = 5) -> Notification | None:
-        """Receive the oldest notification without deleting it.
+    call, acall = twins(calls.call)
 
-        The gateway keeps showing it until it is deleted. A crash after this call loses nothing. An empty
-        answer is not proof of an empty queue.
+    receive_notification, areceive_notification = twins(calls.receive_notification)
+    delete_notification, adelete_notification = twins(calls.delete_notification)
+    get_webhooks_count, aget_webhooks_count = twins(calls.get_webhooks_count)
+    clear_webhooks_queue, aclear_webhooks_queue = twins(calls.clear_webhooks_queue)
 
-        :param receive_timeout: Seconds the gateway may hold the request open, 5 to 60.
-        :return: The notification, or ``None`` if none came within ``receive_timeout``.
+    get_state_instance, aget_state_instance = twins(calls.get_state_instance)
+    get_settings, aget_settings = twins(calls.get_settings)
+    set_settings, aset_settings = twins(calls.set_settings)
+    reboot, areboot = twins(calls.reboot)
+    logout, alogout = twins(calls.logout)
+    qr, aqr = twins(calls.qr)
 
-        .. seealso:: https://green-api.com/en/docs/api/receiving/technology-http-api/ReceiveNotification/
-        """
-        return self._send(calls.receive_notification(checked_receive_timeout(receive_timeout)))
+    send_message, asend_message = twins(calls.send_message)
+    send_poll, asend_poll = twins(calls.send_poll)
+    send_location, asend_location = twins(calls.send_location)
+    send_contact, asend_contact = twins(calls.send_contact)
+    forward_messages, aforward_messages = twins(calls.forward_messages)
+    show_messages_queue, ashow_messages_queue = twins(calls.show_messages_queue)
+    get_messages_count, aget_messages_count = twins(calls.get_messages_count)
+    clear_messages_queue, aclear_messages_queue = twins(calls.clear_messages_queue)
 
-    async def areceive_notification(self, receive_timeout: float = 5) -> Notification | None:
-        """Async twin of :meth:`receive_notification`."""
-        return await self._asend(calls.receive_notification(checked_receive_timeout(receive_timeout)))
+    edit_message, aedit_message = twins(calls.edit_message)
+    delete_message, adelete_message = twins(calls.delete_message)
+    read_chat, aread_chat = twins(calls.read_chat)
+    check_whatsapp, acheck_whatsapp = twins(calls.check_whatsapp)
+    get_contacts, aget_contacts = twins(calls.get_contacts)
+    get_contact_info, aget_contact_info = twins(calls.get_contact_info)
+    get_group_data, aget_group_data = twins(calls.get_group_data)
 
-    def delete_notification(self, receipt_id: int) -> bool:
-        """Delete the notification that was *just* received under ``receipt_id``.
-
-        Never repeated on its own: when it raises a retryable error, receive again and compare the keys.
-
-        :param receipt_id: The handle of the last receive. It may name another notification later.
-        :return: ``True`` if it was deleted; ``False`` if the gateway doesn't know the receipt id any more.
-
-        .. seealso:: https://green-api.com/en/docs/api/receiving/technology-http-api/DeleteNotification/
-        """
-        return self._send(calls.delete_notification(receipt_id))
-
-    async def adelete_notification(self, receipt_id: int) -> bool:
-        """Async twin of :meth:`delete_notification`."""
-        return await self._asend(calls.delete_notification(receipt_id))
-
-    def get_webhooks_count(self) -> int:
-        """Return how many notifications wait, as the gateway counted up to 10 s ago.
-
-        A hint, never a stop condition: wrong zeros have been reported.
-
-        .. seealso:: https://green-api.com/en/docs/api/queues/GetWebhooksCount/
-        """
-        return self._send(calls.get_webhooks_count())
-
-    async def aget_webhooks_count(self) -> int:
-        """Async twin of :meth:`get_webhooks_count`."""
-        return await self._asend(calls.get_webhooks_count())
-
-    def clear_webhooks_queue(self) -> bool:
-        """Delete every waiting notification, unseen and for ever.
-
-        :return: ``True``.
-        :raises GreenApiUnavailableError: It was cleared less than a minute ago; ``retry_after`` says how
-            many seconds are left.
-
-        .. seealso:: https://green-api.com/en/docs/api/queues/ClearWebhooksQueue/
-        """
-        return self._send(calls.clear_webhooks_queue())
-
-    async def aclear_webhooks_queue(self) -> bool:
-        """Async twin of :meth:`clear_webhooks_queue`."""
-        return await self._asend(calls.clear_webhooks_queue())
-
-    # --- the instance ---
-
-    def get_state_instance(self) -> str:
-        """Return the state: ``authorized``, ``notAuthorized``, ``starting``, ``blocked``, ….
-
-        .. seealso:: https://green-api.com/en/docs/api/account/GetStateInstance/
-        """
-        return self._send(calls.get_state_instance())
-
-    async def aget_state_instance(self) -> str:
-        """Async twin of :meth:`get_state_instance`."""
-        return await self._asend(calls.get_state_instance())
-
-    def get_settings(self) -> dict[str, Any]:
-        """Return the settings; switches are the strings ``"yes"`` and ``"no"``.
-
-        .. seealso:: https://green-api.com/en/docs/api/account/GetSettings/
-        """
-        return self._send(calls.get_settings())
-
-    async def aget_settings(self) -> dict[str, Any]:
-        """Async twin of :meth:`get_settings`."""
-        return await self._asend(calls.get_settings())
-
-    def set_settings(self, **settings: Any) -> bool:
-        """Change settings. This restarts the instance, and takes effect within 5 minutes.
-
-        :param settings: The gateway's names, such as ``incomingWebhook="yes"``.
-        :return: Whether the gateway saved them.
-
-        .. seealso:: https://green-api.com/en/docs/api/account/SetSettings/
-        """
-        return self._send(calls.set_settings(settings))
-
-    async def aset_settings(self, **settings: Any) -> bool:
-        """Async twin of :meth:`set_settings`."""
-        return await self._asend(calls.set_settings(settings))
-
-    # --- sending ---
-
-    def send_message(self, chat_id: str, message: str, quoted_message_id: str | None = None) -> str:
-        """Put a text message into the send queue.
-
-        The answer means *queued*, not delivered. Never repeated on its own.
-
-        :param chat_id: Such as ``12025550101@c.us``, a group's ``…@g.us``, or digits (Telegram, MAX).
-        :param message: Up to 20000 characters (WhatsApp), 4096 (Telegram) or 4000 (MAX).
-        :param quoted_message_id: The message to answer.
-        :return: The message's id (``idMessage``).
-
-        .. seealso:: https://green-api.com/en/docs/api/sending/SendMessage/
-        """
-        return self._send(calls.send_message(chat_id, message, quoted_message_id))
-
-    async def asend_message(self, chat_id: str, message: str, quoted_message_id: str | None = None) -> str:
-        """Async twin of :meth:`send_message`."""
-        return await self._asend(calls.send_message(chat_id, message, quoted_message_id))
+    get_message, aget_message = twins(calls.get_message)
+    get_chat_history, aget_chat_history = twins(calls.get_chat_history)
+    last_incoming_messages, alast_incoming_messages = twins(calls.last_incoming_messages)
+    last_outgoing_messages, alast_outgoing_messages = twins(calls.last_outgoing_messages)
+    download_file, adownload_file = twins(calls.download_file)
 
     def send_file(
         self,
@@ -201,59 +119,6 @@ class GreenApiHook(InstanceHook):
 
         async with aopened_call(chat_id, file, file_name, caption, quoted_message_id) as call:
             return await self._asend(call)
-
-    def show_messages_queue(self) -> list[dict[str, Any]]:
-        """Return what waits in the send queue, at most its first 500 messages.
-
-        .. seealso:: https://green-api.com/en/docs/api/queues/ShowMessagesQueue/
-        """
-        return self._send(calls.show_messages_queue())
-
-    async def ashow_messages_queue(self) -> list[dict[str, Any]]:
-        """Async twin of :meth:`show_messages_queue`."""
-        return await self._asend(calls.show_messages_queue())
-
-    # --- files and journals ---
-
-    def download_file(self, chat_id: str, id_message: str, type_instance: str | None = None) -> str:
-        """Return a fresh link to a message's file. Anyone who holds it can read the file.
-
-        :param type_instance: The product, where known: ``v3`` (MAX) allows one such call per second, the
-            others five.
-
-        .. seealso:: https://green-api.com/en/docs/api/receiving/files/DownloadFile/
-        """
-        return self._send(calls.download_file(chat_id, id_message, type_instance))
-
-    async def adownload_file(self, chat_id: str, id_message: str, type_instance: str | None = None) -> str:
-        """Async twin of :meth:`download_file`."""
-        return await self._asend(calls.download_file(chat_id, id_message, type_instance))
-
-    def last_incoming_messages(self, minutes: int = 1440) -> list[dict[str, Any]]:
-        """Return the journal of incoming messages. Entries may lag by two minutes.
-
-        :param minutes: How far to look back.
-
-        .. seealso:: https://green-api.com/en/docs/api/journals/LastIncomingMessages/
-        """
-        return self._send(calls.last_incoming_messages(minutes))
-
-    async def alast_incoming_messages(self, minutes: int = 1440) -> list[dict[str, Any]]:
-        """Async twin of :meth:`last_incoming_messages`."""
-        return await self._asend(calls.last_incoming_messages(minutes))
-
-    def last_outgoing_messages(self, minutes: int = 1440) -> list[dict[str, Any]]:
-        """Return the journal of outgoing messages. Entries may lag by two minutes.
-
-        :param minutes: How far to look back.
-
-        .. seealso:: https://green-api.com/en/docs/api/journals/LastOutgoingMessages/
-        """
-        return self._send(calls.last_outgoing_messages(minutes))
-
-    async def alast_outgoing_messages(self, minutes: int = 1440) -> list[dict[str, Any]]:
-        """Async twin of :meth:`last_outgoing_messages`."""
-        return await self._asend(calls.last_outgoing_messages(minutes))
 
     def test_connection(self) -> tuple[bool, str]:
         """Check state and settings, and say in words what is wrong and where to fix it."""

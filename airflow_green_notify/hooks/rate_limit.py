@@ -56,7 +56,7 @@ def limit_of(config: InstanceConfig, call: Call[Any]) -> RateLimit:
     count, seconds, is_adjustable = call.rate
     if is_adjustable:
         count = config.requests_per_second
-    name = (config.base_url, config.id_instance, call.method, count, seconds)
+    name = (config.base_url, config.id_instance, call.method.lower(), count, seconds)
     with _limits_lock:
         if name not in _limits:
             _limits[name] = RateLimit(count, seconds)

@@ -58,8 +58,7 @@ class RequestsTransport:
             with self.session.request(
                 call.verb,
                 self._config.url(call),
-                json=call.payload,
-                data=_Timed(call.upload, call.timeout) if call.upload else None,
+                data=_Timed(call.upload, call.timeout) if call.upload else call.body,
                 headers=call.headers,
                 timeout=timeout(call.timeout, call.answer_timeout),
                 allow_redirects=False,

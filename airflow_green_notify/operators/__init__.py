@@ -1,6 +1,7 @@
-"""The operators, by what they are about: the queue, draining and repairing, sending, media, the instance."""
+"""The operators: the queue, draining and repairing, sending, media, the instance, any method there is."""
 
 from airflow_green_notify.operators.backfill import GreenApiBackfillMessagesOperator
+from airflow_green_notify.operators.calling import GreenApiCallOperator
 from airflow_green_notify.operators.draining import (
     GreenApiDrainNotificationsOperator,
     GreenApiProcessNotificationsOperator,
@@ -13,9 +14,11 @@ from airflow_green_notify.operators.queue import (
 )
 from airflow_green_notify.operators.sending import GreenApiSendMessageOperator
 from airflow_green_notify.operators.sending_files import GreenApiSendFileOperator
+from airflow_green_notify.operators.sending_polls import GreenApiSendPollOperator
 
 __all__ = [
     "GreenApiBackfillMessagesOperator",
+    "GreenApiCallOperator",
     "GreenApiConfigureInstanceOperator",
     "GreenApiDeleteNotificationOperator",
     "GreenApiDownloadMediaOperator",
@@ -24,4 +27,5 @@ __all__ = [
     "GreenApiReceiveNotificationOperator",
     "GreenApiSendFileOperator",
     "GreenApiSendMessageOperator",
+    "GreenApiSendPollOperator",
 ]

@@ -16,10 +16,12 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_green_notify.errors import GreenApiConfigError, GreenApiError, GreenApiResponseError
+from airflow_green_notify.hooks.who_is_who import contacts_of
 from airflow_green_notify.json_text import canonical_json
 from airflow_green_notify.stores.batch import iteration_of
 
 if TYPE_CHECKING:
+    from airflow_green_notify.contacts import Contacts
     from airflow_green_notify.hooks import GreenApiHook
 
 log = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ class Outgoing:
     :param text: The message, or the caption of a file.
     :param file_name: The file's name as the receiver sees it.
     :param source: Where the file lies.
+    :param options: The answers that a poll offers; its text is the question.
     """
 
     chat_id: str
@@ -61,16 +64,24 @@ class Outgoing:
     quoted_message_id: str | None = None
     file_name: str | None = None
     source: str | None = None
+    options: tuple[str, ...] | None = None
 
     @property
     def digest(self) -> str:
         """Identity of the message, from its content, to be kept in its place."""
         return hashlib.sha256(canonical_json(astuple(self)).encode("utf-8", "surrogatepass")).hexdigest()
 
-    def is_entry(self, entry: Mapping[str, Any]) -> bool:
-        """Tell whether an entry of the journal, or the body of one in the send queue, is this message."""
-        if _bare(entry.get("chatId")) != _bare(self.chat_id):
-            return False
+    def is_entry(self, entry: Mapping[str, Any], contacts: Contacts) -> bool:
+        """Tell whether an entry of the journal, or the body of one in the send queue, is this message.
+
+        :param contacts: Who is who, asked last: one sends to a phone number, and the journal shows a LID.
+        :raises GreenApiError: Who is who could not be asked just now.
+        """
+        return self._has_content(entry) and contacts.are_same(self.chat_id, [str(entry.get("chatId"))])
+
+    def _has_content(self, entry: Mapping[str, Any]) -> bool:
+        if self.options is not None or "options" in entry:
+            return _poll_of(entry) == (self.text, self.options)
         if self.file_name is not None:
             return (entry.get("caption") or "") == self.text and self._is_file(self.file_name, entry)
         return self.text in (entry.get("message"), entry.get("textMessage"), _text_of(entry))
@@ -84,9 +95,17 @@ class Outgoing:
         return kind in ("image", "video", "audio") and entry.get("typeMessage") == f"{kind}Message"
 
 
-def _bare(chat_id: Any) -> str:
-    """Telegram and MAX take a phone number with ``@c.us`` and show it without."""
-    return str(chat_id).removesuffix("@c.us")
+def _poll_of(entry: Mapping[str, Any]) -> tuple[Any, tuple[Any, ...]]:
+    """Return question and options of a poll, as the send queue names them or as the journal does."""
+    data = entry.get("pollMessageData")
+    poll = data if isinstance(data, dict) else entry
+    options = poll.get("options")
+    names = (
+        [item.get("optionName") for item in options if isinstance(item, dict)]
+        if isinstance(options, list)
+        else []
+    )
+    return poll.get("name") or poll.get("message"), tuple(names)
 
 
 def _text_of(entry: Mapping[str, Any]) -> Any:
@@ -115,6 +134,7 @@ class SendOnce:
         self._name = note_name(context)
         self._journal_lag = journal_lag
         self._given: set[str] = set()
+        self._contacts = contacts_of(lambda: hook)
         since = None if self._notes is not None else _start_of_earlier_tries(context)
         self._earlier = None if since is None else self._looking(since)
 
@@ -154,7 +174,7 @@ class SendOnce:
             self._notes.set(key, dict(note))
 
     def _looking(self, since: float) -> _Shown:
-        return _Shown(self._hook, since, self._journal_lag)
+        return _Shown(self._hook, self._contacts, since, self._journal_lag)
 
     def _send_and_look(self, outgoing: Outgoing, send: Callable[[], str], key: str) -> str:
         """Send; after an answer that leaves it open whether it was sent, look."""
@@ -162,7 +182,7 @@ class SendOnce:
         try:
             return send()
         except GreenApiError as error:
-            if _surely_not_sent(error):
+            if surely_without_effect(error):
                 if self._notes is not None:
                     self._notes.delete(key)
                 raise
@@ -174,19 +194,19 @@ class SendOnce:
 
     def _find_if_possible(self, outgoing: Outgoing, sent_after: float) -> str | None:
         try:
-            return _Shown(self._hook, sent_after, 0).find(outgoing, self._given)
+            return _Shown(self._hook, self._contacts, sent_after, 0).find(outgoing, self._given)
         except GreenApiError as error:
             log.warning("Whether it was sent could not be looked up: %s", error)
             return None
 
 
-def note_name(context: Mapping[str, Any]) -> str:
+def note_name(context: Mapping[str, Any], name: str = NOTE) -> str:
     """Return under which name a task's notes are kept.
 
     The iterations of a loop share them, so each has a name of its own.
     """
     iteration = iteration_of(context)
-    return NOTE if iteration is None else f"{NOTE}/iteration/{iteration}"
+    return name if iteration is None else f"{name}/iteration/{iteration}"
 
 
 def _start_of_earlier_tries(context: Mapping[str, Any]) -> float | None:
@@ -196,7 +216,8 @@ def _start_of_earlier_tries(context: Mapping[str, Any]) -> float | None:
     return started.timestamp() if started and retried else None
 
 
-def _surely_not_sent(error: GreenApiError) -> bool:
+def surely_without_effect(error: GreenApiError) -> bool:
+    """Tell whether a call that failed so did nothing: the gateway refused it, or never got it."""
     if isinstance(error, GreenApiResponseError):
         return 400 <= error.status < 500 and error.status not in (408, 499)
     return isinstance(error, GreenApiConfigError)
@@ -211,8 +232,9 @@ class _Shown:
     :param lag: Seconds for which to look again, if it isn't shown.
     """
 
-    def __init__(self, hook: GreenApiHook, since: float, lag: float) -> None:
+    def __init__(self, hook: GreenApiHook, contacts: Contacts, since: float, lag: float) -> None:
         self._hook = hook
+        self._contacts = contacts
         self._since = since - CLOCK_TOLERANCE
         self._lag = lag
         self._complete_at: float | None = None
@@ -223,14 +245,31 @@ class _Shown:
         """Return the id of a message, or ``None`` once it would have to be seen.
 
         :param taken: The ids of messages that it is not.
+        :raises GreenApiError: It may be one to somebody about whom the gateway could not be asked.
         """
         while True:
-            for id_message, entry in self._entries:
-                if (id_message not in taken or id_message == UNKNOWN) and outgoing.is_entry(entry):
-                    return id_message
+            id_message, doubt = self._among_entries(outgoing, taken)
+            if id_message:
+                return id_message
             if self._complete:
+                if doubt:
+                    raise doubt
                 return None
             self._look()
+
+    def _among_entries(
+        self, outgoing: Outgoing, taken: Collection[str]
+    ) -> tuple[str | None, GreenApiError | None]:
+        """Return the id of a message that is shown; if none is, what kept one from being recognised."""
+        doubt: GreenApiError | None = None
+        for id_message, entry in self._entries:
+            try:
+                is_free = id_message not in taken or id_message == UNKNOWN
+                if is_free and outgoing.is_entry(entry, self._contacts):
+                    return id_message, None
+            except GreenApiError as error:
+                doubt = error
+        return None, doubt
 
     def _look(self) -> None:
         """Look into the send queue, then into the journal: the way that a message takes."""

@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_green_notify.arguments import (
-    Judge,
-    as_dicts,
-    boolean_of,
-    choice_of,
-    optional,
-    recipient_of,
-    seconds_of,
-)
+from airflow_green_notify.arguments import Judge, as_dicts, choice_of, optional, recipient_of
 from airflow_green_notify.errors import GreenApiConfigError, GreenApiError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
@@ -29,10 +21,10 @@ from airflow_green_notify.operators.messages import (
     concerns_one_message,
     requests_of,
 )
-from airflow_green_notify.operators.send_once import JOURNAL_LAG, Outgoing, SendOnce
+from airflow_green_notify.operators.send_once import JOURNAL_LAG, Outgoing
+from airflow_green_notify.operators.send_operator import DEFERRABLE, MAX_WAIT, POLL_INTERVAL, SendOperator
 from airflow_green_notify.progress import Progress, span
 from airflow_green_notify.protocol.limits import SAFE_MESSAGE, checked_message
-from airflow_green_notify.task import GreenApiTask
 from airflow_green_notify.templating import as_is, resolved
 
 if TYPE_CHECKING:
@@ -40,51 +32,7 @@ if TYPE_CHECKING:
 
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.operators.messages import Messages
-
-
-class SendOperator(GreenApiTask):
-    """What sending a message and sending a file share."""
-
-    judges: ClassVar[Mapping[str, Judge]] = {
-        **GreenApiTask.judges,
-        "chat_id": recipient_of,
-        "deduplicate": boolean_of,
-        "journal_lag": seconds_of,
-    }
-    ui_color = "#d5e8f6"
-
-    def __init__(
-        self,
-        *,
-        chat_id: str | int | None,
-        quoted_message_id: str | None,
-        deduplicate: bool | str,
-        journal_lag: float | timedelta | str,
-        green_api_conn_id: str,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.chat_id = chat_id
-        self.quoted_message_id = quoted_message_id
-        self.deduplicate = deduplicate
-        self.journal_lag = journal_lag
-        self.green_api_conn_id = green_api_conn_id
-
-    def _refuse_leaks(self, hook: GreenApiHook, *arguments: str) -> None:
-        """Refuse to send what some arguments hold, once they are rendered."""
-        leak = leak_in(hook.config, **{name: getattr(self, name) for name in arguments})
-        if leak:
-            raise GreenApiConfigError(leak)
-
-    def _sender(self, context: Context, hook: GreenApiHook) -> SendOnce | None:
-        given = self.judged_arguments()
-        return SendOnce(hook, context, journal_lag=given.journal_lag) if given.deduplicate else None
-
-    def _send(self, context: Context, hook: GreenApiHook, outgoing: Outgoing, send: Callable[[], str]) -> str:
-        sender = self._sender(context, hook)
-        id_message = sender.send(outgoing, send) if sender else send()
-        self.log.info("In the send queue as %s.", id_message)
-        return id_message
+    from airflow_green_notify.operators.send_operator import Stage
 
 
 class GreenApiSendMessageOperator(SendOperator):
@@ -122,8 +70,10 @@ class GreenApiSendMessageOperator(SendOperator):
     try died while it was sending, a function whose answers differ from call to call may answer twice; return
     its answers from a task of their own and hand on their list to rule that out.
 
-    The result means *queued*, not delivered: delivery is told by notifications of the type
-    ``outgoingMessageStatus``.
+    The result means *queued*, not delivered, unless ``wait_for`` says for what to wait. That looks at the
+    gateway again and again (``getMessage``, and the journal where it must) and takes nothing from the queue
+    of notifications. Whatever dies meanwhile, a retry finds the message sent and waits on. A wait that is
+    over fails the task and leaves the message on its way.
 
     :param chat_id: Such as ``12025550101@c.us``, a group's ``…@g.us``, or digits (Telegram, MAX). With
         ``messages``, the chat of those that name none; by default that of the notification.
@@ -139,6 +89,13 @@ class GreenApiSendMessageOperator(SendOperator):
         all others were sent, or ``"list"`` them in the result.
     :param deduplicate: Whether to look before anything is sent a second time.
     :param journal_lag: Seconds for which to look; the gateway says that messages appear within 120.
+    :param wait_for: ``"sent"``, ``"delivered"`` or ``"read"``: wait until the message is so far. Telegram
+        and MAX tell of no "sent": there it counts once it is delivered.
+    :param on_failed: What happens to a message that is not delivered, or not within ``max_wait``: ``"fail"``
+        the task, without a retry if the gateway says that it failed, or ``"skip"`` it and what follows.
+    :param max_wait: Seconds to wait.
+    :param poll_interval: Seconds between two looks.
+    :param deferrable: Whether to wait in the triggerer.
     :param green_api_conn_id: The connection, of type ``greenapi``.
     :return: The message's id (``idMessage``); answers name it as ``quoted_id``. With ``messages``:
         ``{"sent", "id_messages", "unanswered", "refused_count", "refused"}``, counts, the first thousand ids,
@@ -156,6 +113,10 @@ class GreenApiSendMessageOperator(SendOperator):
         "on_refused",
         "deduplicate",
         "journal_lag",
+        "wait_for",
+        "on_failed",
+        "max_wait",
+        "poll_interval",
         "green_api_conn_id",
     )
     judges: ClassVar[Mapping[str, Judge]] = {
@@ -175,6 +136,11 @@ class GreenApiSendMessageOperator(SendOperator):
         on_refused: Literal["fail", "list"] = "fail",
         deduplicate: bool | str = True,
         journal_lag: float | timedelta | str = JOURNAL_LAG,
+        wait_for: Stage | None = None,
+        on_failed: Literal["fail", "skip"] = "fail",
+        max_wait: float | timedelta | str = MAX_WAIT,
+        poll_interval: float | timedelta | str = POLL_INTERVAL,
+        deferrable: bool = DEFERRABLE,
         green_api_conn_id: str = GreenApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -183,10 +149,15 @@ class GreenApiSendMessageOperator(SendOperator):
             quoted_message_id=quoted_message_id,
             deduplicate=deduplicate,
             journal_lag=journal_lag,
+            wait_for=wait_for,
+            on_failed=on_failed,
+            max_wait=max_wait,
+            poll_interval=poll_interval,
+            deferrable=deferrable,
             green_api_conn_id=green_api_conn_id,
             **kwargs,
         )
-        self._check(chat_id, message, messages, notifications)
+        self._check(chat_id, message, messages, notifications, wait_for)
         self.message = message
         self.messages = as_is(messages)
         self.notifications = as_is(as_dicts(notifications))
@@ -194,20 +165,22 @@ class GreenApiSendMessageOperator(SendOperator):
         self.check_arguments()
 
     @staticmethod
-    def _check(chat_id: Any, message: Any, messages: Any, notifications: Any) -> None:
+    def _check(chat_id: Any, message: Any, messages: Any, notifications: Any, wait_for: Any) -> None:
         if (message is None) == (messages is None):
             raise ValueError("Give either message= or messages=.")
         if messages is not None:
             check_messages(messages, notifications)
+            if wait_for is not None:
+                raise ValueError("messages= takes no wait_for=; to wait for each, map the task over them.")
         elif chat_id is None:
             raise ValueError("chat_id is None; message= needs chat_id=, the chat that it is sent to.")
         elif notifications is not None:
             raise ValueError("message= takes no notifications=; answer them with messages=.")
 
     def execute(self, context: Context) -> str | dict[str, Any]:
+        if self.message is not None:
+            return self._send_one(context)
         with fail_fast(), self.hook as hook:
-            if self.message is not None:
-                return self._send_one(context, hook)
             report = self._send_all(context, hook)
         self.log.info(
             "Messages: %d sent, %d refused, %d notifications without an answer.",
@@ -222,16 +195,18 @@ class GreenApiSendMessageOperator(SendOperator):
             )
         return report.as_dict()
 
-    def _send_one(self, context: Context, hook: GreenApiHook) -> str:
-        self._refuse_leaks(hook, "chat_id", "message", "quoted_message_id")
-        chat_id = self.judged_arguments().chat_id
-        if chat_id is None:
-            raise GreenApiConfigError(
-                "chat_id is None: the task before returned nothing. Was it marked a success?"
-            )
-        outgoing = Outgoing(chat_id, str(self.message), self.quoted_message_id)
-        _check_length(outgoing.text, partial(_product, hook))
-        return self._send(context, hook, outgoing, partial(_send_text, hook, outgoing))
+    def _send_one(self, context: Context) -> str:
+        with fail_fast(), self.hook as hook:
+            self._refuse_leaks(hook, "chat_id", "message", "quoted_message_id")
+            chat_id = self.judged_arguments().chat_id
+            if chat_id is None:
+                raise GreenApiConfigError(
+                    "chat_id is None: the task before returned nothing. Was it marked a success?"
+                )
+            outgoing = Outgoing(chat_id, str(self.message), self.quoted_message_id)
+            _check_length(outgoing.text, partial(_product, hook))
+            id_message = self._send(context, hook, outgoing, partial(_send_text, hook, outgoing))
+        return self._wait_until_delivered(context, chat_id, id_message)
 
     def _send_all(self, context: Context, hook: GreenApiHook) -> SendReport:
         messages, notifications = resolved(self.messages, context), resolved(self.notifications, context)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_green_notify.arguments import Judge, path_of
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.operators.send_once import JOURNAL_LAG, Outgoing
-from airflow_green_notify.operators.sending import SendOperator
+from airflow_green_notify.operators.send_operator import DEFERRABLE, MAX_WAIT, POLL_INTERVAL, SendOperator
 from airflow_green_notify.protocol.limits import checked_caption
 from airflow_green_notify.templating import templatable
 
@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_green_notify.hooks.files import File
+    from airflow_green_notify.operators.send_operator import Stage
 
 
 class GreenApiSendFileOperator(SendOperator):
     """Puts a file of up to 100 MB into the send queue, once per Dag run, also over retries of the task.
 
-    What a crash at each point leaves behind, what ``deduplicate`` does, and which texts are refused or never
-    rendered, is as with :class:`GreenApiSendMessageOperator`. A document is recognised by chat, file name and
-    caption; a picture, video or sound by chat, kind and caption, since the journal doesn't keep its name.
+    What a crash at each point leaves behind, what ``deduplicate`` and ``wait_for`` do, and which texts are
+    refused or never rendered, is as with :class:`GreenApiSendMessageOperator`. A document is recognised by
+    chat, file name and caption; a picture, video or sound by chat, kind and caption, since the journal
+    doesn't keep its name.
 
     A path is uploaded, read as it is sent, never as a whole in memory. An ``http(s)`` URL is given to the
     gateway, which must be able to reach it.
@@ -39,6 +41,13 @@ class GreenApiSendFileOperator(SendOperator):
     :param quoted_message_id: The message to answer.
     :param deduplicate: Whether to look before anything is sent a second time.
     :param journal_lag: Seconds for which to look; the gateway says that messages appear within 120.
+    :param wait_for: ``"sent"``, ``"delivered"`` or ``"read"``: wait until the message is so far. Telegram
+        and MAX tell of no "sent": there it counts once it is delivered.
+    :param on_failed: What happens to a message that is not delivered, or not within ``max_wait``: ``"fail"``
+        the task, without a retry if the gateway says that it failed, or ``"skip"`` it and what follows.
+    :param max_wait: Seconds to wait.
+    :param poll_interval: Seconds between two looks.
+    :param deferrable: Whether to wait in the triggerer.
     :param green_api_conn_id: The connection, of type ``greenapi``.
     :return: The message's id (``idMessage``).
 
@@ -54,6 +63,10 @@ class GreenApiSendFileOperator(SendOperator):
         "quoted_message_id",
         "deduplicate",
         "journal_lag",
+        "wait_for",
+        "on_failed",
+        "max_wait",
+        "poll_interval",
         "green_api_conn_id",
     )
     judges: ClassVar[Mapping[str, Judge]] = {**SendOperator.judges, "file": path_of}
@@ -68,6 +81,11 @@ class GreenApiSendFileOperator(SendOperator):
         quoted_message_id: str | None = None,
         deduplicate: bool | str = True,
         journal_lag: float | timedelta | str = JOURNAL_LAG,
+        wait_for: Stage | None = None,
+        on_failed: Literal["fail", "skip"] = "fail",
+        max_wait: float | timedelta | str = MAX_WAIT,
+        poll_interval: float | timedelta | str = POLL_INTERVAL,
+        deferrable: bool = DEFERRABLE,
         green_api_conn_id: str = GreenApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -76,6 +94,11 @@ class GreenApiSendFileOperator(SendOperator):
             quoted_message_id=quoted_message_id,
             deduplicate=deduplicate,
             journal_lag=journal_lag,
+            wait_for=wait_for,
+            on_failed=on_failed,
+            max_wait=max_wait,
+            poll_interval=poll_interval,
+            deferrable=deferrable,
             green_api_conn_id=green_api_conn_id,
             **kwargs,
         )
@@ -99,4 +122,5 @@ class GreenApiSendFileOperator(SendOperator):
             def send() -> str:
                 return hook.send_file(outgoing.chat_id, self.file, name, caption, self.quoted_message_id)
 
-            return self._send(context, hook, outgoing, send)
+            id_message = self._send(context, hook, outgoing, send)
+        return self._wait_until_delivered(context, chat_id, id_message)

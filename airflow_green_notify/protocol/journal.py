@@ -19,6 +19,9 @@ _FILE_FIELDS = (
     "isForwarded",
     "forwardingScore",
 )
+_OF_FILES_ALONE = ("downloadUrl", "fileName", "mimeType")
+"""What tells a file; in chats whose messages disappear it may have no ``downloadUrl``."""
+
 _ENVELOPE_FIELDS = (
     "type",
     "idMessage",
@@ -77,10 +80,10 @@ def _message_data(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Put what the journal has flattened back where notifications have it; the rest keeps its name."""
     rest = {name: value for name, value in entry.items() if name not in _ENVELOPE_FIELDS}
     data: dict[str, Any] = {"typeMessage": entry.get("typeMessage")}
-    if "downloadUrl" in rest:
+    if any(name in rest for name in _OF_FILES_ALONE):
         data["fileMessageData"] = {name: rest.pop(name) for name in _FILE_FIELDS if name in rest}
     elif entry.get("typeMessage") == "textMessage":
-        data["textMessageData"] = {"textMessage": rest.pop("textMessage", "")}
+        data["textMessageData"] = {name: rest.pop(name) for name in ("textMessage",) if name in rest}
     elif "extendedTextMessage" in rest or "textMessage" in rest:
         data["extendedTextMessageData"] = _extended_text(rest)
     for flat, payload in (("location", "locationMessageData"), ("contact", "contactMessageData")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from airflow_green_notify.errors import GreenApiConfigError
@@ -15,6 +16,12 @@ SAFE_MESSAGE = min(MAX_MESSAGE.values())
 MAX_CAPTION = 1024
 """Characters of the text beside a file."""
 
+MAX_QUESTION = 255
+MAX_OPTION = 100
+"""Characters of a poll's question, and of each answer that it offers."""
+
+OPTIONS = range(2, 13)
+"""How many answers a poll may offer."""
 
 MAX_RECEIVE_TIMEOUT = 60.0
 """Seconds for which the gateway holds a request open at most."""
@@ -56,6 +63,48 @@ def checked_caption(caption: str | None) -> str | None:
     :raises GreenApiConfigError: It is longer than the gateway takes.
     """
     return caption and _checked_length("caption", caption, MAX_CAPTION)
+
+
+def checked_poll(question: str, options: Sequence[str]) -> None:
+    """Judge a poll.
+
+    :raises GreenApiConfigError: The gateway doesn't take it.
+    """
+    if not isinstance(question, str) or not question.strip():
+        raise GreenApiConfigError("The poll has no question.")
+    _checked_length("question", question, MAX_QUESTION)
+    checked_options(options)
+
+
+def checked_options(options: Any) -> None:
+    """Judge the answers that a poll offers.
+
+    :raises GreenApiConfigError: The gateway doesn't take them.
+    """
+    if not isinstance(options, list | tuple) or not all(
+        isinstance(option, str) and option.strip() for option in options
+    ):
+        raise GreenApiConfigError("The poll's options must be a list of texts, none of them empty.")
+    if len(options) not in OPTIONS or len({*options}) != len(options):
+        raise GreenApiConfigError(
+            f"The poll has {len(options)} options, {len({*options})} of them different; it must have 2 to 12 "
+            "different ones."
+        )
+    for option in options:
+        _checked_length("option", option, MAX_OPTION)
+
+
+def checked_phone(phone: int | str) -> int:
+    """Return a phone number as the gateway takes it.
+
+    :raises GreenApiConfigError: It is none.
+    """
+    digits = str(phone).strip().removeprefix("+")
+    if not (digits.isascii() and digits.isdigit()):
+        raise GreenApiConfigError(
+            f"phone is {phone!r}; it must be a number with its country code, digits only: 12025550101."
+        )
+    return int(digits)
 
 
 def _checked_length(name: str, text: str, limit: int) -> str:

@@ -44,10 +44,30 @@ def text(name: str) -> Callable[[Any], str]:
     return lambda answer: str(_member(answer, name, str))
 
 
+def texts(name: str) -> Callable[[Any], list[str]]:
+    return lambda answer: [str(item) for item in _member(answer, name, list)]
+
+
+def anything(answer: Any) -> Any:
+    return answer
+
+
+def nothing(answer: Any) -> None:
+    return None
+
+
 def object_(answer: Any) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise GreenApiPayloadError("The gateway answered with something other than an object.")
     return answer
+
+
+def object_with(name: str, kind: type) -> Callable[[Any], dict[str, Any]]:
+    def read(answer: Any) -> dict[str, Any]:
+        _member(answer, name, kind)
+        return object_(answer)
+
+    return read
 
 
 def objects(answer: Any) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from airflow_green_notify.stores import batch_id_of
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_green_notify.contacts import Contacts
     from airflow_green_notify.filters import Matching
     from airflow_green_notify.hooks import GreenApiHook
     from airflow_green_notify.notification import Notification
@@ -34,7 +35,7 @@ class Seen(NamedTuple):
 
     :param match: The notification that was waited for.
     :param miss: One that doesn't match.
-    :param more: Whether it is a head that this look had no time to set aside.
+    :param more: Whether there may be a head that this look could not judge or set aside.
     """
 
     match: Notification | None = None
@@ -47,11 +48,15 @@ class HeadLook:
 
     :param matching: What is waited for.
     :param receive_timeout: Seconds the gateway may hold a receive open.
+    :param contacts: Who is who.
     """
 
-    def __init__(self, hook: GreenApiHook, matching: Matching, receive_timeout: float) -> None:
+    def __init__(
+        self, hook: GreenApiHook, matching: Matching, receive_timeout: float, contacts: Contacts
+    ) -> None:
         self._hook = hook
         self._matching = matching
+        self._contacts = contacts
         self._receive_timeout = receive_timeout
         self._queue = QueueHead(hook)
         self.other_reader = ""
@@ -104,7 +109,7 @@ class HeadLook:
         return seen._replace(more=seen.match is None)
 
     def _is_match(self, head: Notification) -> bool:
-        verdict = judge(self._matching, head)
+        verdict = judge(self._matching, head, self._contacts)
         if verdict is Verdict.ERROR:
             raise RuntimeError(
                 f"The filter failed on {head!r}, see the log. An error is never a miss: the notification "

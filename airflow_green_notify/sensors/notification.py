@@ -26,6 +26,7 @@ from airflow_green_notify.errors import (
 )
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.hooks.who_is_who import contacts_of
 from airflow_green_notify.notification import MAX_XCOM_BYTES
 from airflow_green_notify.sensors import head_look
 from airflow_green_notify.sensors.head_look import HeadLook, Seen
@@ -37,6 +38,7 @@ from airflow_green_notify.triggers.head import GreenApiHeadTrigger
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_green_notify.contacts import Contacts
     from airflow_green_notify.filters import Matching
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores import NotificationStore
@@ -137,6 +139,7 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
         self.max_xcom_bytes = max_xcom_bytes
         self.deferrable = deferrable
         self._wait: Wait | None = None
+        self._contacts: Contacts | None = None
         self._outage: GreenApiError | None = None
         self.check_arguments()
 
@@ -150,8 +153,7 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the head once and judge it."""
         wait = self._wait = self._wait or Wait(context)
-        deadline = wait.since + self.timeout
-        asked_at = time.monotonic()
+        deadline, asked_at = wait.since + self.timeout, time.monotonic()
         seen = self._look(context, deadline)
         if seen.match is not None:
             return PokeReturnValue(True, self._result(seen.match, context))
@@ -198,10 +200,11 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
     def _look(self, context: Context, deadline: float, looks: int = 1) -> Seen:
         """Look at the head, and past what has a store; an outage shows nothing."""
         given = self.judged_arguments()
+        contacts = self._contacts = self._contacts or contacts_of(lambda: self.hook)
 
         def see() -> Seen:
             with self.hook as hook:
-                look = HeadLook(hook, given.matching, given.receive_timeout)
+                look = HeadLook(hook, given.matching, given.receive_timeout, contacts)
                 seen = look.see(looks)
                 if seen.miss is not None:
                     seen = self._past(seen.miss, given, look, context, deadline)
@@ -214,7 +217,7 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
             if self._outage is None:
                 self.log.warning("%s Still waiting.", error)
             self._outage = error
-            return Seen()
+            return Seen(more=True)
         finally:
             vars(self).pop("hook", None)  # while the task waits, somebody may change the connection
         self._outage = None

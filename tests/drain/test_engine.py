@@ -60,7 +60,7 @@ def test_drain_all_examples_stored_in_queue_order_and_deleted(
         gateway.push(*example_notifications())
         report, batch = run(store, overlap=overlap)
         assert [n.body for n in read_batch(batch)] == [e["body"] for e in example_notifications()]
-        assert (report.stored, report.deleted, report.stopped_by) == (64, 64, "empty")
+        assert (report.stored, report.deleted, report.stopped_by) == (80, 80, "empty")
         assert not gateway.queue()
         assert all(entry["deletions"] == 1 for entry in gateway.audit())
 
@@ -278,7 +278,7 @@ def test_drain_accept_sends_the_rest_to_the_other_store(
         )
         others = unmatched.close()
     assert {n.type_webhook for n in read_batch(batch)} == {"incomingMessageReceived"}
-    assert batch["count"] + others["count"] == 64
+    assert batch["count"] + others["count"] == 80
     assert report.unmatched == others["count"]
 
 

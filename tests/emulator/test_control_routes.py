@@ -28,7 +28,7 @@ def test_push_takes_lines_of_json(client: Any, separator: str) -> None:
     examples = example_notifications()
     text = separator.join(json.dumps(each) for each in examples)
     answer = push(client, text)
-    assert answer.json() == {"pushed": 64}
+    assert answer.json() == {"pushed": 80}
     assert client.gateway.queue() == [each["body"] for each in examples]
 
 

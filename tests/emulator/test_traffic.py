@@ -12,10 +12,10 @@ import pytest
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications, traffic
 
 
-def test_examples_are_sixty_four_envelopes() -> None:
+def test_examples_are_eighty_envelopes() -> None:
     """Each example is an envelope as the gateway answers it, numbered by its line."""
     examples = example_notifications()
-    assert [example["receiptId"] for example in examples] == list(range(1, 65))
+    assert [example["receiptId"] for example in examples] == list(range(1, 81))
     assert all(example["body"]["typeWebhook"] for example in examples)
 
 

@@ -47,7 +47,7 @@ def test_on_new_notifications_loads_what_waits_once(
     with sqlite3.connect(warehouse) as database:
         stored = database.execute("SELECT key FROM green_api_notifications").fetchall()
         messages = database.execute("SELECT key FROM chat_messages").fetchall()
-    assert len(stored) == 64
+    assert len(stored) == 80
     assert sorted(key for (key,) in messages) == sorted(incoming(*example_notifications()))
 
 

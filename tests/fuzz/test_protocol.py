@@ -23,7 +23,7 @@ CALLS = [
     calls.delete_notification(1),
     calls.get_state_instance(),
     calls.get_settings(),
-    calls.set_settings({}),
+    calls.set_settings(),
     calls.get_webhooks_count(),
     calls.clear_webhooks_queue(),
     calls.send_message("12025550101@c.us", "text", None),

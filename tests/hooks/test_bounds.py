@@ -23,7 +23,8 @@ from airflow_green_notify.errors import (
     GreenApiTransportError,
 )
 from airflow_green_notify.hooks import GreenApiHook, requests_session
-from airflow_green_notify.protocol import calls
+from airflow_green_notify.protocol import call
+from airflow_green_notify.protocol.calls import sending
 
 SHORT = 0.05
 MIB = 1024**2
@@ -41,7 +42,7 @@ def hook(make_hook: Any) -> GreenApiHook:
 @pytest.fixture
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gateway's time is over after about a second."""
-    monkeypatch.setattr(calls, "READ_TIMEOUT", 1.0)
+    monkeypatch.setattr(call, "READ_TIMEOUT", 1.0)
 
 
 # --- too slow ---
@@ -129,8 +130,8 @@ async def test_upload_that_nobody_takes_is_given_up(
     ask: Any, hook: Any, connect: Any, listen: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A host that reads a file byte by byte doesn't hold the sender for days."""
-    monkeypatch.setattr(calls, "FILE_HOLD", 0.0)
-    monkeypatch.setattr(calls, "SLOWEST_UPLOAD", 100 * MIB)
+    monkeypatch.setattr(sending, "FILE_HOLD", 0.0)
+    monkeypatch.setattr(call, "SLOWEST_UPLOAD", 100 * MIB)
 
     def sip(connection: Any) -> None:
         ends = time.monotonic() + LASTS
@@ -209,7 +210,7 @@ async def test_chunk_of_endless_description_is_a_transport_error(
     ask: Any, hook: Any, connect: Any, listen: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What stands before a chunk is neither kept nor waited for."""
-    monkeypatch.setattr(calls, "READ_TIMEOUT", 5.0)
+    monkeypatch.setattr(call, "READ_TIMEOUT", 5.0)
     connect(listen(chunk_without_end).url)
     with pytest.raises(GreenApiTransportError):
         await ask(hook, "receive_notification", SHORT)
@@ -328,9 +329,9 @@ import asyncio, json, re, sys
 from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.hooks import GreenApiHook, requests_session
 from airflow_green_notify.hooks import aiohttp_transport, requests_transport
-from airflow_green_notify.protocol import calls
+from airflow_green_notify.protocol import call
 
-calls.READ_TIMEOUT = 5.0
+call.READ_TIMEOUT = 5.0
 
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) / 1024

@@ -29,7 +29,7 @@ from airflow_green_notify import __version__
 from airflow_green_notify.errors import GreenApiConfigError, GreenApiResponseError, GreenApiTransportError
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import Notification
-from airflow_green_notify.protocol import calls
+from airflow_green_notify.protocol import call
 
 SHORT = 0.05
 BODY = {"typeWebhook": "incomingMessageReceived", "messageData": {}}
@@ -76,7 +76,7 @@ async def test_silent_gateway_is_given_up(
     ask: Any, hook: Any, connect: Any, listen: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A gateway that takes the request and never answers is not waited for without end."""
-    monkeypatch.setattr(calls, "READ_TIMEOUT", 0.1)
+    monkeypatch.setattr(call, "READ_TIMEOUT", 0.1)
     connect(listen(...).url)
     with pytest.raises(GreenApiTransportError, match=r"(?i)timeout"):
         await ask(hook, "receive_notification", SHORT)
@@ -86,7 +86,7 @@ async def test_gateway_silent_in_the_middle_of_a_body_is_given_up(
     ask: Any, hook: Any, connect: Any, listen: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The wait for the rest of an answer is bounded as well."""
-    monkeypatch.setattr(calls, "READ_TIMEOUT", 0.1)
+    monkeypatch.setattr(call, "READ_TIMEOUT", 0.1)
     listener = listen(listen.answer(b"{")[:-1].replace(b"Content-Length: 1", b"Content-Length: 9"), ...)
     connect(listener.url)
     with pytest.raises(GreenApiTransportError):
@@ -614,7 +614,7 @@ async def test_proxy_that_never_lets_through_is_given_up(
     ask: Any, hook: Any, connect: Any, listen: Any, tls_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its time is that of the exchange too, though it sends something all the while."""
-    monkeypatch.setattr(calls, "READ_TIMEOUT", 1.0)
+    monkeypatch.setattr(call, "READ_TIMEOUT", 1.0)
 
     def dawdle(connection: Any) -> None:
         connection.wfile.write(b"HTTP/1.1 200 OK\r\n")

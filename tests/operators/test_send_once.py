@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from airflow_green_notify.contacts import Contacts
 from airflow_green_notify.operators.send_once import NOTE, Outgoing, note_name
 
 CHAT = "12025550101@c.us"
 TEXT = Outgoing(CHAT, "Deploy?")
 PHOTO = Outgoing(CHAT, "Here", file_name="photo.jpg")
 REPORT = Outgoing(CHAT, "", file_name="report.pdf")
+POLL = Outgoing(CHAT, "Deploy?", options=("yes", "no"))
+OPTIONS = [{"optionName": "yes"}, {"optionName": "no"}]
 
 
 @pytest.mark.parametrize(
@@ -28,11 +31,20 @@ REPORT = Outgoing(CHAT, "", file_name="report.pdf")
             REPORT,
             {"chatId": CHAT, "typeMessage": "documentMessage", "fileName": "report.pdf", "caption": None},
         ),
+        (POLL, {"chatId": CHAT, "message": "Deploy?", "options": OPTIONS, "multipleAnswers": False}),
+        (
+            POLL,
+            {
+                "chatId": CHAT,
+                "typeMessage": "pollMessage",
+                "pollMessageData": {"name": "Deploy?", "options": OPTIONS},
+            },
+        ),
     ],
 )
 def test_outgoing_is_recognised_in_queue_and_journal(outgoing: Outgoing, entry: dict[str, Any]) -> None:
     """In every form in which send queue and journal show a message."""
-    assert outgoing.is_entry(entry)
+    assert outgoing.is_entry(entry, Contacts())
 
 
 @pytest.mark.parametrize(
@@ -46,11 +58,17 @@ def test_outgoing_is_recognised_in_queue_and_journal(outgoing: Outgoing, entry: 
         (PHOTO, {"chatId": CHAT, "typeMessage": "videoMessage", "caption": "Here"}),
         (REPORT, {"chatId": CHAT, "typeMessage": "documentMessage", "fileName": "other.pdf", "caption": ""}),
         (REPORT, {"chatId": CHAT, "textMessage": ""}),
+        (POLL, {"chatId": CHAT, "message": "Deploy?"}),
+        (POLL, {"chatId": CHAT, "message": "Deploy?", "options": OPTIONS[::-1]}),
+        (POLL, {"chatId": CHAT, "message": "Deploy", "options": OPTIONS}),
+        (POLL, {"chatId": CHAT, "message": "Deploy?", "options": "yes"}),
+        (POLL, {"chatId": CHAT, "pollMessageData": {"name": "Deploy?", "options": [None]}}),
+        (TEXT, {"chatId": CHAT, "message": "Deploy?", "options": OPTIONS}),
     ],
 )
 def test_outgoing_is_not_taken_for_another_message(outgoing: Outgoing, entry: dict[str, Any]) -> None:
     """Another chat, text, caption, name or kind is another message."""
-    assert not outgoing.is_entry(entry)
+    assert not outgoing.is_entry(entry, Contacts())
 
 
 def test_outgoing_digest_differs_with_each_part_and_hides_the_text() -> None:
@@ -61,8 +79,9 @@ def test_outgoing_digest_differs_with_each_part_and_hides_the_text() -> None:
         Outgoing(CHAT, "Deploy?", quoted_message_id="3EB0"),
         Outgoing(CHAT, "Deploy?", file_name="Deploy?"),
         Outgoing(CHAT, "Deploy?", source="Deploy?"),
+        POLL,
     ]
-    assert len({item.digest for item in [TEXT, *others]}) == 6
+    assert len({item.digest for item in [TEXT, *others]}) == 7
     assert TEXT.digest == Outgoing(CHAT, "Deploy?").digest
     assert Outgoing(CHAT, "\ud800").digest
 

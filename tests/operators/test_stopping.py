@@ -99,6 +99,7 @@ def lease_is_free(store: SqlStore) -> bool:
 # --- execution_timeout ---
 
 
+@pytest.mark.crash
 def test_timeout_at_any_moment_of_a_busy_drain_ends_it(
     green_api_connection: GreenApiEmulator, store: SqlStore
 ) -> None:

@@ -22,6 +22,7 @@ from airflow_green_notify.notification import Notification
 from airflow_green_notify.notifiers import GreenApiNotifier
 from airflow_green_notify.operators import (
     GreenApiBackfillMessagesOperator,
+    GreenApiCallOperator,
     GreenApiConfigureInstanceOperator,
     GreenApiDeleteNotificationOperator,
     GreenApiDownloadMediaOperator,
@@ -30,6 +31,7 @@ from airflow_green_notify.operators import (
     GreenApiReceiveNotificationOperator,
     GreenApiSendFileOperator,
     GreenApiSendMessageOperator,
+    GreenApiSendPollOperator,
 )
 from airflow_green_notify.sensors import GreenApiNotificationSensor
 from airflow_green_notify.stores import ObjectStorageStore, SqlStore
@@ -71,6 +73,12 @@ NEEDED: dict[type[BaseOperator], dict[str, Any]] = {
     GreenApiConfigureInstanceOperator: {},
     GreenApiSendMessageOperator: {"chat_id": "12025550101@c.us", "message": "Hello"},
     GreenApiSendFileOperator: {"chat_id": "12025550101@c.us", "file": "report.pdf"},
+    GreenApiSendPollOperator: {
+        "chat_id": "12025550101@c.us",
+        "message": "Shall we?",
+        "options": ["yes", "no"],
+    },
+    GreenApiCallOperator: {"verb": "GET", "method": "getContacts"},
     GreenApiNotificationSensor: {},
 }
 DRAIN = GreenApiDrainNotificationsOperator
@@ -83,6 +91,8 @@ BACKFILL = GreenApiBackfillMessagesOperator
 CONFIGURE = GreenApiConfigureInstanceOperator
 SEND = GreenApiSendMessageOperator
 SEND_FILE = GreenApiSendFileOperator
+POLL = GreenApiSendPollOperator
+CALL = GreenApiCallOperator
 REST = SqlStore("rest")
 
 WRONG: list[tuple[type[BaseOperator], dict[str, Any], str]] = [
@@ -183,7 +193,7 @@ WRONG: list[tuple[type[BaseOperator], dict[str, Any], str]] = [
     (CONFIGURE, {"deferrable": "yes"}, "deferrable is 'yes'; it must be True or False"),
     *(
         (operator, wrong, text)
-        for operator in (SEND, SEND_FILE)
+        for operator in (SEND, SEND_FILE, POLL)
         for wrong, text in (
             ({"chat_id": PHONE}, r"chat_id is '\+1 202 555 0101'; it must be the id of a chat, such as"),
             ({"chat_id": "12025550101"}, ""),
@@ -195,9 +205,36 @@ WRONG: list[tuple[type[BaseOperator], dict[str, Any], str]] = [
             ({"chat_id": "Ann"}, "chat_id is 'Ann'"),
             ({"deduplicate": "often"}, "deduplicate is 'often'"),
             ({"journal_lag": -1}, "journal_lag is -1"),
+            ({"wait_for": "arrived"}, "wait_for is 'arrived'; it must be 'sent', 'delivered' or 'read'"),
+            ({"wait_for": "read", "deduplicate": False}, "deduplicate is False; wait_for= needs it"),
+            ({"on_failed": "ignore"}, "on_failed is 'ignore'; it must be 'fail' or 'skip'"),
+            ({"max_wait": -1}, "max_wait is -1"),
+            ({"poll_interval": 0}, "poll_interval is 0"),
+            ({"deferrable": "{{ x }}"}, "deferrable is .*; it must be True or False, and no template"),
         )
     ),
     (SEND_FILE, {"file": ""}, "file is ''"),
+    (SEND, {"message": None, "messages": ["a"], "wait_for": "read"}, "messages= takes no wait_for="),
+    (
+        POLL,
+        {"options": ["yes"]},
+        "options: The poll has 1 options.* it must have 2 to 12",
+    ),
+    (POLL, {"options": ["yes", "yes"]}, "options: The poll has 2 options, 1 of them different"),
+    (POLL, {"options": "yes"}, "options: The poll's options must be a list of texts"),
+    (POLL, {"multiple_answers": "perhaps"}, "multiple_answers is 'perhaps'"),
+    (CALL, {"verb": "PUT"}, "verb is 'PUT'; it must be 'GET', 'POST' or 'DELETE'"),
+    (CALL, {"method": "archive/Chat"}, "method is 'archive/Chat'; it must be the name of a gateway method"),
+    (
+        CALL,
+        {"method": "ReceiveNotification"},
+        "method is .*GreenApiReceiveNotificationOperator",
+    ),
+    (CALL, {"method": "deleteNotification"}, "method is .*GreenApiDeleteNotificationOperator"),
+    (CALL, {"method": "updateApiToken"}, "method is 'updateApiToken', which answers with the new token"),
+    (CALL, {"payload": ["chatId"]}, r"payload is \['chatId'\]; it must be a dict"),
+    (CALL, {"repeat": "perhaps"}, "repeat is 'perhaps'"),
+    (CALL, {"max_xcom_bytes": 0}, "max_xcom_bytes is 0"),
 ]
 
 
@@ -280,6 +317,10 @@ def test_template_in_any_argument_is_taken_where_the_dag_is_parsed(operator: typ
         (SEND, "chat_id", PHONE),
         (SEND_FILE, "chat_id", "None"),
         (SEND, "deduplicate", "often"),
+        (SEND, "wait_for", "arrived"),
+        (POLL, "multiple_answers", "perhaps"),
+        (CALL, "method", "../x"),
+        (CALL, "payload", "text"),
     ],
 )
 def test_wrong_argument_of_a_template_fails_the_task_at_once(

@@ -18,7 +18,7 @@ TOKEN = "d75b3a66374942c5b3c019c698abc2067e151558acbd412345"
 RECEIVE = calls.receive_notification(5)
 DELETE = calls.delete_notification(1)
 STATE = calls.get_state_instance()
-SETTINGS = calls.set_settings({"incomingWebhook": "yes"})
+SETTINGS = calls.set_settings(incomingWebhook="yes")
 CLEAR = calls.clear_webhooks_queue()
 SEND = calls.send_message("1@c.us", "text", None)
 FILE = calls.send_file_by_url("1@c.us", "https://example.org/a", "a", None, None)

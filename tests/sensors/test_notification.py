@@ -650,7 +650,57 @@ def test_filter_is_rendered_and_takes_what_another_task_returned(
     assert [ti.state for ti in run.get_task_instances()] == ["success"] * 4
 
 
+def test_nested_parts_of_a_filter_are_rendered_and_take_what_another_task_returned(
+    green_api_connection: GreenApiEmulator, run_dag: Callable[..., Any]
+) -> None:
+    """Paths into the body and what must not match: their values are templates and results too."""
+
+    @task
+    def ask() -> str:
+        return "QUESTION"
+
+    with DAG("dag_of_nested_templates", schedule=None, params={"word": "yes", "kind": "group"}) as dag:
+        asked = ask()
+        path = {"messageData.quotedMessage.stanzaId": [asked, "other"]}
+        rest = {"chat_kind": "{{ params.kind }}", "text": "{{ params.word }}"}
+        for number, (positive, negative) in enumerate(
+            [(path, rest), (path, NotificationFilter(**rest)), ({"typeWebhook": "{{ params.word }}"}, rest)]
+        ):
+            given: Any = {"body": positive, "not_": negative}
+            for matching in (given, NotificationFilter(**given)):
+                GreenApiNotificationSensor(
+                    task_id=f"wait_{number}_{type(matching).__name__}",
+                    matching=matching,
+                    **defaults() | {"timeout": 2},
+                )
+    quoted = {"typeMessage": "quotedMessage", "quotedMessage": {"stanzaId": "QUESTION"}}
+    green_api_connection.push(body("yes", **quoted))
+    run = run_dag(dag)
+    states = {ti.task_id: str(ti.state) for ti in run.get_task_instances() if ti.task_id != "ask"}
+    assert [states[task_id] for task_id in sorted(states)] == ["success"] * 4 + ["failed"] * 2
+    assert {id for task_id in states for id in dag.get_task(task_id).upstream_task_ids} == {"ask"}
+
+
+@each_mode
+def test_person_under_another_id_is_waited_for_through_an_outage(
+    green_api_connection: GreenApiEmulator, wait: Callable[..., Any], mode: str, store: SqlStore
+) -> None:
+    """Who is behind a LID can't be asked for a while: the answer is neither missed nor set aside."""
+    green_api_connection.switch(contact_ids="lid", rate_limits=False)
+    green_api_connection.fault("500", method="getContacts", times=7)
+    green_api_connection.push(body("yes", chat_id="200012025550101@lid"))
+    ti = wait(mode, matching={"chat_id": "12025550101@c.us", "text": "yes"}, unmatched=store)
+    assert ti.state == "success"
+    assert Notification.from_dict(result_of(ti)).chat_id == "200012025550101@lid"
+    assert len(green_api_connection.queue()) == 1
+
+
 WRONG_ARGUMENTS = [
+    ({"matching": {"not_": {"txt": "{{ x }}"}}}, "matching: 'txt' is no part of a filter"),
+    ({"matching": {"not_": {"chat_kind": "groups", "text": "{{ x }}"}}}, "matching: chat_kind is 'groups'"),
+    ({"matching": {"not_": {"chat_id": "nobody"}}}, "chat_id is 'nobody'"),
+    ({"matching": {"body": {"a.b": []}, "text": "{{ x }}"}}, "matching: body\\['a.b'\\] is an empty list"),
+    ({"matching": {"id_message": ""}}, "matching: id_message is ''"),
     ({"matching": {"txt": "yes"}}, "matching: 'txt' is no part of a filter"),
     ({"matching": {"text": "("}}, r"matching: text='\(' is no regular expression"),
     ({"matching": {"chat_id": []}}, "matching: chat_id is an empty list"),
@@ -672,6 +722,8 @@ def test_wrong_argument_is_refused_where_the_dag_is_parsed(wrong: dict[str, Any]
     ("wrong", "rendered"),
     [
         ({"matching": {"text": "{{ params.wrong }}"}}, "("),
+        ({"matching": {"not_": {"chat_kind": "{{ params.wrong }}"}}}, "groups"),
+        ({"matching": {"body": {"a.b": "{{ params.wrong }}"}}}, "None"),
         ({"matching": "{{ params.wrong }}"}, "anything"),
         ({"unmatched": "{{ params.wrong }}"}, "delete"),
         ({"receive_timeout": "{{ params.wrong }}"}, 100),

@@ -50,7 +50,7 @@ async def rings() -> AsyncIterator[Any]:
 
 async def arrived(events: list[Any], count: int = 1) -> list[Any]:
     """Wait for so many events."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while len(events) < count:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     return events

@@ -46,7 +46,7 @@ class Triggerer:
     def cancel(self, trigger_id: int) -> None:
         self.runner.triggers[trigger_id]["task"].cancel()
 
-    async def events(self, count: int = 1, seconds: float = 5.0) -> list[Any]:
+    async def events(self, count: int = 1, seconds: float = 15.0) -> list[Any]:
         """Take what the watchers fired out of Airflow's hands."""
         entries: list[Any] = []
         async with asyncio.timeout(seconds):
@@ -103,7 +103,7 @@ def told(caplog: pytest.LogCaptureFixture, words: str) -> list[str]:
     return [record.getMessage() for record in caplog.records if words in record.getMessage()]
 
 
-async def queue_is(gateway: GreenApiEmulator, count: int, seconds: float = 3.0) -> None:
+async def queue_is(gateway: GreenApiEmulator, count: int, seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
         while len(gateway.queue()) != count:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -144,8 +144,9 @@ async def test_filter_that_raises_leaves_the_notification_in_the_queue(
     green_api_connection.push(body("one"))
     triggerer.start(1, Raising(CONNECTION, HOLD))
     await triggerer.confirm_of_another(beside)
-    await asyncio.sleep(1.0)
+    await asyncio.wait([triggerer.runner.triggers[1]["task"]], timeout=10)
     assert triggerer.runner.triggers[1]["task"].done()
+    await asyncio.sleep(3 * HOLD)
     assert len(green_api_connection.queue()) == 1
 
 
@@ -180,8 +181,9 @@ async def test_watcher_cancelled_between_its_yield_and_the_outbox_leaves_the_not
     green_api_connection.push(body("one"))
     triggerer.start(1, Cancelled(CONNECTION, HOLD))
     await triggerer.confirm_of_another(beside)
-    await asyncio.sleep(1.0)
+    await asyncio.wait([triggerer.runner.triggers[1]["task"]], timeout=10)
     assert triggerer.runner.triggers[1]["task"].done()
+    await asyncio.sleep(3 * HOLD)
     assert len(green_api_connection.queue()) == 1
 
 
@@ -486,7 +488,7 @@ class TestOtherReaders:
         entries = await triggerer.events()
         await take_head()
         triggerer.confirm(*entries)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while not told(caplog, "did not delete it"):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
