@@ -36,7 +36,7 @@ from airflow_green_notify.progress import span
 from airflow_green_notify.protocol.calls import ACCOUNT_RATE, QUEUE_RATE, SENDING_RATE
 
 SEND_QUEUE_WATCH = 6.0
-"""Seconds for which the send queue is watched if something waits: the gateway doesn't say since when it does."""
+"""Seconds for which the send queue is watched if something waits; the gateway doesn't say since when it does."""
 
 SHOWN_AT_MOST = 500
 """How many messages the gateway shows of its send queue."""
