@@ -43,7 +43,7 @@ SECOND_LOOK_AFTER = 20.0
 """Seconds after which a yellow card is looked at again: it is often shown where there is none."""
 
 SEND_QUEUE_WATCH = 6.0
-"""Seconds for which the send queue is watched if something waits; the gateway doesn't say since when it does."""
+"""Seconds for which the send queue is watched if something waits: the gateway does not say since when."""
 
 SHOWN_AT_MOST = 500
 """How many messages the gateway shows of its send queue."""
