@@ -66,10 +66,13 @@ def test_method_of_a_client_is_answered(
         client = CLIENTS[product].GreenApiPartner(gateway.partner_token, host=gateway.url)
         arguments["idInstance"] = int(world.instance.id_instance)
     function = getattr(getattr(client, tool), name)
-    response = function(**{each: arguments[each] for each in inspect.signature(function).parameters})
+    parameters = inspect.signature(function).parameters
+    needed = [name for name, it in parameters.items() if name in arguments or it.default is it.empty]
+    response = function(**{name: arguments[name] for name in needed})
     if inspect.isawaitable(response):
         response = asyncio.run(response)
     expected = 403 if method in SHUT_DOWN else FAULTS.get((product, method), 200)
-    assert response.code == expected, response.error
+    code = getattr(response, "code", 200)  # a newer client makes types of its own of answers, and raises
+    assert code == expected, response.error
     if tool == "partner":
         assert "code" not in response.data, "a partner is refused under HTTP 200"
