@@ -15,6 +15,14 @@ DOCTOR_ARGUMENTS: Arguments = (
         ("conn_id",),
         {"nargs": "?", "default": "green_api_default", "help": "connection of type greenapi"},
     ),
+    (
+        ("--silent-after",),
+        {
+            "type": float,
+            "metavar": "SECONDS",
+            "help": "not healthy if no message has come in for so long",
+        },
+    ),
     JSON_ARGUMENT,
 )
 BATCHES_HELP = "List the batches of a store that no task is known to have returned, or hand one on"

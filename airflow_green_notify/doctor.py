@@ -1,24 +1,27 @@
 """Examines an instance: what keeps its queue from being read, and where to fix it.
 
-``python -m airflow_green_notify.doctor [CONN_ID] [--json]``; on Airflow 3.2 and later also
-``airflow green-api doctor``. It peeks and counts: nothing is deleted or changed. Exit code 0 means healthy.
+``python -m airflow_green_notify.doctor [CONN_ID] [--silent-after SECONDS] [--json]``; on Airflow 3.2 and
+later also ``airflow green-api doctor``. It peeks and counts: nothing is deleted or changed. Exit code 0 means
+healthy. :func:`check_instance` is the same as the function of a task.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException
 
+from airflow_green_notify.arguments import optional, seconds_of
 from airflow_green_notify.cli import DOCTOR_ARGUMENTS, DOCTOR_HELP, parsed
 from airflow_green_notify.drain.report import RETENTION_WARNING
 from airflow_green_notify.errors import (
@@ -30,16 +33,15 @@ from airflow_green_notify.errors import (
     GreenApiUnavailableError,
 )
 from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.hooks import silence as silences
 from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES, settings_fault, state_fault, way_risks
+from airflow_green_notify.hooks.send_queue import SHOWN_AT_MOST, WATCH, SendQueue, watch_send_queue
 from airflow_green_notify.printable import NAME, printable
 from airflow_green_notify.progress import span
 from airflow_green_notify.protocol.calls import ACCOUNT_RATE, QUEUE_RATE, SENDING_RATE
 
-SEND_QUEUE_WATCH = 6.0
-"""Seconds for which the send queue is watched if something waits; the gateway doesn't say since when it does."""
-
-SHOWN_AT_MOST = 500
-"""How many messages the gateway shows of its send queue."""
+SECOND_LOOK_AFTER = 20.0
+"""Seconds after which a yellow card is looked at again: it is often shown where there is none."""
 
 COUNT_FAULTS = "it is counted every 10 s, and wrong zeros are known: only the oldest notification is proof"
 
@@ -90,18 +92,41 @@ class Examination:
         yield ("Healthy, with warnings." if warned else "Healthy.") if self.healthy else "Not healthy."
 
 
-def examine(green_api_conn_id: str = GreenApiHook.default_conn_name) -> Examination:
+def examine(
+    green_api_conn_id: str = GreenApiHook.default_conn_name, silent_after: float | timedelta | None = None
+) -> Examination:
     """Look at connection, state, settings, queue and rates of one instance, and stop where it makes no sense.
 
     :param green_api_conn_id: The connection, of type ``greenapi``.
+    :param silent_after: Seconds without an incoming message after which the instance is not healthy. Without
+        it, a silence that is unusual for this instance is a warning.
     """
+    bound = optional(seconds_of)("silent_after", silent_after)
     examination = Examination(green_api_conn_id)
     with GreenApiHook(green_api_conn_id, max_attempts=1) as hook:
-        examination.findings.extend(_findings(hook, examination))
+        examination.findings.extend(_findings(hook, examination, bound))
     return examination
 
 
-def _findings(hook: GreenApiHook, examination: Examination) -> Iterator[Finding]:
+def check_instance(
+    green_api_conn_id: str = GreenApiHook.default_conn_name, silent_after: float | timedelta | None = None
+) -> dict[str, Any]:
+    """Examine an instance as a task, which fails if it is not healthy; a retry looks again.
+
+    .. code-block:: python
+
+        task(retries=1)(check_instance)("green_api_default", silent_after=4 * 3600)
+
+    :return: What was found, as JSON values.
+    :raises AirflowException: The instance is not healthy; the text says why, and what to do.
+    """
+    examination = examine(green_api_conn_id, silent_after)
+    if not examination.healthy:
+        raise AirflowException(examination.as_text())
+    return examination.as_dict()
+
+
+def _findings(hook: GreenApiHook, examination: Examination, silent_after: float | None) -> Iterator[Finding]:
     try:
         config = hook.config
         hook.get_conn()
@@ -113,11 +138,12 @@ def _findings(hook: GreenApiHook, examination: Examination) -> Iterator[Finding]
     for risk in way_risks(config.base_url, config.media_url, config.verify):
         yield Finding("way", None, risk.found, risk.remedy)
     looks: tuple[tuple[str, Callable[[], Any], Callable[[str, Any], Finding]], ...] = (
-        ("state", hook.get_state_instance, _judge_state),
+        ("state", partial(_state, hook), _judge_state),
         ("settings", hook.get_settings, _judge_settings),
         ("count", hook.get_webhooks_count, _judge_count),
         ("oldest", hook.receive_notification, _judge_oldest),
-        ("to send", partial(_watch_send_queue, hook), _judge_send_queue),
+        ("to send", partial(watch_send_queue, hook), _judge_send_queue),
+        ("silence", partial(_silence, hook, silent_after), partial(_judge_silence, silent_after)),
     )
     for check, look, judge in looks:
         finding, goes_on = _look(check, look, judge)
@@ -162,6 +188,27 @@ def _parted(text: str) -> tuple[str, str]:
     return (found, remedy) if stop else (remedy, "")
 
 
+def _state(hook: GreenApiHook) -> str:
+    """Return the state; a yellow card only if it is there twice."""
+    state = hook.get_state_instance()
+    if state != "yellowCard":
+        return state
+    time.sleep(SECOND_LOOK_AFTER)
+    return hook.get_state_instance()
+
+
+def _silence(hook: GreenApiHook, silent_after: float | None) -> silences.Silence:
+    return silences.silence_of(hook, math.ceil((silent_after or 0.0) / 60) + 1)
+
+
+def _judge_silence(silent_after: float | None, check: str, silence: silences.Silence) -> Finding:
+    if silent_after is not None and silence.lasts > silent_after:
+        return Finding(check, False, f"{silence}; silent_after is {span(silent_after)}", silences.REMEDY)
+    if silent_after is None and silence.is_unusual:
+        return Finding(check, None, str(silence), silences.REMEDY)
+    return Finding(check, True, str(silence))
+
+
 def _judge_state(check: str, state: str) -> Finding:
     fault = state_fault(state)
     return Finding(check, False, *_parted(fault)) if fault else Finding(check, True, state)
@@ -198,37 +245,24 @@ def _judge_oldest(check: str, head: Any) -> Finding:
     )
 
 
-def _watch_send_queue(hook: GreenApiHook) -> tuple[int, bool]:
-    """Return how many messages wait to be sent, and whether the first of them left meanwhile."""
-    before = hook.show_messages_queue()
-    if not before:
-        return 0, True
-    time.sleep(SEND_QUEUE_WATCH)
-    after = hook.show_messages_queue()
-    return len(before), not after or after[0].get("messageID") != before[0].get("messageID")
-
-
-def _judge_send_queue(check: str, seen: tuple[int, bool]) -> Finding:
-    length, moves = seen
-    if not length:
+def _judge_send_queue(check: str, queue: SendQueue) -> Finding:
+    if not queue.length:
         return Finding(check, True, "no message waits to be sent")
-    found = f"{length} messages wait to be sent" + (" at least" if length >= SHOWN_AT_MOST else "")
-    if moves:
+    found = f"{queue.length}{'' if queue.length < SHOWN_AT_MOST else ' or more'} messages wait to be sent"
+    if queue.moves:
         return Finding(check, True, f"{found}, and leave one by one")
-    return Finding(
-        check,
-        None,
-        f"{found}, and none left within {SEND_QUEUE_WATCH:g} s",
-        "see the state, and delaySendMessagesMilliseconds in the settings; the gateway drops what has waited "
-        "for 24 h",
-    )
+    remedy = "see the state, and delaySendMessagesMilliseconds in the settings; after 24 h they are dropped"
+    return Finding(check, None, f"{found}, and none left within {WATCH:g} s", remedy)
 
 
 def command(arguments: argparse.Namespace) -> None:
     """Examine, print, and exit with 0 for healthy or 1 for not."""
     # As `airflow connections test` does: else only connections in the environment are found.
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
-    examination = examine(arguments.conn_id)
+    try:
+        examination = examine(arguments.conn_id, arguments.silent_after)
+    except ValueError as error:
+        sys.exit(str(error))
     print(json.dumps(examination.as_dict(), indent=2) if arguments.json else examination.as_text())
     sys.exit(0 if examination.healthy else 1)
 

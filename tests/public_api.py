@@ -26,6 +26,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "notification": ("Notification",),
     "media": ("has_file", "media_name"),
     "assets": ("create_asset",),
+    "doctor": ("check_instance", "examine"),
     "errors": (
         "GreenApiConfigError",
         "GreenApiError",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from airflow_green_notify import doctor
 from airflow_green_notify.emulator import GreenApiEmulator
+from airflow_green_notify.hooks import GreenApiHook, send_queue
 from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES
 
 VARIABLE = "AIRFLOW_CONN_GREEN_API_DEFAULT"
@@ -191,13 +193,125 @@ def test_doctor_that_warns_does_not_say_healthy_alone(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Exit code 0, since nothing is broken, and a last line that isn't taken for "all is well"."""
-    bodies = (b'{"stateInstance":"authorized"}', b'{"incomingWebhook":"yes"}', b'{"count":0}', b"null")
+    settings = b'{"incomingWebhook":"yes"}'
+    bodies = (b'{"stateInstance":"authorized"}', settings, b'{"count":0}', b"null", b"[]", b"[]")
     monkeypatch.setenv("http_proxy", listen(*map(listen.answer, bodies)).url)
     monkeypatch.setenv(VARIABLE, connection(green_api_connection, host="http://gateway.invalid"))
     code, text = examine(capsys)
     assert code == 0
     assert "warn  way:" in text
     assert text.endswith("Healthy, with warnings.\n")
+
+
+# --- silence ---
+
+
+def talk(gateway: GreenApiEmulator, *hours: float) -> None:
+    """Messages that came in so many hours ago, by the gateway's clock."""
+    gateway.switch(rate_limits=False)
+    clock = max(hours) * 3600
+    gateway.switch(clock_offset=-clock)
+    for number, ago in enumerate(sorted(hours, reverse=True)):
+        gateway.advance(clock - ago * 3600)
+        clock = ago * 3600
+        stamp = int(time.time() - ago * 3600)
+        sender = {"chatId": "12025550101@c.us", "sender": "12025550101@c.us", "senderName": "Anna"}
+        gateway.push(
+            {
+                "typeWebhook": "incomingMessageReceived",
+                "timestamp": stamp,
+                "idMessage": f"3EB0{number}",
+                "senderData": sender,
+                "messageData": {"typeMessage": "textMessage", "textMessageData": {"textMessage": "Hi"}},
+            }
+        )
+    gateway.advance(clock)
+
+
+EACH_HOUR = [float(hour) for hour in range(1, 31)]
+
+
+def silence(silent_after: float | None = None) -> doctor.Finding:
+    """The one finding, since each look at an instance takes a second of its own."""
+    with GreenApiHook() as hook:
+        return doctor._judge_silence(silent_after, "silence", doctor._silence(hook, silent_after))
+
+
+@pytest.mark.parametrize(
+    ("hours", "silent_after", "ok", "words"),
+    [
+        (EACH_HOUR, None, True, "no message has come in for 1.0 h; the longest time between two was 1.0 h"),
+        ([hour + 3 for hour in EACH_HOUR], None, None, "no message has come in for 4.0 h"),
+        ([hour + 3 for hour in EACH_HOUR] + [60], None, True, "the longest time between two was 27.0 h"),
+        ([5.0, 6.0], None, True, "too few came before to tell"),
+        ([], None, True, "no message has come in for 7.0 days; too few"),
+        ([hour + 3 for hour in EACH_HOUR], 5 * 3600, True, "no message has come in for 4.0 h"),
+        (EACH_HOUR, 1800, False, "silent_after is 30.0 min"),
+        ([], 1800, False, "no message has come in for 7.0 days"),
+        ([], 8 * 24 * 3600, False, "no message has come in for 8.0 days"),
+        ([9 * 24.0], 10 * 24 * 3600, True, "no message has come in for 9.0 days"),
+    ],
+)
+def test_silence_is_judged_by_what_is_usual_or_by_the_users_bound(
+    green_api_connection: GreenApiEmulator, hours: list[float], silent_after: Any, ok: bool | None, words: str
+) -> None:
+    """Unusual is a warning, beyond the bound is wrong, and of few messages nobody can tell."""
+    if hours:
+        talk(green_api_connection, *hours)
+    green_api_connection.switch(rate_limits=False)
+    found = silence(silent_after)
+    assert found.ok is ok
+    assert words in found.found
+    assert bool(found.remedy) is (ok is not True)
+
+
+def test_silence_is_not_looked_at_far_back_while_messages_come(
+    green_api_connection: GreenApiEmulator,
+) -> None:
+    """A busy instance has a long journal: an hour of it is enough to see that it is not silent."""
+    talk(green_api_connection, *EACH_HOUR, 0.5)
+    assert silence().ok is True
+    asked = [r for r in green_api_connection.requests() if r["method"] == "lastIncomingMessages"]
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(("states", "ok"), [(("yellowCard", "authorized"), True), (("yellowCard",), False)])
+def test_yellow_card_counts_if_it_is_there_twice(
+    green_api_connection: GreenApiEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    states: tuple[str, ...],
+    ok: bool,
+) -> None:
+    """It is often shown where there is none: a second look some seconds later decides."""
+    green_api_connection.switch(rate_limits=False)
+    green_api_connection.state(states[0])
+    monkeypatch.setattr(doctor.time, "sleep", lambda seconds: green_api_connection.state(states[-1]))
+    finding = next(finding for finding in doctor.examine().findings if finding.check == "state")
+    assert finding.ok is ok
+
+
+@pytest.mark.airflow
+def test_doctor_as_a_task_fails_with_what_it_found_and_a_retry_looks_again(
+    green_api_connection: GreenApiEmulator, run_dag: Callable[..., Any]
+) -> None:
+    """The task's failure says what is wrong; a healthy instance is an XCom."""
+    from airflow.sdk import DAG, task
+
+    with DAG("dag_of_the_doctor", schedule=None) as dag:
+        task(task_id="well")(doctor.check_instance)()
+        task(task_id="silent", retries=1, retry_delay=dt.timedelta(0))(doctor.check_instance)(
+            silent_after=dt.timedelta(minutes=30)
+        )
+    run = run_dag(dag)
+    well, silent = run.get_task_instance("well"), run.get_task_instance("silent")
+    assert well.xcom_pull(task_ids="well")["healthy"] is True
+    assert (silent.state, silent.try_number) == ("failed", 2)
+
+
+def test_doctor_refuses_a_bound_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistake in the command is a sentence, not a traceback."""
+    with pytest.raises(SystemExit, match=r"silent_after is -1\.0; it must be"):
+        doctor.main(["--silent-after", "-1"])
 
 
 def test_doctor_without_the_connection_says_where_to_make_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -255,13 +369,8 @@ def test_doctor_as_an_airflow_command_exits_with_its_verdict(
     ("count", "send_delay", "ok", "words"),
     [
         (0, 0.0, True, ["no message waits to be sent"]),
-        (3, 0.5, True, ["3 messages wait to be sent, and leave one by one"]),
-        (
-            2,
-            600.0,
-            None,
-            ["2 messages wait", "none left within 1 s", "delaySendMessages", "24 h"],
-        ),
+        (20, 2.0, True, ["messages wait to be sent, and leave one by one"]),
+        (2, 600.0, None, ["2 messages wait", "none left within", "delaySendMessages", "24 h"]),
     ],
     ids=["empty", "moving", "standing"],
 )
@@ -274,14 +383,12 @@ def test_doctor_tells_what_waits_to_be_sent_and_whether_it_moves(
     words: list[str],
 ) -> None:
     """The gateway doesn't say since when it waits; a queue that stands is a warning, and no more."""
-    monkeypatch.setattr(doctor, "SEND_QUEUE_WATCH", 1.0)
-    examination = doctor.Examination("green_api_default")
-    with doctor.GreenApiHook("green_api_default") as hook:
-        green_api_connection.switch(send_delay=send_delay)
+    monkeypatch.setattr(send_queue, "WATCH", 3.0)
+    green_api_connection.switch(send_delay=send_delay)
+    with GreenApiHook() as hook:
         for _ in range(count):
             hook.send_message("12025550101@c.us", "text")
-        seen = doctor._watch_send_queue(hook)
-    finding = doctor._judge_send_queue("to send", seen)
-    examination.findings.append(finding)
+    examination = doctor.examine()
+    finding = next(each for each in examination.findings if each.check == "to send")
     assert (finding.ok, examination.healthy) == (ok, True)
     assert [word for word in words if word not in f"{finding.found} {finding.remedy}"] == []

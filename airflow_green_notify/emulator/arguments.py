@@ -43,9 +43,11 @@ def phone(data: Data, name: str = "phoneNumber") -> str:
     return str(value)
 
 
-def number(data: Data, name: str) -> float:
-    """A field that must be there and hold a number."""
+def number(data: Data, name: str, *, texts: bool = False) -> float:
+    """A field that must be there and hold a number, as text too where a client sends it so."""
     value = data.get(name)
+    if texts and isinstance(value, str) and value.isascii() and value[:9].isdecimal():
+        value = int(value[:9])
     if value is None:
         raise invalid(f"'{name}' is required")
     if isinstance(value, bool) or not isinstance(value, (int, float)):

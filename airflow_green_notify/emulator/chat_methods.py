@@ -37,7 +37,7 @@ async def unarchive_chat(call: Call) -> web.Response:
 async def set_disappearing_chat(call: Call) -> web.Response:
     """Let the messages of a chat disappear after a while."""
     data = await call.json_object()
-    chat_id, seconds = arguments.chat(call, data), arguments.number(data, "ephemeralExpiration")
+    chat_id, seconds = arguments.chat(call, data), arguments.number(data, "ephemeralExpiration", texts=True)
     if seconds not in EPHEMERAL:
         raise invalid(f"'ephemeralExpiration' must be one of {list(EPHEMERAL)}")
     marks = call.instance.chats[chat_id]

@@ -53,7 +53,8 @@ class GatewayInstance(Readings):
         """Append that much realistic traffic, see :func:`traffic`."""
         checks.whole("seed", seed, -MAX_SEED, MAX_SEED)
         checks.whole("n", n, 0, MAX_TRAFFIC)
-        return self.push(*traffic(seed, n, id_instance=int(self.id_instance)))
+        bodies = traffic(seed, n, id_instance=int(self.id_instance), type_instance=self.type_instance)
+        return self.push(*bodies)
 
     def reply(
         self,
@@ -115,7 +116,7 @@ class GatewayInstance(Readings):
         name: str,
         size: int,
         *,
-        chat_id: str = "12025550101@c.us",
+        chat_id: str | None = None,
         expires_after: float | None = None,
         caption: str = "",
         mime_type: str | None = None,
@@ -124,14 +125,14 @@ class GatewayInstance(Readings):
 
         :param name: The file's name; its ending decides on the type of the message.
         :param size: Bytes.
-        :param chat_id: The chat it comes from.
+        :param chat_id: The chat it comes from; by default one with a person, in the form of the product.
         :param expires_after: Seconds until the link in the notification expires; ``None``: never.
         :param caption: The text beside the file.
         :param mime_type: By default what the name suggests.
         :return: The body that was pushed.
         """
         file = _media_file(name, size)
-        checks.text("chat_id", chat_id, checks.MAX_NAME, 1)
+        _chat_id("chat_id", chat_id)
         checks.text("caption", caption)
         checks.optional(checks.text, "mime_type", mime_type, checks.MAX_NAME)
         mime_type = mime_type or mimetypes.guess_type(name)[0] or "application/octet-stream"

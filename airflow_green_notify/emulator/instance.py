@@ -29,6 +29,7 @@ from airflow_green_notify.emulator.rates import Rates
 from airflow_green_notify.emulator.story import Story
 from airflow_green_notify.emulator.switches import Switches
 from airflow_green_notify.emulator.voice_calls import VoiceCalls
+from airflow_green_notify.emulator.webhook import WebhookPush
 
 TYPES = ("whatsapp", "telegram", "v3")
 REQUESTS_KEPT = 1_000_000
@@ -57,7 +58,8 @@ class Instance:
         self.media = media
         self.switches = switches
         self.queue = NotificationQueue(clock, switches)
-        self.account = Account(id_instance, type_instance, clock, switches, self.queue.wake)
+        self.account = Account(id_instance, type_instance, clock, switches, self._changed)
+        self.webhook = WebhookPush(self.account, self.queue, clock)
         self.people = People(self.account, switches)
         self.outbox = Outbox(self.account, clock, switches, self.people, self.push)
         self.history = History(self.account, self.queue, self.outbox, self.people)
@@ -97,7 +99,9 @@ class Instance:
             self.groups.note(body)
             self.voice_calls.note(body)
             self.history.note(body)
-        return self.queue.push_raw(raws)
+        count = self.queue.push_raw(raws)
+        self.webhook.wake()
+        return count
 
     def set_state(self, state: str) -> None:
         """Put the instance into a state; what was kept in the send queue for it goes out."""
@@ -127,10 +131,11 @@ class Instance:
         self.outbox.courses[chat_id] = Course(statuses, description)
 
     def file_message(
-        self, file: MediaFile, url: str, chat_id: str, caption: str, mime_type: str
+        self, file: MediaFile, url: str, chat_id: str | None, caption: str, mime_type: str
     ) -> dict[str, Any]:
         """Push the notification of a file that came in, and return its body."""
-        sender = bodies.GROUP_MEMBER if is_group(chat_id) else chat_id
+        chat_id = chat_id or self.people.somebody
+        sender = self.people.somebody if is_group(chat_id) else chat_id
         body = {
             **bodies.envelope(
                 "incomingMessageReceived",
@@ -148,11 +153,15 @@ class Instance:
 
     def fresh_link(self, chat_id: str, id_message: str) -> str | None:
         """A new link to the file of a message; ``None`` if there is none."""
-        url = self._files.get((self.people.key(chat_id), id_message))
+        url = self._files.get((self.people.key(chat_id), id_message)) or self._sent_file(chat_id, id_message)
         if url is None or url == TOO_LARGE_MARKER:
             return None
         file = self.media.find(url) or MediaFile(name_in(url), INVENTED_SIZE)
         return self.media.link(self, file, None)
+
+    def _sent_file(self, chat_id: str, id_message: str) -> str | None:
+        data = self.history.find(chat_id, id_message) if id_message in self.outbox.by_id else None
+        return str(data["fileMessageData"]["downloadUrl"]) if data and "fileMessageData" in data else None
 
     def reported_count(self) -> int:
         """The figure of ``getWebhooksCount``: perhaps an old one, perhaps a wrong zero."""
@@ -164,6 +173,11 @@ class Instance:
             self._count = self.queue.count
             self._count_until = now + self.switches.count_refresh
         return self._count
+
+    def _changed(self) -> None:
+        """Let open polls and the push look again at settings and state."""
+        self.queue.wake()
+        self.webhook.changed()
 
     def _note_file(self, body: Any) -> None:
         try:

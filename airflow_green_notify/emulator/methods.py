@@ -118,6 +118,7 @@ METHODS = {
         Method("getOutgoingStatuses", ("GET",), Needs.AUTHORIZED, story_methods.get_outgoing_statuses),
         Method("lastIncomingCalls", ("GET",), Needs.AUTHORIZED, voice_call_methods.last_incoming_calls),
         Method("lastOutgoingCalls", ("GET",), Needs.AUTHORIZED, voice_call_methods.last_outgoing_calls),
+        Method("callsRtc", ("GET",), Needs.AUTHORIZED, voice_call_methods.calls_rtc),
         Method("callsState", ("GET",), Needs.AUTHORIZED, voice_call_methods.calls_state),
         Method("callsDial", ("POST",), Needs.AUTHORIZED, voice_call_methods.calls_dial),
         Method("callsAccept", ("POST",), Needs.AUTHORIZED, voice_call_methods.calls_accept),

@@ -56,8 +56,8 @@ class Readings:
         """Tell what became of everything that was ever pushed, in push order.
 
         :return: Per notification ``number``, ``body``, ``pushed_at``, ``deliveries`` (how often it was handed
-            out), ``deleted_at``, ``deletions`` (how often a delete hit it), ``expired_at``, ``cleared_at``;
-            a time that never came is ``None``.
+            out), ``deleted_at``, ``deletions`` (how often a delete hit it, or its push was confirmed),
+            ``expired_at``, ``cleared_at``; a time that never came is ``None``.
         """
         return [item.as_dict() for item in self._pushed()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from aiohttp import web
@@ -10,6 +11,7 @@ from airflow_green_notify.emulator import arguments
 from airflow_green_notify.emulator.answers import as_json
 from airflow_green_notify.emulator.call import Call
 from airflow_green_notify.emulator.journals import window
+from airflow_green_notify.emulator.refusals import Rejection
 
 MAX_CALLS = 10_000
 
@@ -44,6 +46,31 @@ async def calls_hang_up(call: Call) -> web.Response:
     """End the call."""
     call.instance.voice_calls.end("hangUp")
     return web.Response()
+
+
+async def calls_rtc(call: Call) -> web.StreamResponse:
+    """Open the connection that tells the state of calls as it changes; no sound goes through it."""
+    socket = web.WebSocketResponse()
+    if not socket.can_prepare(call.request):
+        raise Rejection(400, "bad request data")
+    await socket.prepare(call.request)
+    reader = asyncio.ensure_future(_until_closed(socket))
+    try:
+        with call.instance.voice_calls.watched() as changed:
+            while not reader.done():
+                changed.clear()
+                await socket.send_json({"type": "state", "state": call.instance.voice_calls.as_dict()})
+                change = asyncio.ensure_future(changed.wait())
+                await asyncio.wait({reader, change}, return_when=asyncio.FIRST_COMPLETED)
+                change.cancel()
+    finally:
+        reader.cancel()
+    return socket
+
+
+async def _until_closed(socket: web.WebSocketResponse) -> None:
+    async for _ in socket:
+        pass  # what the application offers of its sound
 
 
 async def last_incoming_calls(call: Call) -> web.Response:

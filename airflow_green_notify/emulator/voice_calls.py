@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from airflow_green_notify.emulator.account import Account
@@ -21,11 +23,33 @@ class VoiceCalls:
         self._account = account
         self._people = people
         self._push = push
-        self.state = "idle"
+        self._watchers: set[asyncio.Event] = set()
+        self._state = "idle"
         self.reason = ""
         self._kind = ""
         self._chat_id = ""
         self._id = ""
+
+    @property
+    def state(self) -> str:
+        """``idle``, ``inc-call``, ``out-call`` or ``on-call``."""
+        return self._state
+
+    @state.setter
+    def state(self, value: str) -> None:
+        self._state = value
+        for watcher in self._watchers:
+            watcher.set()
+
+    @contextmanager
+    def watched(self) -> Iterator[asyncio.Event]:
+        """An event that is set after each change of the state."""
+        watcher = asyncio.Event()
+        self._watchers.add(watcher)
+        try:
+            yield watcher
+        finally:
+            self._watchers.discard(watcher)
 
     def note(self, body: Any) -> None:
         """Follow a call that a notification tells of."""
@@ -38,7 +62,7 @@ class VoiceCalls:
     def dial(self, chat_id: str, id_message: str) -> None:
         """Call somebody; nobody picks up by himself."""
         self._kind, self._chat_id, self._id = "outgoingCall", self._people.add(chat_id).chat_id, id_message
-        self.state, self.reason = "out-call", ""
+        self.reason, self.state = "", "out-call"
 
     def accept(self) -> None:
         """Take the call that comes in."""
@@ -51,7 +75,7 @@ class VoiceCalls:
         if self.state == "idle":
             return
         status = "hungUp" if self.state == "out-call" else status
-        self.state, self.reason = "idle", status
+        self.reason, self.state = status, "idle"
         self._tell(status)
 
     def as_dict(self) -> Body:

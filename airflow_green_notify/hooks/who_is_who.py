@@ -58,22 +58,23 @@ class _Questions:
             if error.retryable:
                 self._outage, self._since_outage = error, Stopwatch()
                 raise
-            log.warning("The gateway can't be asked who is who: %s Ids that differ are two people's.", error)
+            log.warning("The gateway didn't tell who is who: %s Ids that differ may be one person's.", error)
             return ()
 
 
 def _questions_about(wanted: str, found: str) -> Iterator[Callable[[GreenApiHook], Answers]]:
-    """Yield what to ask about one person; an answer that doesn't repeat the id asked for gets it."""
+    """Yield what to ask about one person; an answer that doesn't repeat the id asked for gets it.
+
+    What counts towards a limit of the plan comes last.
+    """
     number = phone_of(wanted)
     if number and counts_messages(found):
         payload = {"phoneNumber": int(number)}
         yield lambda hook: [_of(hook.call("POST", "checkAccount", payload, repeat=True), wanted)]
-    elif number:
-        yield lambda hook: [_of(hook.check_whatsapp(number), wanted)]
-    else:
-        yield lambda hook: [_of(hook.get_contact_info(wanted), wanted)]
-        if lid_of(wanted):
-            yield lambda hook: [_of(hook.check_whatsapp(wanted), wanted)]
+        return
+    yield lambda hook: [_of(hook.get_contact_info(wanted), wanted)]
+    if number or lid_of(wanted):
+        yield lambda hook: [_of(hook.check_whatsapp(number or wanted), wanted)]
 
 
 def _of(answer: Any, asked_for: str) -> Mapping[str, Any]:

@@ -153,8 +153,7 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the head once and judge it."""
         wait = self._wait = self._wait or Wait(context)
-        deadline = wait.since + self.timeout
-        asked_at = time.monotonic()
+        deadline, asked_at = wait.since + self.timeout, time.monotonic()
         seen = self._look(context, deadline)
         if seen.match is not None:
             return PokeReturnValue(True, self._result(seen.match, context))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.queue_head import QueueHead
+from airflow_green_notify.hooks.silence import REMEDY, asilence_of
+from airflow_green_notify.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
@@ -52,6 +54,8 @@ class QueueWatch:
         self._failing_since = 0.0
         self._fault = ""
         self._told_at = time.monotonic()
+        self._empty_since = Stopwatch()
+        self._told_silence = False
 
     async def look(self) -> Notification | None:
         """Return the head as soon as the gateway shows one, ``None`` if none came; wait outages out.
@@ -63,6 +67,7 @@ class QueueWatch:
             self._looks += 1
             try:
                 head = await self.head.receive_checked(self.receive_timeout)
+                await self._tell_silence(head)
             except Exception as error:  # a watcher that raises is started again every 2 s, for ever
                 if not self.patient and not getattr(error, "retryable", False):
                     raise
@@ -78,6 +83,26 @@ class QueueWatch:
     async def close(self) -> None:
         """Leave the shared session."""
         await self.hook.aclose()
+
+    # --- silence ---
+
+    async def _tell_silence(self, head: Notification | None) -> None:
+        """Warn, once, of an instance that is authorized and brings nothing for longer than is usual for it.
+
+        It is looked for once an hour while the queue is empty.
+        """
+        if head is not None:
+            self._empty_since, self._told_silence = Stopwatch(), False
+        elif not self._told_silence and self._empty_since.seconds() >= HEARTBEAT:
+            self._empty_since = Stopwatch()
+            try:
+                silence = await asilence_of(self.hook)
+                if silence.is_unusual and await self.hook.aget_state_instance() == "authorized":
+                    self._told_silence = True
+                    conn_id = self.hook.green_api_conn_id
+                    log.warning("The instance of %r is authorized, and %s: %s.", conn_id, silence, REMEDY)
+            except GreenApiError as error:
+                log.info("Whether it is unusually quiet could not be looked up: %s", error)
 
     # --- outages ---
 

@@ -235,3 +235,12 @@ def test_statuses_come_apart(emulate: Any) -> None:
         seen.append((entry["statusMessage"], len(client.gateway.queue())))
         client.gateway.advance(10)
     assert seen == [("sent", 1), ("delivered", 2), ("read", 3)]
+
+
+def test_file_that_was_sent_has_a_fresh_link(client: Any) -> None:
+    """downloadFile answers for what was sent, too; not for a text."""
+    url = client.gateway.media("a.pdf", 10)
+    sent = client.post("sendFileByUrl", chatId=CHAT, urlFile=url, fileName="a.pdf").json()["idMessage"]
+    link = client.post("downloadFile", chatId=CHAT, idMessage=sent).json()["downloadUrl"]
+    assert len(client.session.get(link).content) == 10
+    assert client.post("downloadFile", chatId=CHAT, idMessage=send(client)).status_code == 400

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
+
+import aiohttp
 
 from airflow_green_notify.emulator import example_notifications
 
@@ -70,3 +73,37 @@ def test_calls_respect_the_settings(client: Any) -> None:
     client.post("callsHangUp")
     assert len(client.gateway.queue()) == 1
     assert client.get("lastIncomingCalls").json() == client.get("lastOutgoingCalls").json() == []
+
+
+def test_connection_tells_the_state_of_calls_as_it_changes(client: Any) -> None:
+    """The present state comes first, then each change, in the form that the vendor's client reads."""
+
+    async def watch() -> list[Any]:
+        url = client.url("callsRtc").replace("http://", "ws://")
+        async with aiohttp.ClientSession() as session, session.ws_connect(url) as socket:
+            states = [await socket.receive_json()]
+            for method, arguments in (("callsDial", {"chatId": CHAT}), ("callsHangUp", {})):
+                await session.post(client.url(method), json=arguments)
+                states.append(await socket.receive_json())
+            return states
+
+    states = asyncio.run(watch())
+    assert [(frame["type"], frame["state"]["state"]) for frame in states] == [
+        ("state", "idle"),
+        ("state", "out-call"),
+        ("state", "idle"),
+    ]
+    assert client.get("callsRtc").status_code == 400
+
+
+def test_open_connection_of_calls_does_not_keep_the_emulator_from_stopping(client: Any) -> None:
+    """Stopping cuts it."""
+
+    async def stop() -> aiohttp.WSMsgType:
+        url = client.url("callsRtc").replace("http://", "ws://")
+        async with aiohttp.ClientSession() as session, session.ws_connect(url) as socket:
+            await socket.receive_json()
+            await asyncio.to_thread(client.gateway.stop)
+            return (await socket.receive()).type
+
+    assert asyncio.run(asyncio.wait_for(stop(), 10)) in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)

@@ -57,9 +57,9 @@ def test_journal_notification_keeps_its_key_while_status_and_links_change() -> N
 def test_journal_notification_of_the_same_id_in_another_chat_is_another_where_ids_are_the_chats() -> None:
     """On WhatsApp an id is unique and a chat has two names; in Telegram and MAX ids are unique in a chat."""
     entry = {"type": "incoming", "idMessage": "17"}
-    chats = ("1@c.us", "2@lid", "10000042", "10000043")
+    chats = ("1@c.us", "2@lid", "US.13491208655302741918", "10000042", "-10000043")
     keys = [journal_notification(entry | {"chatId": chat}, INSTANCE).key for chat in chats]
-    assert keys[0] == keys[1]
+    assert keys[0] == keys[1] == keys[2]
     assert len(set(keys)) == 3
 
 

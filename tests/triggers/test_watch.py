@@ -11,6 +11,7 @@ import pytest
 
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.errors import GreenApiConfigError, GreenApiError, GreenApiUnauthorizedError
+from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.triggers import watch
 from airflow_green_notify.triggers.watch import QueueWatch
 from tests.triggers.conftest import CONNECTION, HOLD, body
@@ -50,6 +51,50 @@ async def test_look_at_an_empty_queue_holds_the_request_and_returns_none(
     """Idle looks are long polls, one request each."""
     assert await looks_for(queue_watch, HOLD * 3.5) == 0
     assert len(green_api_connection.requests()) <= 4
+
+
+def hourly(count: int, last: float) -> list[dict[str, object]]:
+    """Messages of an hour's distance, the last one so many hours ago."""
+    now = time.time()
+    return [{**body(f"{number}"), "timestamp": int(now - (last + number) * 3600)} for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("state", "last", "warns"),
+    [("authorized", 4.0, True), ("authorized", 1.2, False), ("notAuthorized", 4.0, False)],
+)
+async def test_look_at_an_unusually_quiet_instance_warns_once(
+    queue_watch: QueueWatch,
+    green_api_connection: GreenApiEmulator,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    last: float,
+    warns: bool,
+) -> None:
+    """Authorized, and nothing comes in for longer than is usual: one warning until something comes."""
+    monkeypatch.setattr(watch, "HEARTBEAT", 0.1)
+    green_api_connection.switch(rate_limits=False)
+    green_api_connection.push(*hourly(30, last - 3))
+    green_api_connection.advance(3 * 3600)  # then the journal of the last hour doesn't list them
+    with GreenApiHook() as hook:
+        while head := hook.receive_notification(0.1):
+            hook.delete_notification(head.receipt_id)
+    green_api_connection.state(state)
+    caplog.clear()
+    await looks_for(queue_watch, 2.5)
+    assert len(told(caplog, "is authorized, and no message has come in for")) == warns
+
+
+async def test_look_at_a_quiet_instance_goes_on_where_nobody_can_tell(
+    queue_watch: QueueWatch, green_api_connection: GreenApiEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal is refused: the next notification is seen all the same."""
+    monkeypatch.setattr(watch, "HEARTBEAT", 0.1)
+    green_api_connection.fault("500", method="lastIncomingMessages", times=None)
+    await looks_for(queue_watch, 1.0)
+    green_api_connection.push(body("one"))
+    assert await looks_for(queue_watch, 1.0) > 0
 
 
 @pytest.mark.parametrize(
