@@ -104,16 +104,16 @@ def _module(name: str, package: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        _missing(f"pip install {package}")
+        missing(f"pip install {package}")
 
 
 def _program(name: str, pattern: str, package: str) -> str:
     """Return the newest server program of this name."""
     found = shutil.which(name) or max(glob.glob(pattern), default=None)
-    return found or _missing(f"apt-get install {package}")
+    return found or missing(f"apt-get install {package}")
 
 
-def _missing(remedy: str) -> NoReturn:
+def missing(remedy: str) -> NoReturn:
     (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"Needs: {remedy}")
 
 

@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve an emulated gateway on 127.0.0.1 until SIGINT or SIGTERM."""
     options = vars(_parser().parse_args(arguments))
     examples, per_second = options.pop("examples"), options.pop("traffic")
+    make = GreenApiEmulator.realistic if options.pop("realistic") else GreenApiEmulator
     stop = threading.Event()
 
     def end(signum: int, frame: FrameType | None) -> None:
@@ -31,10 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
-    gateway = GreenApiEmulator(**options)
     try:
-        gateway.start()
-    except (OSError, OverflowError) as error:
+        gateway = make(**options).start()
+    except (OSError, OverflowError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     if examples:
@@ -54,7 +54,7 @@ def _serve(gateway: GreenApiEmulator, per_second: float, stop: threading.Event) 
     if per_second <= 0:
         stop.wait()
         return
-    for body in traffic(id_instance=int(gateway.id_instance)):
+    for body in traffic(id_instance=int(gateway.id_instance), type_instance=gateway.type_instance):
         if stop.wait(1 / per_second):
             return
         gateway.push(body)
@@ -66,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--id-instance", default=str(FIRST_ID), help="default: %(default)s")
     parser.add_argument("--api-token", help="default: a random one")
     parser.add_argument("--type-instance", choices=TYPES, default="whatsapp", help="default: %(default)s")
+    parser.add_argument(
+        "--realistic", action="store_true", help="slow settings, counts and sends, and no notifications on"
+    )
     parser.add_argument("--examples", action="store_true", help="begin with the 80 example notifications")
     parser.add_argument("--traffic", type=float, default=0.0, metavar="PER_SECOND", help="push all the time")
     group = parser.add_argument_group("switches", "described at airflow_green_notify.emulator.Switches")
@@ -75,10 +78,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _option(name: str, kind: str) -> dict[str, Any]:
-    default = getattr(Switches, name)
     if kind == "bool":
-        return {"action": argparse.BooleanOptionalAction, "default": default}
-    return {"type": READERS[kind], "choices": CHOICES.get(name), "default": default}
+        return {"action": argparse.BooleanOptionalAction, "default": argparse.SUPPRESS}
+    return {"type": READERS[kind], "choices": CHOICES.get(name), "default": argparse.SUPPRESS}
 
 
 if __name__ == "__main__":

@@ -170,6 +170,8 @@ class Account:
         """Be ``starting`` for ``settings_delay`` seconds."""
         self._starting_until = self._clock.now() + self._switches.settings_delay
         self._changed()
+        if self._switches.settings_delay:
+            self._clock.later(self._switches.settings_delay, self._changed)
 
     def refusal(self, needs: Needs) -> str | None:
         """The text of the 400 that a method which needs this gets now, or ``None``."""

@@ -8,7 +8,6 @@ from airflow_green_notify.emulator.people import is_group
 
 Body = dict[str, Any]
 
-GROUP_MEMBER = "12025550101@c.us"
 NOT_FORWARDED: Body = {"forwardingScore": 0, "isForwarded": False}
 FILE_TYPES = {"image": "imageMessage", "video": "videoMessage", "audio": "audioMessage"}
 

@@ -9,16 +9,17 @@ import threading
 from concurrent.futures import Future
 from dataclasses import asdict
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 
+from airflow_green_notify.emulator.account import NOTIFICATION_SETTINGS
 from airflow_green_notify.emulator.control_routes import ControlPlane
 from airflow_green_notify.emulator.gateway_instance import GatewayInstance
 from airflow_green_notify.emulator.gateway_routes import Gateway
 from airflow_green_notify.emulator.instance import Instance
 from airflow_green_notify.emulator.partner import Partner
-from airflow_green_notify.emulator.switches import Switches
+from airflow_green_notify.emulator.switches import REALISTIC, Switches
 
 HOST = "127.0.0.1"
 FIRST_ID = 1101000001
@@ -74,6 +75,20 @@ class GreenApiEmulator(GatewayInstance):
         instance = self._new_instance(id_instance, api_token, type_instance, switches)
         super().__init__(self, instance)
         self.instances[id_instance] = self
+
+    @classmethod
+    def realistic(cls, **options: Any) -> Self:
+        """An emulator whose first instance is as a new one of the real gateway.
+
+        Settings take 5 minutes, a cleared ``webhookUrl`` another one, counts are refreshed every 10 s,
+        messages leave the send queue 500 ms apart, and all notifications are off until ``setSettings`` turns
+        them on.
+
+        :param options: Those of the emulator, which go before.
+        """
+        emulator = cls(**REALISTIC | options)
+        emulator.settings(**dict.fromkeys(NOTIFICATION_SETTINGS, "no"))
+        return emulator
 
     @property
     def url(self) -> str:
@@ -144,6 +159,8 @@ class GreenApiEmulator(GatewayInstance):
         with self.gate:
             self.loop = asyncio.get_running_loop()
             self._gateway.clock.arm()
+            for instance in self._gateway.instances.values():
+                instance.webhook.wake()
         ready.set_result(None)
         await self._stopping.wait()
         await runner.cleanup()

@@ -29,9 +29,10 @@ from airflow_green_notify.emulator.rates import Rates
 from airflow_green_notify.emulator.story import Story
 from airflow_green_notify.emulator.switches import Switches
 from airflow_green_notify.emulator.voice_calls import VoiceCalls
+from airflow_green_notify.emulator.webhook import WebhookPush
 
 TYPES = ("whatsapp", "telegram", "v3")
-REQUESTS_KEPT = 1_000_000
+REQUESTS_KEPT = 200_000
 LINK_SECONDS = {"telegram": 24 * 3600.0}
 OTHER_LINK_SECONDS = 15 * 24 * 3600.0  # documented for WhatsApp's uploads and for MAX
 
@@ -57,7 +58,8 @@ class Instance:
         self.media = media
         self.switches = switches
         self.queue = NotificationQueue(clock, switches)
-        self.account = Account(id_instance, type_instance, clock, switches, self.queue.wake)
+        self.account = Account(id_instance, type_instance, clock, switches, self._changed)
+        self.webhook = WebhookPush(self.account, self.queue, clock)
         self.people = People(self.account, switches)
         self.outbox = Outbox(self.account, clock, switches, self.people, self.push)
         self.history = History(self.account, self.queue, self.outbox, self.people)
@@ -97,7 +99,9 @@ class Instance:
             self.groups.note(body)
             self.voice_calls.note(body)
             self.history.note(body)
-        return self.queue.push_raw(raws)
+        count = self.queue.push_raw(raws)
+        self.webhook.wake()
+        return count
 
     def set_state(self, state: str) -> None:
         """Put the instance into a state; what was kept in the send queue for it goes out."""
@@ -127,10 +131,11 @@ class Instance:
         self.outbox.courses[chat_id] = Course(statuses, description)
 
     def file_message(
-        self, file: MediaFile, url: str, chat_id: str, caption: str, mime_type: str
+        self, file: MediaFile, url: str, chat_id: str | None, caption: str, mime_type: str
     ) -> dict[str, Any]:
         """Push the notification of a file that came in, and return its body."""
-        sender = bodies.GROUP_MEMBER if is_group(chat_id) else chat_id
+        chat_id = chat_id or self.people.somebody
+        sender = self.people.somebody if is_group(chat_id) else chat_id
         body = {
             **bodies.envelope(
                 "incomingMessageReceived",
@@ -168,6 +173,11 @@ class Instance:
             self._count = self.queue.count
             self._count_until = now + self.switches.count_refresh
         return self._count
+
+    def _changed(self) -> None:
+        """Let open polls and the push look again at settings and state."""
+        self.queue.wake()
+        self.webhook.changed()
 
     def _note_file(self, body: Any) -> None:
         try:

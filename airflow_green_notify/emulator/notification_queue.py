@@ -106,12 +106,20 @@ class NotificationQueue:
         number = self._receipts.get(receipt_id)
         if number is None:
             return False
-        item = self._pushed[number]
-        self._remove(item)
-        item.deletions += 1
-        item.deleted_at = self._clock.now()
-        self._show_to_other_consumer()
+        self._delete(self._pushed[number])
         return True
+
+    def show(self) -> QueuedNotification | None:
+        """The oldest visible notification, which is taken elsewhere now, or ``None``."""
+        item = self._head()
+        if item is not None:
+            item.deliveries += 1
+        return item
+
+    def confirm(self, item: QueuedNotification) -> None:
+        """Delete what :meth:`show` gave, if it still waits."""
+        if item.waiting:
+            self._delete(item)
 
     def clear(self) -> None:
         """Remove all that waits."""
@@ -203,6 +211,12 @@ class NotificationQueue:
         item.receipt_id = self._last_receipt
         self._receipts[item.receipt_id] = item.number
         return item.receipt_id
+
+    def _delete(self, item: QueuedNotification) -> None:
+        self._remove(item)
+        item.deletions += 1
+        item.deleted_at = self._clock.now()
+        self._show_to_other_consumer()
 
     def _remove(self, item: QueuedNotification) -> None:
         item.waiting = False

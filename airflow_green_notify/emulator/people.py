@@ -64,6 +64,11 @@ class People:
         return str(self._account.settings["wid"]) if self._account.type_instance == "whatsapp" else OWN_CHAT
 
     @property
+    def somebody(self) -> str:
+        """A person that writes where a test names none, in groups as well."""
+        return "12025550101@c.us" if self._account.type_instance == "whatsapp" else "10000001"
+
+    @property
     def lids(self) -> bool:
         """Whether persons appear by their LID now."""
         mode = self._switches.contact_ids

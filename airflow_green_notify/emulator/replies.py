@@ -59,7 +59,7 @@ class Replies:
     def sender(self, rule: ReplyRule, message: SentMessage) -> str:
         """Who answers: the chat itself, in a group one of its members."""
         chat_id = message.chat_id
-        return rule.sender or (bodies.GROUP_MEMBER if is_group(chat_id) else chat_id)
+        return rule.sender or (self._people.somebody if is_group(chat_id) else chat_id)
 
     def data(self, rule: ReplyRule, message: SentMessage, own_id: str) -> dict[str, Any]:
         """The ``messageData`` of an answer: a vote where it names options of the poll, else a text."""

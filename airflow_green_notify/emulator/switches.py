@@ -19,6 +19,13 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 MAX_COUNT = 1_000_000
+REALISTIC: dict[str, Any] = {
+    "settings_delay": 300.0,
+    "webhook_grace": 60.0,
+    "count_refresh": 10.0,
+    "send_delay": 0.5,
+}
+"""The delays of the real gateway, as documented; an instance has none unless asked to."""
 LOWEST = {"clock_offset": -float(checks.MAX_SECONDS)}  # where it isn't 0
 
 

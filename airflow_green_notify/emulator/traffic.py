@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import count, islice
@@ -28,7 +29,6 @@ WORDS = (
     "ok",
 )
 OWN_ID = "12025550100@c.us"
-FIRST_NUMBER = 5242980000  # of messages on Telegram and MAX
 PER_SECOND = 20  # how dense the timestamps of finite traffic lie
 
 Body = dict[str, Any]
@@ -70,10 +70,12 @@ def traffic(
     :param n: How many; ``None``: endlessly, each stamped with the time at which it is taken.
     :param start: UNIX time of the first one. By default such that the last one is of now.
     :param id_instance: The instance the bodies name as their receiver.
-    :param type_instance: Its product. Telegram and MAX have numbers as ids, and no calls.
+    :param type_instance: Its product, ``whatsapp``, ``telegram`` or ``v3`` (MAX): each has chat ids, message
+        ids, senders and statuses of its own.
     """
     rng = random.Random(seed)
-    bodies = (_body(rng, number, id_instance, type_instance) for number in count())
+    product = PRODUCTS[type_instance]
+    bodies = (_body(rng, number, id_instance, product) for number in count())
     if n is None:
         for body in bodies:
             yield {**body, "timestamp": int(time.time())}
@@ -83,38 +85,52 @@ def traffic(
         yield {**body, "timestamp": int(first + number / PER_SECOND)}
 
 
-def _body(rng: random.Random, number: int, id_instance: int, type_instance: str) -> Body:
-    on_whatsapp = type_instance == "whatsapp"
-    make = rng.choices([_text, _media, _status, _call], [60, 12, 24, 4 * on_whatsapp])[0]
+@dataclass(frozen=True)
+class Product:
+    """How the bodies of a product differ from those of the others."""
+
+    name: str
+    first_message: int
+    kinds: tuple[int, ...]
+    statuses: dict[str, int]
+
+    def id_message(self, rng: random.Random, number: int) -> str:
+        """The id of the message of this number."""
+        noise = rng.getrandbits(32)
+        return str(self.first_message + number) if self.first_message else f"3EB0{noise:08X}{number:08X}"
+
+    def chat_id(self, phone: str) -> str:
+        """The chat with a person: by phone number, or a number of the product's own."""
+        return str(10_000_000 + int(phone[-2:])) if self.first_message else f"{phone}@c.us"
+
+    def sender(self, phone: str, name: str) -> Body:
+        """Who wrote."""
+        chat_id = self.chat_id(phone)
+        sender = {"chatId": chat_id, "chatName": name, "sender": chat_id, "senderName": name}
+        more = {"chatType": "user", "senderType": "user", "senderPhoneNumber": int(phone)}
+        return sender | {"senderContactName": ""} | (more if self.first_message else {})
+
+
+SEEN = {"delivered": 30, "read": 30, "failed": 2}
+PRODUCTS = {
+    product.name: product
+    for product in (
+        Product("whatsapp", 0, (60, 12, 24, 4), {"sent": 30} | SEEN),
+        Product("telegram", 5_242_880_000, (60, 12, 24, 0), SEEN),
+        Product("v3", 115_000_000_000_000_000, (60, 12, 24, 0), SEEN),
+    )
+}
+
+
+def _body(rng: random.Random, number: int, id_instance: int, product: Product) -> Body:
+    make = rng.choices([_text, _media, _status, _call], product.kinds)[0]
     phone, name = rng.choice(PEOPLE)
-    id_message = f"3EB0{rng.getrandbits(32):08X}{number:08X}"
-    body = {
-        "typeWebhook": "",
-        "instanceData": {"idInstance": id_instance, "wid": OWN_ID, "typeInstance": type_instance},
-        "timestamp": 0,
-        "idMessage": id_message if on_whatsapp else str(FIRST_NUMBER + number),
-        **make(rng, f"{phone}@c.us" if on_whatsapp else phone, name),
-    }
-    return body if on_whatsapp else _of_other_product(body, int(phone))
-
-
-def _of_other_product(body: Body, phone: int) -> Body:
-    """What Telegram and MAX say beyond it, and without a status that they don't have."""
-    if "senderData" in body:
-        kinds = {"chatType": "user", "senderType": "user", "senderPhoneNumber": phone}
-        body["senderData"] |= kinds
-    if body.get("status") == "sent":
-        body["status"] = "delivered"
-    return body
-
-
-def _sender(chat_id: str, name: str) -> Body:
     return {
-        "chatId": chat_id,
-        "chatName": name,
-        "sender": chat_id,
-        "senderName": name,
-        "senderContactName": "",
+        "typeWebhook": "",
+        "instanceData": {"idInstance": id_instance, "wid": OWN_ID, "typeInstance": product.name},
+        "timestamp": 0,
+        "idMessage": product.id_message(rng, number),
+        **make(rng, product, phone, name),
     }
 
 
@@ -122,16 +138,16 @@ def _words(rng: random.Random) -> str:
     return " ".join(rng.choices(WORDS, k=rng.randint(1, 20)))
 
 
-def _text(rng: random.Random, chat_id: str, name: str) -> Body:
+def _text(rng: random.Random, product: Product, phone: str, name: str) -> Body:
     message = {"typeMessage": "textMessage", "textMessageData": {"textMessage": _words(rng)}}
     return {
         "typeWebhook": "incomingMessageReceived",
-        "senderData": _sender(chat_id, name),
+        "senderData": product.sender(phone, name),
         "messageData": message,
     }
 
 
-def _media(rng: random.Random, chat_id: str, name: str) -> Body:
+def _media(rng: random.Random, product: Product, phone: str, name: str) -> Body:
     kind, suffix, mime_type = rng.choice(
         [
             ("image", "jpg", "image/jpeg"),
@@ -152,16 +168,17 @@ def _media(rng: random.Random, chat_id: str, name: str) -> Body:
     }
     return {
         "typeWebhook": "incomingMessageReceived",
-        "senderData": _sender(chat_id, name),
+        "senderData": product.sender(phone, name),
         "messageData": {"typeMessage": f"{kind}Message", "fileMessageData": file_data},
     }
 
 
-def _status(rng: random.Random, chat_id: str, name: str) -> Body:
-    status = rng.choices(["sent", "delivered", "read", "failed"], [30, 30, 30, 2])[0]
+def _status(rng: random.Random, product: Product, phone: str, name: str) -> Body:
+    status = rng.choices(list(product.statuses), list(product.statuses.values()))[0]
+    chat_id = product.chat_id(phone)
     return {"typeWebhook": "outgoingMessageStatus", "chatId": chat_id, "status": status, "sendByApi": True}
 
 
-def _call(rng: random.Random, chat_id: str, name: str) -> Body:
+def _call(rng: random.Random, product: Product, phone: str, name: str) -> Body:
     status = rng.choice(["offer", "pickUp", "hangUp", "missed", "declined"])
-    return {"typeWebhook": "incomingCall", "from": chat_id, "status": status}
+    return {"typeWebhook": "incomingCall", "from": product.chat_id(phone), "status": status}

@@ -94,13 +94,6 @@ def test_set_settings_changes_what_it_names(client: Any) -> None:
     assert client.get("getSettings").json() == {**before, "incomingWebhook": "no"}
 
 
-def test_set_settings_leaves_alone_what_is_only_reported(client: Any) -> None:
-    """The gateway takes such a key without an error and goes on reporting its own value."""
-    wid = client.gateway.settings()["wid"]
-    assert client.post("setSettings", wid="other", keepOnlineStatus="yes").json() == {"saveSettings": True}
-    assert client.gateway.settings()["wid"] == wid
-
-
 @pytest.mark.parametrize(
     ("payload", "text"),
     [
@@ -142,28 +135,6 @@ def test_reboot_restarts_the_instance(emulate: Any) -> None:
     assert client.get("reboot").json() == {"isReboot": True}
     assert refusal_of(client.get("receiveNotification")) == STARTING
     client.gateway.advance(300)
-    assert client.receive() is None
-
-
-@pytest.mark.parametrize("method", ["receiveNotification", "deleteNotification", "clearWebhooksQueue"])
-def test_webhook_url_set_refuses_the_queue(client: Any, method: str) -> None:
-    """While notifications are pushed to a URL, polling is refused with the documented text."""
-    client.gateway.settings(webhookUrl="https://example.org/hook")
-    verb = "GET" if method == "receiveNotification" else "DELETE"
-    text = refusal_of(client.session.request(verb, client.url(method, 1)))
-    assert text == (
-        "Message cannot be received because custom webhook url is set. Go to cabinet, clear webhook url "
-        f"for instance: {client.gateway.id_instance} and wait for about 1 minute for another attempt"
-    )
-
-
-def test_webhook_url_cleared_by_api_is_refused_for_a_while_longer(emulate: Any) -> None:
-    """After clearing the URL through the API the refusal goes on for the grace period."""
-    client = emulate(webhook_grace=60)
-    client.gateway.settings(webhookUrl="https://example.org/hook")
-    client.post("setSettings", webhookUrl="")
-    assert "custom webhook url is set" in refusal_of(client.get("receiveNotification"))
-    client.gateway.advance(60)
     assert client.receive() is None
 
 

@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from airflow_green_notify.emulator import GreenApiEmulator
+from tests.emulator.conftest import Client
 
 
 def test_connection_leads_to_the_gateway() -> None:
@@ -211,3 +212,43 @@ def test_emulator_imports_neither_airflow_nor_the_provider() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_realistic_emulator_begins_as_a_new_instance_of_the_gateway() -> None:
+    """No notification is on, and empty answers come at once."""
+    with GreenApiEmulator.realistic(rate_limits=False) as gateway:
+        client = Client(gateway, gateway)
+        settings = client.get("getSettings").json()
+        assert {value for name, value in settings.items() if name.endswith("Webhook")} == {"no"}
+        assert client.session.get(client.url("receiveNotification") + "?receiveTimeout=60", timeout=20).ok
+
+
+def test_realistic_emulator_takes_its_time() -> None:
+    """Settings, the end of pushing, counts and the send queue are as slow as on the gateway."""
+    with GreenApiEmulator.realistic(rate_limits=False) as gateway:
+        client = Client(gateway, gateway)
+        client.post("setSettings", incomingWebhook="yes", webhookUrl="https://example.org/hook")
+        gateway.advance(299)
+        assert client.get("getStateInstance").json() == {"stateInstance": "starting"}
+        gateway.advance(1)
+        assert client.get("getSettings").json()["incomingWebhook"] == "yes"
+        client.post("setSettings", webhookUrl="")
+        gateway.advance(300)
+        assert "webhook url is set" in client.get("receiveNotification", receiveTimeout=0).text
+        gateway.advance(60)
+        assert client.get("getWebhooksCount").json() == {"count": 0}
+        gateway.push({"n": 1})
+        assert client.get("getWebhooksCount").json() == {"count": 0}
+        gateway.advance(10)
+        assert client.get("getWebhooksCount").json() == {"count": 1}
+        for text in "ab":
+            client.post("sendMessage", chatId="12025550101@c.us", message=text)
+        gateway.advance(0.6)
+        first, second = gateway.sent()
+        assert first["delivered_at"]
+        assert not second["delivered_at"]
+
+
+def test_option_goes_before_the_realistic_one() -> None:
+    """A test that needs no delay of settings has none."""
+    assert GreenApiEmulator.realistic(settings_delay=0.0).switch()["settings_delay"] == 0

@@ -72,17 +72,6 @@ def test_journal_reaches_back_as_far_as_asked(client: Any, minutes: str, count: 
     assert len(client.get("lastIncomingMessages", minutes=minutes).json()) == count
 
 
-def test_journal_with_lag_shows_messages_later(emulate: Any) -> None:
-    """Received and sent messages appear after the lag only."""
-    client = emulate(journal_lag=120)
-    client.gateway.push(*examples(1))
-    client.post("sendMessage", chatId=CHAT, message="Hi")
-    assert client.get("lastIncomingMessages").json() == client.get("lastOutgoingMessages").json() == []
-    client.gateway.advance(120)
-    assert len(client.get("lastIncomingMessages").json()) == 1
-    assert len(client.get("lastOutgoingMessages").json()) == 1
-
-
 def test_outgoing_journal_lists_what_was_sent_once(client: Any) -> None:
     """What was sent by API is there with its status, once, also if a notification tells of it."""
     client.gateway.settings(outgoingAPIMessageWebhook="yes", outgoingWebhook="yes")

@@ -89,3 +89,20 @@ def test_program_with_a_taken_port_says_so(run: Any) -> None:
     assert second.returncode == 1
     assert "address already in use" in second.stderr
     assert "Traceback" not in second.stderr
+
+
+def test_program_can_be_as_the_real_gateway(run: Any) -> None:
+    """With one option, and with another that goes before it."""
+    program = run("--realistic", "--send-delay", "2", "--no-rate-limits")
+    url = f"{program.connection['host']}/_emulator/switch"
+    switches = requests.post(url, json={}, timeout=20).json()
+    assert (switches["settings_delay"], switches["send_delay"]) == (300, 2)
+    assert program.get("getSettings").json()["incomingWebhook"] == "no"
+
+
+def test_program_with_a_wrong_value_says_so() -> None:
+    """In one line, without a traceback."""
+    wrong = subprocess.run([*PROGRAM, "--round-trip", "nan"], capture_output=True, text=True, timeout=20)
+    assert wrong.returncode != 0
+    assert "round_trip must be a number" in wrong.stderr
+    assert "Traceback" not in wrong.stderr

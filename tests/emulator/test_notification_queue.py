@@ -13,12 +13,6 @@ from airflow_green_notify.emulator.switches import Switches
 DAY = 24 * 3600
 
 
-def test_stable_receipt_stays_the_same_on_redelivery(client: Any, body: Any) -> None:
-    """With stable receipts the same notification is shown under the same id."""
-    client.gateway.push(body())
-    assert [client.receive()["receiptId"] for _ in range(3)] == [1, 1, 1]
-
-
 def test_new_receipts_make_the_older_ones_useless(emulate: Any, body: Any) -> None:
     """With new receipts each delivery has another id, and only the newest deletes."""
     client = emulate(receipt_id="new")
@@ -37,24 +31,6 @@ def test_restarted_receipts_begin_at_one_and_the_old_ones_are_unknown(client: An
     client.gateway.restart_receipts()
     assert client.delete(old).json()["result"] is False
     assert client.receive()["receiptId"] == 1
-
-
-def test_restarted_receipts_can_meet_another_notification(client: Any, body: Any) -> None:
-    """An id from before a restart may afterwards belong to another notification, and deletes that."""
-    client.gateway.push(body(1), body(2))
-    remembered = client.receive()["receiptId"]
-    client.delete(remembered)
-    client.gateway.restart_receipts()
-    assert client.receive() == {"receiptId": remembered, "body": body(2)}
-    assert client.delete(remembered).json()["result"] is True
-    assert client.gateway.queue() == []
-
-
-def test_split_mode_hides_what_was_handed_out(emulate: Any, body: Any) -> None:
-    """Two receives get two notifications; a third gets nothing."""
-    client = emulate(redelivery="split", redelivery_after=60)
-    client.gateway.push(body(1), body(2))
-    assert [client.receive()["body"], client.receive()["body"], client.receive()] == [body(1), body(2), None]
 
 
 def test_split_mode_shows_again_what_was_not_deleted_in_time(emulate: Any, body: Any) -> None:

@@ -34,7 +34,7 @@ def poll() -> Iterator[Poll]:
 @pytest.mark.parametrize(
     ("happens", "words"),
     [
-        (lambda gateway: gateway.settings(webhookUrl="http://127.0.0.1:9/hook"), WEBHOOK_URL),
+        (lambda gateway: gateway.settings(webhookUrl="https://example.org/hook"), WEBHOOK_URL),
         (lambda gateway: gateway.state("notAuthorized"), NOT_AUTHORIZED),
         (lambda gateway: gateway.state("pendingPassword"), NOT_AUTHORIZED),
         (lambda gateway: gateway.state("starting"), STARTING),

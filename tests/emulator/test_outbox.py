@@ -47,28 +47,6 @@ def test_settings_decide_which_notifications_a_send_makes(
     assert kinds(client)[1:] == statuses
 
 
-def test_notification_of_a_sent_text_has_the_recorded_form(client: Any) -> None:
-    """A text sent by API comes back as an extended text with the preview off."""
-    client.gateway.settings(outgoingAPIMessageWebhook="yes")
-    id_message = send(client)
-    (body,) = client.gateway.queue()
-    assert body["idMessage"] == id_message
-    assert body["senderData"]["chatId"] == CHAT
-    assert body["instanceData"]["idInstance"] == int(client.gateway.id_instance)
-    assert body["messageData"]["typeMessage"] == "extendedTextMessage"
-    assert body["messageData"]["extendedTextMessageData"]["text"] == "Deploy?"
-    assert body["messageData"]["extendedTextMessageData"]["previewType"] == "None"
-
-
-def test_notification_of_a_sent_quote_names_what_it_quotes(client: Any) -> None:
-    """A message that quotes another comes back as a quoted message."""
-    client.gateway.settings(outgoingAPIMessageWebhook="yes")
-    send(client, quotedMessageId=QUOTED)
-    (body,) = client.gateway.queue()
-    assert body["messageData"]["typeMessage"] == "quotedMessage"
-    assert body["messageData"]["quotedMessage"]["stanzaId"] == QUOTED
-
-
 def test_notification_of_a_sent_file_leads_to_it(client: Any) -> None:
     """A file sent by API comes back with a link to it."""
     client.gateway.settings(outgoingAPIMessageWebhook="yes")
@@ -194,16 +172,6 @@ def test_send_queue_keeps_messages_until_the_instance_is_authorized(client: Any)
     assert client.get("showMessagesQueue").json() == []
     assert client.gateway.sent()[0]["delivered_at"] is not None
     assert len(client.gateway.queue()) == 3
-
-
-def test_send_queue_forgets_messages_after_a_day(client: Any) -> None:
-    """What couldn't be sent for 24 hours never is."""
-    client.gateway.state("notAuthorized")
-    send(client)
-    client.gateway.advance(24 * 3600)
-    client.gateway.state("authorized")
-    assert client.get("getMessagesCount").json() == {"count": 0}
-    assert client.gateway.sent()[0]["delivered_at"] is None
 
 
 def test_send_queue_can_be_cleared(client: Any) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-
-from airflow_green_notify.emulator import example_notifications
 
 ODD_BODIES = [
     {},
@@ -36,28 +34,6 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_receive_with_a_waiting_notification_answers_the_envelope(client: Any, body: Any) -> None:
-    """A waiting notification comes at once, with an integer receipt id beside its body."""
-    client.gateway.push(body())
-    assert client.receive(60) == {"receiptId": 1, "body": body()}
-
-
-def test_receive_shows_the_head_until_it_is_deleted(client: Any, body: Any) -> None:
-    """Without a delete, every receive shows the same notification; after it, the next."""
-    client.gateway.push(body(1), body(2))
-    shown = [client.receive(), client.receive()]
-    assert shown[0] == shown[1]
-    assert client.delete(shown[0]["receiptId"]).json() == {"result": True, "reason": ""}
-    assert client.receive()["body"] == body(2)
-
-
-def test_queue_is_first_in_first_out(client: Any) -> None:
-    """All examples come out in the order in which they were pushed, unharmed."""
-    examples = example_notifications()
-    client.gateway.push(*examples)
-    assert client.drain() == [envelope["body"] for envelope in examples]
-
-
 @pytest.mark.parametrize("odd", ODD_BODIES, ids=lambda odd: str(odd)[:20].encode("ascii", "replace").decode())
 def test_receive_of_an_odd_body_passes_it_unharmed(client: Any, odd: Any) -> None:
     """Whatever was pushed comes over the wire as it was, and is audited as it was."""
@@ -71,22 +47,6 @@ def test_lone_surrogates_are_escaped_on_the_wire(client: Any) -> None:
     """The answer is plain ASCII, so that a lone surrogate can be in it at all."""
     client.gateway.push({"text": "\ud83d"})
     assert b'"\\ud83d"' in client.get("receiveNotification").content
-
-
-@pytest.mark.parametrize(("idle", "wire"), [("null", b"null"), ("empty", b"")])
-def test_receive_when_nothing_came_answers_in_the_idle_form(emulate: Any, idle: str, wire: bytes) -> None:
-    """Both idle forms of the real gateway are HTTP 200 with exactly these bytes."""
-    response = emulate(idle=idle).get("receiveNotification", receiveTimeout=0.05)
-    assert (response.status_code, response.content) == (200, wire)
-
-
-def test_receive_is_held_until_a_push(client: Any, body: Any) -> None:
-    """A receive on an empty queue waits, and a push ends its waiting."""
-    with ThreadPoolExecutor() as pool:
-        answer: Future[Any] = pool.submit(client.receive, 60)
-        wait_until(lambda: bool(client.gateway.requests()) and held(client))
-        client.gateway.push(body())
-        assert answer.result(timeout=20)["body"] == body()
 
 
 def test_receive_in_parallel_shows_the_head_to_both(client: Any, body: Any) -> None:
@@ -117,29 +77,10 @@ def test_receive_timeout_that_is_no_sensible_number_is_tolerated(
         assert answer.result(timeout=20)["body"] == body()
 
 
-def test_receive_with_all_notifications_off_answers_at_once(client: Any) -> None:
-    """With every notification setting off, the empty answer doesn't wait for the timeout."""
-    off = {name: "no" for name in client.gateway.settings() if name.endswith("Webhook")}
-    client.gateway.settings(**off)
-    assert client.session.get(client.url("receiveNotification") + "?receiveTimeout=60", timeout=20).ok
-
-
 def test_receive_with_instant_empty_answers_at_once(emulate: Any) -> None:
     """The switch makes empty answers come at once, whatever the timeout says."""
     client = emulate(instant_empty=True)
     assert client.session.get(client.url("receiveNotification") + "?receiveTimeout=60", timeout=20).ok
-
-
-def test_delete_twice_answers_false_with_a_reason(client: Any, body: Any) -> None:
-    """A second delete of the same receipt id deletes nothing and says so."""
-    client.gateway.push(body(1), body(2))
-    receipt_id = client.receive()["receiptId"]
-    client.delete(receipt_id)
-    answer = client.delete(receipt_id)
-    assert answer.status_code == 200
-    assert answer.json()["result"] is False
-    assert answer.json()["reason"]
-    assert client.gateway.queue() == [body(2)]
 
 
 @pytest.mark.parametrize(
@@ -183,30 +124,6 @@ def test_delete_before_any_receive_deletes_nothing(client: Any, body: Any) -> No
     assert client.gateway.queue() == [body()]
 
 
-def test_webhooks_count_counts_what_waits(client: Any, body: Any) -> None:
-    """By default the count is exact."""
-    client.gateway.push(body(1), body(2))
-    client.delete(client.receive()["receiptId"])
-    assert client.get("getWebhooksCount").json() == {"count": 1}
-
-
-def test_webhooks_count_with_refresh_repeats_the_old_figure(emulate: Any, body: Any) -> None:
-    """Between two refreshes the count stays what it was, as on the real gateway."""
-    client = emulate(count_refresh=10)
-    assert client.get("getWebhooksCount").json() == {"count": 0}
-    client.gateway.push(body())
-    assert client.get("getWebhooksCount").json() == {"count": 0}
-    client.gateway.advance(10)
-    assert client.get("getWebhooksCount").json() == {"count": 1}
-
-
-def test_webhooks_count_can_be_wrongly_zero(emulate: Any, body: Any) -> None:
-    """The reported fault of the real gateway can be switched on."""
-    client = emulate(count_wrong_zero=True)
-    client.gateway.push(body())
-    assert client.get("getWebhooksCount").json() == {"count": 0}
-
-
 @pytest.mark.parametrize("verb", ["GET", "DELETE"])
 def test_clear_webhooks_queue_removes_all_that_waits(client: Any, body: Any, verb: str) -> None:
     """Both verbs clear; the audit tells cleared from deleted."""
@@ -217,16 +134,3 @@ def test_clear_webhooks_queue_removes_all_that_waits(client: Any, body: Any, ver
     assert client.receive() is None
     assert client.delete(receipt_id).json()["result"] is False
     assert all(item["cleared_at"] and not item["deleted_at"] for item in client.gateway.audit())
-
-
-def test_clear_webhooks_queue_within_a_minute_is_refused_with_the_time_left(client: Any, body: Any) -> None:
-    """Sooner than a minute after a success it answers 200, clears nothing, and says how long to wait."""
-    client.get("clearWebhooksQueue")
-    client.gateway.push(body())
-    client.gateway.advance(15)
-    refusal = client.get("clearWebhooksQueue")
-    assert refusal.status_code == 200
-    assert refusal.json() == {"isCleared": False, "reason": "Too many requests", "leftTime": 45}
-    assert client.gateway.queue() == [body()]
-    client.gateway.advance(45)
-    assert client.get("clearWebhooksQueue").json()["isCleared"] is True

@@ -29,17 +29,6 @@ def test_send_message_takes_it_in_and_answers_its_id(client: Any) -> None:
     assert sent["at"] <= sent["delivered_at"]
 
 
-@pytest.mark.parametrize(("type_instance", "limit"), [("whatsapp", 20000), ("telegram", 4096), ("v3", 4000)])
-def test_send_message_that_is_too_long_is_refused(emulate: Any, type_instance: str, limit: int) -> None:
-    """Each product has its limit; one character more is refused and not sent."""
-    client = emulate(type_instance=type_instance)
-    chat = CHAT if type_instance == "whatsapp" else "10000042"
-    assert client.post("sendMessage", chatId=chat, message="a" * limit).status_code == 200
-    refusal = client.post("sendMessage", chatId=chat, message="a" * (limit + 1))
-    assert details(refusal) == f"'message' length must be less than or equal to {limit} characters long"
-    assert len(client.gateway.sent()) == 1
-
-
 @pytest.mark.parametrize(
     ("method", "data", "text"),
     [

@@ -6,11 +6,10 @@ import json
 import time
 from collections import Counter
 from itertools import islice
-from typing import Any
 
 import pytest
 
-from airflow_green_notify.emulator import example_notifications, traffic
+from airflow_green_notify.emulator import GreenApiEmulator, example_notifications, traffic
 
 
 def test_examples_are_eighty_envelopes() -> None:
@@ -70,21 +69,28 @@ def test_examples_can_have_happened_just_now() -> None:
 
 
 @pytest.mark.parametrize("type_instance", ["telegram", "v3"])
-def test_traffic_speaks_the_language_of_the_product(emulate: Any, type_instance: str) -> None:
-    """On Telegram and MAX ids are numbers, nothing is only sent, and nobody calls."""
-    client = emulate(type_instance=type_instance)
-    client.gateway.push_traffic(1, 500)
-    bodies = client.gateway.queue()
-    assert "@c.us" not in json.dumps([{**body, "instanceData": {}} for body in bodies])
+def test_traffic_of_another_product_speaks_its_language(type_instance: str) -> None:
+    """Numbers instead of phones, no ``sent``, no calls, and its own fields of the sender."""
+    bodies = list(traffic(1, 1000, type_instance=type_instance))
+    kinds = Counter(body["typeWebhook"] for body in bodies)
+    assert kinds.keys() == {"incomingMessageReceived", "outgoingMessageStatus"}
     assert {body["instanceData"]["typeInstance"] for body in bodies} == {type_instance}
-    assert {body["typeWebhook"] for body in bodies} == {"incomingMessageReceived", "outgoingMessageStatus"}
-    assert "sent" not in {body.get("status") for body in bodies}
-    assert all(body["senderData"]["chatType"] == "user" for body in bodies if "senderData" in body)
-    assert len({body["idMessage"] for body in bodies}) == 500
+    assert {body["status"] for body in bodies if "status" in body} == {"delivered", "read", "failed"}
+    assert all(body["idMessage"].isdecimal() for body in bodies)
+    assert len({body["idMessage"] for body in bodies}) == 1000
+    senders = [body["senderData"] for body in bodies if "senderData" in body]
+    assert all(sender["chatId"].isdecimal() and sender["chatType"] == "user" for sender in senders)
+    assert not any("@c.us" in json.dumps(sender) for sender in senders)
 
 
 @pytest.mark.parametrize("type_instance", ["telegram", "v3"])
-def test_file_speaks_the_language_of_the_product(emulate: Any, type_instance: str) -> None:
-    """The notification of a file names the chat by its number."""
-    body = emulate(type_instance=type_instance).gateway.media_message("a.jpg", 10)
-    assert body["senderData"]["chatId"] == "12025550101"
+def test_instance_of_another_product_is_filled_in_its_language(type_instance: str) -> None:
+    """By traffic, by a message with a file, in a group as well."""
+    with GreenApiEmulator(type_instance=type_instance) as gateway:
+        gateway.push_traffic(1, 20)
+        gateway.media_message("a.pdf", 10)
+        gateway.media_message("b.pdf", 10, chat_id="-1001234567890")
+        for body in gateway.queue():
+            body["instanceData"].pop("wid")
+            assert body["instanceData"]["typeInstance"] == type_instance
+            assert "@c.us" not in json.dumps(body)

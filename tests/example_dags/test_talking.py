@@ -6,6 +6,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +19,69 @@ CHAT = "12025550101@c.us"
 NOISE = example_notifications()[0]["body"]
 
 
-@pytest.mark.parametrize(("answer", "decision"), [("Yes, please", "approved"), ("no", "rejected")])
-def test_approve_by_chat_follows_the_answer_and_deletes_it_at_the_end(
+def approval(read_on_for: float = 1.0, deadline: float | None = None) -> Any:
+    """The Dag that asks, in less of a hurry to end than in life."""
+    dag = load_dag("approve_by_chat")
+    dag.get_task("read_on").max_seconds = read_on_for
+    for task in dag.tasks:
+        task.retry_delay = timedelta(0)
+    if deadline:
+        dag.get_task("wait").timeout = deadline
+    return dag
+
+
+def stored_ids(warehouse: str) -> list[str]:
+    with sqlite3.connect(warehouse) as database:
+        return [row[0] for row in database.execute("SELECT id_message FROM green_api_notifications")]
+
+
+@pytest.mark.parametrize("poll", [False, True], ids=["in words", "by poll"])
+@pytest.mark.parametrize(("answer", "decision"), [("Yes", "approved"), ("No", "rejected")])
+def test_approve_by_chat_follows_the_answer_shows_it_and_deletes_it_at_the_end(
     green_api_connection: GreenApiEmulator,
-    run_example: Callable[..., Any],
+    run_dag: Callable[..., Any],
     warehouse: str,
     answer: str,
     decision: str,
+    poll: bool,
 ) -> None:
-    """The quoting answer decides; what came in front of it is stored, not lost; the queue ends empty."""
+    """What came in front of it is stored, not lost; the chat shows who decided; the queue ends empty."""
+    green_api_connection.settings(pollMessageWebhook="yes")
     green_api_connection.push(NOISE)
-    green_api_connection.reply("Reply to this message", answer)
-    run = run_example("approve_by_chat", chat_id=CHAT)
+    green_api_connection.reply("Shall the release go out", answer)
+    run = run_dag(approval(), run_conf={"chat_id": CHAT, "poll": poll})
     done = states(run)
     assert (run.state, done[decision], done["delete"]) == ("success", "success", "success")
-    assert {task_id for task_id, state in done.items() if state == "skipped"} == {
-        "nobody_answered",
-        "rejected" if decision == "approved" else "approved",
-    }
+    asked, shown = green_api_connection.sent()
+    skipped = {"nobody_answered", "rejected" if decision == "approved" else "approved"}
+    if poll:
+        assert (asked["method"], shown["quotedMessageId"]) == ("sendPoll", asked["idMessage"])
+        skipped |= {"ask_in_words", "edit_question"}
+    else:
+        assert (shown["method"], shown["idMessageEdited"]) == ("editMessage", asked["idMessage"])
+        skipped |= {"ask_by_poll", "answer_poll"}
+    assert re.search(rf"{decision.capitalize()} by .+ at \d\d:\d\d UTC\.$", shown["message"])
+    assert {task_id for task_id, state in done.items() if state == "skipped"} == skipped
     assert green_api_connection.queue() == []
-    with sqlite3.connect(warehouse) as database:
-        assert database.execute("SELECT id_message FROM green_api_notifications").fetchall() == [
-            (NOISE["idMessage"],)
-        ]
+    assert stored_ids(warehouse) == [NOISE["idMessage"]]
+
+
+@pytest.mark.parametrize("poll", [False, True], ids=["in words", "by poll"])
+def test_approve_by_chat_tells_a_late_voter_that_it_is_decided(
+    green_api_connection: GreenApiEmulator, run_dag: Callable[..., Any], warehouse: str, poll: bool
+) -> None:
+    """Once, quoting the question; what comes late about something else is stored and not answered."""
+    green_api_connection.settings(pollMessageWebhook="yes")
+    green_api_connection.reply("Shall the release go out", "Yes")
+    green_api_connection.reply("Shall the release go out", "No", sender="12025550109@c.us", delay=0.2)
+    run = run_dag(approval(read_on_for=3), run_conf={"chat_id": CHAT, "poll": poll})
+    done = states(run)
+    assert (run.state, done["approved"], done["already_decided"]) == ("success", "success", "success")
+    asked, _, told = green_api_connection.sent()
+    assert (told["message"], told["chatId"]) == ("This is already decided.", CHAT)
+    assert told["quotedMessageId"] == asked["idMessage"]
+    assert green_api_connection.queue() == []
+    assert len(stored_ids(warehouse)) == 1
 
 
 @pytest.mark.parametrize("contact_ids", ["lid", "changes midway"])
@@ -62,12 +103,10 @@ def test_approve_by_chat_without_an_answer_in_time_says_so(
 ) -> None:
     """A "yes" that quotes nothing approves nothing; past the deadline the chat is told."""
     green_api_connection.reply("Reply to this message", "yes", quoted=False)
-    dag = load_dag("approve_by_chat")
-    dag.get_task("wait").timeout = 1
-    run = run_dag(dag)
+    run = run_dag(approval(deadline=1))
     done = states(run)
     assert (run.state, done["wait"], done["nobody_answered"]) == ("success", "skipped", "success")
-    assert done["approved"] == done["rejected"] == done["delete"] == "skipped"
+    assert done["approved"] == done["rejected"] == done["edit_question"] == done["delete"] == "skipped"
     asked, told = green_api_connection.sent()
     assert told["quotedMessageId"] == asked["idMessage"]
 

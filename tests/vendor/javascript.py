@@ -40,8 +40,8 @@ class JavaScript:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._node = shutil.which("node") or servers._missing("apt-get install nodejs")
-        npm = shutil.which("npm") or servers._missing("apt-get install npm")
+        self._node = shutil.which("node") or servers.missing("apt-get install nodejs")
+        npm = shutil.which("npm") or servers.missing("apt-get install npm")
         shutil.copy(HERE / "package.json", folder)
         shutil.copy(HERE / "javascript.cjs", folder)
         self._run([npm, "install", *QUIETLY])
@@ -50,14 +50,14 @@ class JavaScript:
         """Let the script do jobs, one after the other, and return their outcomes."""
         return list(json.loads(self._run([self._node, "javascript.cjs"], json.dumps(jobs))))
 
-    def types_refuse(self, kind: str, answers: dict[str, Any]) -> list[str]:
+    def types_refuse(self, *answers: tuple[str, str, Any]) -> list[str]:
         """What the compiler has against answers, given the declarations of the clients.
 
-        :param kind: Whose methods: ``Older``, ``Newer`` or ``Partner``.
-        :param answers: From the names of methods to what they gave.
+        :param answers: Each with whose method it is (``Older``, ``Newer`` or ``Partner``), the method, and
+            what it gave.
         """
         lines = [DECLARATIONS]
-        for number, (method, answer) in enumerate(answers.items()):
+        for number, (kind, method, answer) in enumerate(answers):
             path = "".join(f'["{name}"]' for name in method.split("."))
             lines.append(f"const came{number} = [{json.dumps(answer)}] as const;")
             lines.append(f"declare const plain{number}: Plain<typeof came{number}>;")

@@ -60,13 +60,15 @@ def test_11_journals_need_the_same_settings(client: Any, setting: str, method: s
 
 
 def test_11_entries_may_lag_two_minutes(emulate: Any) -> None:
-    """Until then what came in is in the queue alone."""
+    """Until then what came in is in the queue alone, and what went out nowhere."""
     client = emulate(journal_lag=120)
     client.gateway.push(TEXT)
-    assert client.get("lastIncomingMessages").json() == []
+    client.post("sendMessage", chatId=CHAT, message="Hi")
     assert client.receive()["body"] == TEXT
+    assert client.get("lastIncomingMessages").json() == client.get("lastOutgoingMessages").json() == []
     client.gateway.advance(121)
     assert len(client.get("lastIncomingMessages").json()) == 1
+    assert len(client.get("lastOutgoingMessages").json()) == 1
 
 
 def test_11_a_journal_outlives_the_queue(client: Any) -> None:

@@ -64,8 +64,9 @@ def test_1_1_receive_timeout_up_to_60_and_beyond_is_held(client: Any, body: Any,
 
 
 @pytest.mark.parametrize("value", ["2", "0", "-1"])
-def test_1_1_receive_timeout_below_5_is_tolerated(client: Any, value: str) -> None:
+def test_1_1_receive_timeout_below_5_is_tolerated(client: Any, body: Any, value: str) -> None:
     """Inferred: a value below 5, which a vendor's client sends, is no error."""
+    client.gateway.push(body())
     assert client.get("receiveNotification", receiveTimeout=value).status_code == 200
 
 
@@ -94,6 +95,19 @@ def test_1_2_an_empty_answer_is_null_or_zero_bytes(emulate: Any, idle: str, wire
     response = emulate(idle=idle).get("receiveNotification", receiveTimeout=0)
     assert (response.status_code, response.content) == (200, wire)
     assert response.headers["Content-Length"] == str(len(wire))
+
+
+def test_1_2_the_back_end_that_answers_null_sends_security_headers(emulate: Any) -> None:
+    """The older back end has headers as Helmet sets them, and an ETag."""
+    headers = emulate(idle="null").get("receiveNotification", receiveTimeout=0).headers
+    assert {"ETag", "X-Content-Type-Options", "Strict-Transport-Security"} <= set(headers)
+
+
+def test_1_2_the_back_end_that_answers_nothing_sends_bare_cors_headers(emulate: Any) -> None:
+    """The newer back end has CORS headers and no ETag."""
+    headers = emulate(idle="empty").get("receiveNotification", receiveTimeout=0).headers
+    assert headers["Access-Control-Allow-Origin"] == "*"
+    assert "ETag" not in headers
 
 
 def test_1_3_what_waits_comes_at_once(client: Any, body: Any) -> None:

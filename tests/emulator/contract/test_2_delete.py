@@ -46,7 +46,7 @@ def test_2_or_a_delete_of_an_id_that_is_not_there_answers_500(emulate: Any) -> N
     assert client.gateway.api_token in response.json()["path"]
 
 
-@pytest.mark.parametrize("id_instance", ["", "abc", "12x"])
+@pytest.mark.parametrize("id_instance", ["", "abc", "11O1", "-1", "²"])
 def test_2_an_instance_id_that_is_no_integer_is_a_400(client: Any, id_instance: str) -> None:
     """The documented text, whether the id is missing or not digits."""
     url = f"{client.gateway.url}/waInstance{id_instance}/deleteNotification/{client.gateway.api_token}/1"
@@ -77,7 +77,7 @@ def test_2_a_webhook_url_is_a_400(client: Any, body: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("receipt_id", ["abc", "", "1x", "{}"])
+@pytest.mark.parametrize("receipt_id", ["abc", "", "1_0", "١", "1x", "{}"])
 def test_2_a_receipt_id_that_is_no_number_is_a_500(client: Any, body: Any, receipt_id: str) -> None:
     """The documented text; what Python reads as a number and JavaScript doesn't is none."""
     client.gateway.push(*(body(number) for number in range(12)))
@@ -85,3 +85,11 @@ def test_2_a_receipt_id_that_is_no_number_is_a_500(client: Any, body: Any, recei
     response = client.delete(receipt_id)
     assert refusal_of(response, 500) == "Parameter receiptId must be a Number!"
     assert len(client.gateway.queue()) == 12
+
+
+@pytest.mark.parametrize("receipt_id", ["1", "1.0", "1e0", "0x1"])
+def test_2_a_receipt_id_is_read_as_javascript_reads_a_number(client: Any, body: Any, receipt_id: str) -> None:
+    """Inferred from the text of the 500: what ``Number()`` takes for 1 deletes the first."""
+    client.gateway.push(body())
+    client.receive()
+    assert client.delete(receipt_id).json()["result"] is True

@@ -12,7 +12,7 @@ from airflow_green_notify.emulator import example_notifications
 from tests.emulator.contract.answers import details_of, message_of, refusal_of
 
 CHAT = "12025550101@c.us"
-MARKERS = ("{{SWE001}}", "{{SWE002}}")
+MARKERS = ("{{SWE001}}", "{{SWE002}}", "{{SWE999}}")
 
 
 def raw(client: Any, verb: str, path: str) -> requests.Response:

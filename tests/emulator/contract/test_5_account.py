@@ -197,6 +197,7 @@ def test_5_5_a_second_clear_within_a_minute_says_how_long_to_wait(client: Any, b
     response = client.session.delete(client.url("clearWebhooksQueue"))
     assert response.status_code == 200
     assert response.json() == {"isCleared": False, "reason": "Too many requests", "leftTime": 46}
+    assert client.gateway.queue() == [body()]
     client.gateway.advance(46)
     assert client.session.delete(client.url("clearWebhooksQueue")).json()["isCleared"] is True
 

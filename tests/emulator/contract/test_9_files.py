@@ -104,3 +104,13 @@ def test_9_an_uploaded_file_is_kept_as_long_as_the_product_keeps_it(
     assert requests.get(url, timeout=20).status_code == 200
     client.gateway.advance(2 * HOUR)
     assert requests.get(url, timeout=20).status_code in (403, 404)
+
+
+def test_9_media_answers_head_and_ranges(client: Any) -> None:
+    """Inferred from the recorded storage hosts: HEAD tells the length, a range brings a part."""
+    link = link_in(incoming(client))
+    whole = requests.get(link, timeout=20).content
+    head = requests.head(link, timeout=20)
+    assert (head.status_code, head.headers["Content-Length"], head.content) == (200, "1000", b"")
+    part = requests.get(link, headers={"Range": "bytes=10-19"}, timeout=20)
+    assert (part.status_code, part.content) == (206, whole[10:20])
