@@ -53,6 +53,7 @@ def test_doctor_of_a_healthy_instance_says_so_and_deletes_nothing(
     assert "WRONG" not in text
     assert "about 1 waiting" in text
     assert "incomingCall has waited for 1.0 h" in text
+    assert "no message waits to be sent" in text
     assert "switched on: all but outgoingWebhook, outgoingAPIMessageWebhook\n" in text
     assert text.endswith("Healthy.\n")
     assert len(green_api_connection.queue()) == 1
@@ -362,3 +363,39 @@ def test_doctor_as_an_airflow_command_exits_with_its_verdict(
     ended = run_command(program, "green-api", "doctor", in_database, "--json")
     assert findings(ended.stdout)["healthy"] is False
     assert ended.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "send_delay", "ok", "words"),
+    [
+        (0, 0.0, True, ["no message waits to be sent"]),
+        (3, 0.5, True, ["3 messages wait to be sent, and leave one by one"]),
+        (
+            2,
+            600.0,
+            None,
+            ["2 messages wait", "none left within 1 s", "delaySendMessages", "24 h"],
+        ),
+    ],
+    ids=["empty", "moving", "standing"],
+)
+def test_doctor_tells_what_waits_to_be_sent_and_whether_it_moves(
+    green_api_connection: GreenApiEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    send_delay: float,
+    ok: bool | None,
+    words: list[str],
+) -> None:
+    """The gateway doesn't say since when it waits; a queue that stands is a warning, and no more."""
+    monkeypatch.setattr(doctor, "SEND_QUEUE_WATCH", 1.0)
+    examination = doctor.Examination("green_api_default")
+    with doctor.GreenApiHook("green_api_default") as hook:
+        green_api_connection.switch(send_delay=send_delay)
+        for _ in range(count):
+            hook.send_message("12025550101@c.us", "text")
+        seen = doctor._watch_send_queue(hook)
+    finding = doctor._judge_send_queue("to send", seen)
+    examination.findings.append(finding)
+    assert (finding.ok, examination.healthy) == (ok, True)
+    assert [word for word in words if word not in f"{finding.found} {finding.remedy}"] == []
