@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from airflow_green_notify import doctor
+from airflow_green_notify import doctor, looks
 from airflow_green_notify.emulator import GreenApiEmulator
+from airflow_green_notify.examination import Examination, Finding
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES
 
@@ -113,7 +114,7 @@ def test_doctor_finds_what_is_wrong_with_the_instance(
 )
 def test_text_is_parted_into_what_happened_and_what_to_do(text: str, parts: tuple[str, str]) -> None:
     """Programs that read the JSON find the remedy where it belongs."""
-    assert doctor._parted(text) == parts
+    assert looks._parted(text) == parts
 
 
 @pytest.mark.parametrize(
@@ -231,10 +232,10 @@ def talk(gateway: GreenApiEmulator, *hours: float) -> None:
 EACH_HOUR = [float(hour) for hour in range(1, 31)]
 
 
-def silence(silent_after: float | None = None) -> doctor.Finding:
+def silence(silent_after: float | None = None) -> Finding:
     """The one finding, since each look at an instance takes a second of its own."""
     with GreenApiHook() as hook:
-        return doctor._judge_silence(silent_after, "silence", doctor._silence(hook, silent_after))
+        return looks._judge_silence(silent_after, "silence", looks._silence(hook, silent_after))
 
 
 @pytest.mark.parametrize(
@@ -275,17 +276,15 @@ def test_silence_is_not_looked_at_far_back_while_messages_come(
     assert len(asked) == 1
 
 
-@pytest.mark.parametrize(("states", "ok"), [(("yellowCard", "authorized"), True), (("yellowCard",), False)])
+@pytest.mark.parametrize(("then", "ok"), [("authorized", True), ("yellowCard", False)])
 def test_yellow_card_counts_if_it_is_there_twice(
-    green_api_connection: GreenApiEmulator,
-    monkeypatch: pytest.MonkeyPatch,
-    states: tuple[str, ...],
-    ok: bool,
+    green_api_connection: GreenApiEmulator, monkeypatch: pytest.MonkeyPatch, then: str, ok: bool
 ) -> None:
     """It is often shown where there is none: a second look some seconds later decides."""
-    green_api_connection.switch(rate_limits=False)
-    green_api_connection.state(states[0])
-    monkeypatch.setattr(doctor.time, "sleep", lambda seconds: green_api_connection.state(states[-1]))
+    monkeypatch.setattr(looks, "SECOND_LOOK_AFTER", 0.1)
+    card = '{"stateInstance": "yellowCard"}'
+    green_api_connection.fault("status", method="getStateInstance", status=200, body=card)
+    green_api_connection.state(then)
     finding = next(finding for finding in doctor.examine().findings if finding.check == "state")
     assert finding.ok is ok
 
@@ -388,14 +387,14 @@ def test_doctor_tells_what_waits_to_be_sent_and_whether_it_moves(
     words: list[str],
 ) -> None:
     """The gateway doesn't say since when it waits; a queue that stands is a warning, and no more."""
-    monkeypatch.setattr(doctor, "SEND_QUEUE_WATCH", 1.0)
-    examination = doctor.Examination("green_api_default")
-    with doctor.GreenApiHook("green_api_default") as hook:
+    monkeypatch.setattr(looks, "SEND_QUEUE_WATCH", 1.0)
+    examination = Examination("green_api_default")
+    with GreenApiHook("green_api_default") as hook:
         green_api_connection.switch(send_delay=send_delay)
         for _ in range(count):
             hook.send_message("12025550101@c.us", "text")
-        seen = doctor._watch_send_queue(hook)
-    finding = doctor._judge_send_queue("to send", seen)
+        seen = looks._watch_send_queue(hook)
+    finding = looks._judge_send_queue("to send", seen)
     examination.findings.append(finding)
     assert (finding.ok, examination.healthy) == (ok, True)
     assert [word for word in words if word not in f"{finding.found} {finding.remedy}"] == []
