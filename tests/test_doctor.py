@@ -285,6 +285,7 @@ def test_yellow_card_counts_if_it_is_there_twice(
     card = '{"stateInstance": "yellowCard"}'
     green_api_connection.fault("status", method="getStateInstance", status=200, body=card)
     green_api_connection.state(then)
+    green_api_connection.push({"typeWebhook": "stateInstanceChanged"})
     finding = next(finding for finding in doctor.examine().findings if finding.check == "state")
     assert finding.ok is ok
 
@@ -296,6 +297,7 @@ def test_doctor_as_a_task_fails_with_what_it_found_and_a_retry_looks_again(
     """The task's failure says what is wrong; a healthy instance is an XCom."""
     from airflow.sdk import DAG, task
 
+    green_api_connection.push({"typeWebhook": "stateInstanceChanged"})
     with DAG("dag_of_the_doctor", schedule=None) as dag:
         task(task_id="well")(doctor.check_instance)()
         task(task_id="silent", retries=1, retry_delay=dt.timedelta(0))(doctor.check_instance)(
