@@ -41,7 +41,6 @@ EXAMPLES = [envelope["body"] for envelope in example_notifications()]
 HOSTILE: dict[str, Any] = {
     "empty": {},
     "null": None,
-    "list": [{"typeWebhook": "incomingMessageReceived"}],
     "text": "{{ ds }}",
     "number": 7,
     "unknown_type": {"typeWebhook": "somethingNew", "newData": {"a": 1}},

@@ -8,12 +8,13 @@ from typing import Any
 
 from aiohttp import web
 
+JSON = {"Content-Type": "application/json; charset=utf-8"}
 REASONS = {466: "Correspondents quota exceeded"}
 
 
 def raw_json(body: bytes, status: int = 200) -> web.Response:
     """An answer whose body is JSON already."""
-    return web.Response(body=body, status=status, headers={"Content-Type": "application/json; charset=utf-8"})
+    return web.Response(body=body, status=status, headers=JSON)
 
 
 def as_json(data: Any, status: int = 200) -> web.Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
 MAX_SECONDS = 10 * 365 * 86_400
@@ -100,11 +100,6 @@ def as_json(body: Any) -> bytes:
         return json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"the notification can't be written as JSON: {error}") from None
-
-
-def list_of(items: Iterable[bytes]) -> bytes:
-    """A JSON list of what is JSON already, made in pieces between which other threads get to run."""
-    return b"[%b]" % b",".join(items)
 
 
 def _wrong(name: str, allowed: str, value: Any) -> ValueError:

@@ -35,18 +35,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from aiohttp import web
 
 from airflow_green_notify.emulator import checks
-from airflow_green_notify.emulator.answers import as_json, raw_json, refused
+from airflow_green_notify.emulator.answers import JSON, as_json, refused
 from airflow_green_notify.emulator.gateway_instance import GatewayInstance
 from airflow_green_notify.emulator.loopback import refusal_of
 from airflow_green_notify.emulator.readings import audit_json, queue_json
 
-AS_JSON = {"audit": audit_json, "queue": queue_json}  # those that hold whole bodies
+PIECE = 2_000  # items of a list that are written at once
+WITH_BODIES: dict[str, Callable[[GatewayInstance], Iterable[bytes]]] = {
+    "audit": audit_json,
+    "queue": queue_json,
+}
 READ = {"audit", "queue", "requests", "sent", "chats"}
 CALL = {
     "push_traffic",
@@ -89,7 +94,7 @@ class ControlPlane:
         try:
             instance = self._instance(request)
             if request.method == "GET":
-                return await asyncio.to_thread(self._read, instance, name)
+                return await self._read(instance, name)
             if request.method == "POST":
                 return await asyncio.to_thread(self._call, instance, name, await request.read())
         except (ValueError, TypeError, LookupError, RecursionError) as error:
@@ -104,14 +109,14 @@ class ControlPlane:
             raise LookupError(f"there is no instance {wanted[:100]}")
         return self._instances[wanted]
 
-    def _read(self, instance: GatewayInstance, name: str) -> web.Response:
+    async def _read(self, instance: GatewayInstance, name: str) -> web.Response:
         if name == "instances":
             return as_json([_introduction(each) for each in list(self._instances.values())])
         if name not in READ:
             return refused(404, "no such reading")
-        if name in AS_JSON:
-            return raw_json(AS_JSON[name](instance))
-        return raw_json(checks.list_of(map(checks.as_json, getattr(instance, name)())))
+        read = WITH_BODIES.get(name, lambda instance: map(checks.as_json, getattr(instance, name)()))
+        items = await asyncio.to_thread(read, instance)
+        return web.Response(body=_list_of(items), headers=JSON)
 
     def _call(self, instance: GatewayInstance, name: str, body: bytes) -> web.Response:
         if name == "push":
@@ -127,6 +132,15 @@ class ControlPlane:
         if not isinstance(positional, list):
             raise ValueError("statuses must be a list of texts")
         return as_json(getattr(instance, name)(*positional, **arguments))
+
+
+async def _list_of(items: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """A JSON list of what is JSON, made piece by piece beside the event loop."""
+    rest, opening = iter(items), b"["
+    while piece := await asyncio.to_thread(lambda: b",".join(islice(rest, PIECE))):
+        yield opening + piece
+        opening = b","
+    yield b"]" if opening == b"," else b"[]"
 
 
 def _introduction(instance: GatewayInstance) -> dict[str, Any]:

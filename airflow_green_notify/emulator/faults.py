@@ -62,8 +62,8 @@ def _check_headers(name: str, value: Any) -> None:
     for header, content in value.items():
         if not re.fullmatch(r"[A-Za-z0-9-]{1,100}", checks.text("the name of a header", header)):
             raise ValueError("the name of a header must be letters, digits and '-'")
-        if not re.fullmatch(r"[\t -~]*", checks.text(header, content)):
-            raise ValueError(f"the header {header} must be printable ASCII")
+        if not re.fullmatch(r"[^\x00-\x08\n-\x1f\x7f]*", checks.text(header, content)):
+            raise ValueError(f"the header {header} must not hold control characters")
 
 
 DETAIL_CHECKS: dict[str, Callable[[str, Any], Any]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 from airflow_green_notify.emulator import checks
@@ -17,6 +18,7 @@ from airflow_green_notify.emulator.traffic import traffic
 
 MAX_TRAFFIC = 1_000_000  # notifications
 MAX_MEDIA = 1 << 30  # bytes
+PUSHED_AT_ONCE = 1_000  # so that many of them don't hold up those who wait for an answer
 MAX_STATUSES = 100
 STATUSES = (
     "sent",
@@ -47,14 +49,19 @@ class GatewayInstance(Readings):
         """
         wanted = [checks.notification(body) for body in bodies]
         raws = [checks.as_json(body) for body in wanted]
-        return self._on_loop(self._instance.push_raw, wanted, raws)
+        starts = range(0, len(raws), PUSHED_AT_ONCE)
+        pieces = [slice(start, start + PUSHED_AT_ONCE) for start in starts]
+        return sum(self._on_loop(self._instance.push_raw, wanted[piece], raws[piece]) for piece in pieces)
 
     def push_traffic(self, seed: int = 0, n: int = 100) -> int:
         """Append that much realistic traffic, see :func:`traffic`."""
         checks.whole("seed", seed, -MAX_SEED, MAX_SEED)
         checks.whole("n", n, 0, MAX_TRAFFIC)
         bodies = traffic(seed, n, id_instance=int(self.id_instance), type_instance=self.type_instance)
-        return self.push(*bodies)
+        pushed = 0
+        while piece := tuple(islice(bodies, PUSHED_AT_ONCE)):
+            pushed += self.push(*piece)
+        return pushed
 
     def reply(
         self,

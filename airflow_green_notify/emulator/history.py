@@ -92,7 +92,7 @@ class History:
     def messages(self, latest: float, part: str) -> Iterator[Entry]:
         """Bodies of all messages that no send method took, newest first."""
         for body in self._bodies((INCOMING, FROM_PHONE, BY_API), float("-inf"), latest, part):
-            if body["typeWebhook"] == INCOMING or body.get("idMessage") not in self._outbox.by_id:
+            if body["typeWebhook"] == INCOMING or not self._was_sent(body):
                 yield body
 
     def entry(self, body: Entry, statuses: dict[Any, Any]) -> Entry:
@@ -168,6 +168,10 @@ class History:
                 return
             if item.pushed_at <= latest and needle in item.raw:
                 yield from self._kept(item, kinds)
+
+    def _was_sent(self, body: Entry) -> bool:
+        id_message = body.get("idMessage")
+        return isinstance(id_message, str) and id_message in self._outbox.by_id
 
     def _kept(self, item: QueuedNotification, kinds: tuple[str, ...]) -> Iterator[Entry]:
         body = json.loads(item.raw)

@@ -32,7 +32,7 @@ from airflow_green_notify.emulator.voice_calls import VoiceCalls
 from airflow_green_notify.emulator.webhook import WebhookPush
 
 TYPES = ("whatsapp", "telegram", "v3")
-REQUESTS_KEPT = 1_000_000
+REQUESTS_KEPT = 200_000
 LINK_SECONDS = {"telegram": 24 * 3600.0}
 OTHER_LINK_SECONDS = 15 * 24 * 3600.0  # documented for WhatsApp's uploads and for MAX
 

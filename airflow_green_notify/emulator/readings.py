@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from airflow_green_notify.emulator import checks
 from airflow_green_notify.emulator.instance import Instance
 from airflow_green_notify.emulator.notification_queue import QueuedNotification
 from airflow_green_notify.emulator.on_loop import P, R, Server, run_on_loop
@@ -66,7 +65,7 @@ class Readings:
         return [json.loads(raw) for raw in self._waiting()]
 
     def requests(self) -> list[dict[str, Any]]:
-        """The last 1,000,000 requests in the order of their arrival.
+        """The last 200,000 requests in the order of their arrival.
 
         :return: Per request ``method``, ``verb``, ``at`` (UNIX time of its arrival), ``status`` (``None`` if
             it got no answer, or not yet), ``fault`` (the kind of fault that struck it, or ``None``).
@@ -106,11 +105,11 @@ class Readings:
         return run_on_loop(self._server, function, *args, **kwargs)
 
 
-def audit_json(readings: Readings) -> bytes:
-    """The audit as JSON, made piece by piece beside the event loop."""
-    return checks.list_of(item.as_json() for item in readings._pushed())
+def audit_json(readings: Readings) -> Iterable[bytes]:
+    """The items of the audit as JSON, each made when it is taken."""
+    return (item.as_json() for item in readings._pushed())
 
 
-def queue_json(readings: Readings) -> bytes:
-    """What waits as JSON."""
-    return checks.list_of(readings._waiting())
+def queue_json(readings: Readings) -> Iterable[bytes]:
+    """What waits, as JSON."""
+    return readings._waiting()

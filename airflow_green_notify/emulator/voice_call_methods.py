@@ -94,8 +94,8 @@ def _journal(call: Call, kind: str, direction: str) -> list[Body]:
 
 
 def _entry(call: Call, kind: str, direction: str, body: Body) -> Body:
-    participants = body.get("participants")
-    others = [each.get("wid") for each in participants or [] if isinstance(each, dict)]
+    participants = body["participants"] if isinstance(body.get("participants"), list) else []
+    others = [each.get("wid") for each in participants if isinstance(each, dict)]
     chat_id = others[0] if kind == "outgoingCall" and others else body.get("from")
     return {
         "type": direction,
@@ -106,5 +106,5 @@ def _entry(call: Call, kind: str, direction: str, body: Body) -> Body:
         "isVideo": body.get("isVideo", False),
         "duration": body.get("duration", 0),
         "status": body.get("status", ""),
-        "participants": participants if isinstance(participants, list) else [],
+        "participants": participants,
     }

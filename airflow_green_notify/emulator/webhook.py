@@ -59,7 +59,7 @@ class WebhookPush:
                 while (url := self._url()) and (item := self._queue.show()):
                     if await self._is_confirmed(session, url, item.raw):
                         self._queue.confirm(item)
-                    else:
+                    elif self._url() == url:
                         await self._pause()
             finally:
                 self._task = None

@@ -222,7 +222,8 @@ def test_drain_instant_empty_answers_make_no_hot_loop(
     green_api_connection: GreenApiEmulator, store: SqlStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Empty answers at once are asked for slowly, and one look at the settings says why."""
-    green_api_connection.settings(**dict.fromkeys(green_api_connection.settings(), "no") | {"webhookUrl": ""})
+    switches = [name for name, value in green_api_connection.settings().items() if value == "yes"]
+    green_api_connection.settings(**dict.fromkeys(switches, "no"))
     run(store, stop=StopCondition(empty_answers=3), receive_timeout=5)
     asked = [r["at"] for r in green_api_connection.requests() if r["method"] == "receiveNotification"]
     assert len(asked) == 3

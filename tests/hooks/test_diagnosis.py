@@ -93,17 +93,27 @@ def test_connection_is_tested_without_touching_the_queue(gateway: Any) -> None:
         ("yellowCard", "restricted"),
         ("pendingPassword", "two-step password"),
         ("starting", "5 minutes"),
-        ("neverSeenBefore", "console"),
         ("expired", "renew"),
         ("deleted", "existing instance"),
     ],
 )
 def test_connection_of_an_unusable_instance_says_what_to_do(gateway: Any, state: str, words: str) -> None:
-    """Each state of the instance, known or not, comes with its remedy."""
+    """Each state of the instance comes with its remedy."""
     gateway.state(state)
     good, text = verdict()
     assert good is False
     assert words in text
+
+
+def test_connection_of_an_instance_in_an_unknown_state_says_what_to_do(gateway: Any) -> None:
+    """So does a state that nobody has seen before."""
+    gateway.fault(
+        "status", method="getStateInstance", status=200, body='{"stateInstance": "neverSeenBefore"}'
+    )
+    good, text = verdict()
+    assert good is False
+    assert "neverSeenBefore" in text
+    assert "console" in text
 
 
 def test_connection_with_webhook_url_set_says_where_to_clear_it(gateway: Any) -> None:

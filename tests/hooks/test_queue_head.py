@@ -12,6 +12,11 @@ from airflow_green_notify.hooks import GreenApiHook, queue_head
 from airflow_green_notify.hooks.queue_head import QueueHead
 
 
+def switched_off(gateway: GreenApiEmulator) -> dict[str, Any]:
+    """The switches of an instance, all of them off."""
+    return {name: "no" for name, value in gateway.settings().items() if value in ("yes", "no")}
+
+
 @pytest.fixture
 def gateway(green_api_connection: GreenApiEmulator) -> GreenApiEmulator:
     return green_api_connection
@@ -48,7 +53,7 @@ async def test_empty_answer_that_was_held_open_has_no_fault(gateway: GreenApiEmu
 
 async def test_empty_answers_at_once_take_a_second_and_are_explained_once(gateway: GreenApiEmulator) -> None:
     """A gateway that holds nothing open is asked once a second, and once for the reason."""
-    off: dict[str, Any] = dict.fromkeys(gateway.settings(), "no") | {"webhookUrl": ""}
+    off: dict[str, Any] = switched_off(gateway)
     gateway.settings(**off)
     async with GreenApiHook() as hook:
         queue = QueueHead(hook)
@@ -67,7 +72,7 @@ async def test_settings_that_are_out_of_reach_are_asked_for_again_in_a_while(
     gateway: GreenApiEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A look that fails explains nothing, and is not repeated with each empty answer."""
-    gateway.settings(**dict.fromkeys(gateway.settings(), "no") | {"webhookUrl": ""})
+    gateway.settings(**switched_off(gateway))
     gateway.fault("502", method="getSettings", times=1)
     async with GreenApiHook(max_attempts=1) as hook:
         queue = QueueHead(hook)
@@ -85,7 +90,7 @@ async def test_settings_that_are_out_of_reach_are_asked_for_again_in_a_while(
 
 async def test_refusal_to_show_the_settings_is_the_fault(gateway: GreenApiEmulator) -> None:
     """What no waiting fixes is told, though the queue itself says nothing of it."""
-    gateway.settings(**dict.fromkeys(gateway.settings(), "no") | {"webhookUrl": ""})
+    gateway.settings(**switched_off(gateway))
     gateway.fault("status", status=401, body="", method="getSettings", times=1)
     async with GreenApiHook() as hook:
         queue = QueueHead(hook)

@@ -200,12 +200,14 @@ def test_send_message_beyond_the_quota_fails_at_once_and_leaves_no_note(
 
 
 def test_send_message_of_a_suspended_account_fails_at_once(
-    green_api_connection: GreenApiEmulator, context: Any
+    monkeypatch: pytest.MonkeyPatch, context: Any
 ) -> None:
-    """A suspended account is told in words."""
-    green_api_connection.state("suspended")
-    with pytest.raises(AirflowFailException, match="suspended"):
-        message_task().execute(context)
+    """A suspended account is told in words; only MAX refuses to take its messages."""
+    with GreenApiEmulator(type_instance="v3") as gateway:
+        monkeypatch.setenv("AIRFLOW_CONN_GREEN_API_DEFAULT", gateway.connection)
+        gateway.state("suspended")
+        with pytest.raises(AirflowFailException, match="suspended"):
+            message_task().execute(context)
 
 
 @pytest.mark.parametrize(("type_instance", "limit"), [("whatsapp", 20000), ("telegram", 4096), ("v3", 4000)])

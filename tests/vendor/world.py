@@ -125,6 +125,7 @@ PLAIN = {
     "backgroundColor": "#228B22",
     "font": "SERIF",
     "idInstance": 0,
+    "target": CHATS["whatsapp"],
 }
 BUTTONS = {
     "sendButtons": [{"buttonId": "1", "buttonText": "Yes"}],
