@@ -370,13 +370,8 @@ def test_doctor_as_an_airflow_command_exits_with_its_verdict(
     ("count", "send_delay", "ok", "words"),
     [
         (0, 0.0, True, ["no message waits to be sent"]),
-        (3, 0.5, True, ["3 messages wait to be sent, and leave one by one"]),
-        (
-            2,
-            600.0,
-            None,
-            ["2 messages wait", "none left within 1 s", "delaySendMessages", "24 h"],
-        ),
+        (20, 2.0, True, ["messages wait to be sent, and leave one by one"]),
+        (2, 600.0, None, ["2 messages wait", "none left within 3 s", "delaySendMessages", "24 h"]),
     ],
     ids=["empty", "moving", "standing"],
 )
@@ -389,7 +384,7 @@ def test_doctor_tells_what_waits_to_be_sent_and_whether_it_moves(
     words: list[str],
 ) -> None:
     """The gateway doesn't say since when it waits; a queue that stands is a warning, and no more."""
-    monkeypatch.setattr(looks, "SEND_QUEUE_WATCH", 1.0)
+    monkeypatch.setattr(looks, "SEND_QUEUE_WATCH", 3.0)
     examination = Examination("green_api_default")
     with GreenApiHook("green_api_default") as hook:
         green_api_connection.switch(send_delay=send_delay)
