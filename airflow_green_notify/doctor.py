@@ -9,86 +9,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_green_notify.arguments import optional, seconds_of
 from airflow_green_notify.cli import DOCTOR_ARGUMENTS, DOCTOR_HELP, parsed
-from airflow_green_notify.drain.report import RETENTION_WARNING
-from airflow_green_notify.errors import (
-    GreenApiConfigError,
-    GreenApiError,
-    GreenApiPayloadError,
-    GreenApiTransportError,
-    GreenApiUnauthorizedError,
-    GreenApiUnavailableError,
-)
+from airflow_green_notify.examination import Examination
 from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.hooks import silence as silences
-from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES, settings_fault, state_fault, way_risks
-from airflow_green_notify.printable import NAME, printable
-from airflow_green_notify.progress import span
-from airflow_green_notify.protocol.calls import ACCOUNT_RATE, QUEUE_RATE, SENDING_RATE
-
-SECOND_LOOK_AFTER = 20.0
-"""Seconds after which a yellow card is looked at again: it is often shown where there is none."""
-
-COUNT_FAULTS = "it is counted every 10 s, and wrong zeros are known: only the oldest notification is proof"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What was looked at, what was found, and what to do about it.
-
-    :param ok: ``None`` if it could not be told, or works at a risk.
-    """
-
-    check: str
-    ok: bool | None
-    found: str
-    remedy: str = ""
-
-
-@dataclass
-class Examination:
-    """All that was found about the instance of one connection."""
-
-    connection: str
-    instance: str = ""
-    host: str = ""
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def healthy(self) -> bool:
-        """Whether notifications reach the queue and can be read in time."""
-        return all(finding.ok is not False for finding in self.findings)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {"healthy": self.healthy, **asdict(self)}
-
-    def as_text(self) -> str:
-        """Return it as lines for a terminal."""
-        return "\n".join(self._lines())
-
-    def _lines(self) -> Iterator[str]:
-        yield f"Connection {self.connection}, instance {self.instance or '?'} at {self.host or '?'}"
-        for finding in self.findings:
-            mark = {True: "ok   ", False: "WRONG", None: "warn "}[finding.ok]
-            yield f"  {mark} {finding.check + ':':<10} {finding.found}"
-            if finding.remedy:
-                yield f"        {'':<10} To do: {finding.remedy}"
-        warned = any(finding.ok is None for finding in self.findings)
-        yield ("Healthy, with warnings." if warned else "Healthy.") if self.healthy else "Not healthy."
+from airflow_green_notify.looks import findings
 
 
 def examine(
@@ -103,7 +36,7 @@ def examine(
     bound = optional(seconds_of)("silent_after", silent_after)
     examination = Examination(green_api_conn_id)
     with GreenApiHook(green_api_conn_id, max_attempts=1) as hook:
-        examination.findings.extend(_findings(hook, examination, bound))
+        examination.findings.extend(findings(hook, examination, bound))
     return examination
 
 
@@ -123,124 +56,6 @@ def check_instance(
     if not examination.healthy:
         raise AirflowException(examination.as_text())
     return examination.as_dict()
-
-
-def _findings(hook: GreenApiHook, examination: Examination, silent_after: float | None) -> Iterator[Finding]:
-    try:
-        config = hook.config
-        hook.get_conn()
-    except (AirflowNotFoundException, GreenApiConfigError) as error:
-        yield Finding("connection", False, str(error), "fix it under Admin, Connections")
-        return
-    examination.instance, examination.host = config.id_instance, config.base_url
-    yield Finding("connection", True, "complete")
-    for risk in way_risks(config.base_url, config.media_url, config.verify):
-        yield Finding("way", None, risk.found, risk.remedy)
-    looks: tuple[tuple[str, Callable[[], Any], Callable[[str, Any], Finding]], ...] = (
-        ("state", partial(_state, hook), _judge_state),
-        ("settings", hook.get_settings, _judge_settings),
-        ("count", hook.get_webhooks_count, _judge_count),
-        ("oldest", hook.receive_notification, _judge_oldest),
-        ("silence", partial(_silence, hook, silent_after), partial(_judge_silence, silent_after)),
-    )
-    for check, look, judge in looks:
-        finding, goes_on = _look(check, look, judge)
-        yield finding
-        if not goes_on:
-            return
-    yield Finding(
-        "rates",
-        True,
-        f"at most {config.requests_per_second} receives and as many deletes per second by the connection's "
-        f"requests_per_second; the gateway allows {QUEUE_RATE.limit}, {SENDING_RATE.limit} sends and "
-        f"{ACCOUNT_RATE.limit} look at state or settings",
-    )
-
-
-def _look(check: str, look: Callable[[], Any], judge: Callable[[str, Any], Finding]) -> tuple[Finding, bool]:
-    """Return the finding, and whether looking further makes sense."""
-    try:
-        return judge(check, look()), True
-    except GreenApiError as error:
-        return _refused(check, error), not _holds_for_every_call(error)
-
-
-def _holds_for_every_call(error: GreenApiError) -> bool:
-    status = getattr(error, "status", 0)
-    wrong_host = isinstance(error, GreenApiPayloadError) or status == 404 or 300 <= status < 400
-    return wrong_host or isinstance(error, GreenApiTransportError | GreenApiUnauthorizedError)
-
-
-def _refused(check: str, error: GreenApiError) -> Finding:
-    found, remedy = _parted(str(error))
-    if isinstance(error, GreenApiUnavailableError) and error.status == 429:
-        remedy = "find what else uses this instance: a bot, n8n, another Airflow"
-    return Finding(check, False, found, remedy)
-
-
-def _parted(text: str) -> tuple[str, str]:
-    """Part what happened from what to do, which stands in a second sentence or behind the last colon."""
-    found, stop, remedy = text.rstrip(".").partition(". ")
-    if not stop:
-        found, stop, remedy = found.rpartition(": ")
-    return (found, remedy) if stop else (remedy, "")
-
-
-def _state(hook: GreenApiHook) -> str:
-    """Return the state; a yellow card only if it is there twice."""
-    state = hook.get_state_instance()
-    if state != "yellowCard":
-        return state
-    time.sleep(SECOND_LOOK_AFTER)
-    return hook.get_state_instance()
-
-
-def _silence(hook: GreenApiHook, silent_after: float | None) -> silences.Silence:
-    return silences.silence_of(hook, math.ceil((silent_after or 0.0) / 60) + 1)
-
-
-def _judge_silence(silent_after: float | None, check: str, silence: silences.Silence) -> Finding:
-    if silent_after is not None and silence.lasts > silent_after:
-        return Finding(check, False, f"{silence}; silent_after is {span(silent_after)}", silences.REMEDY)
-    if silent_after is None and silence.is_unusual:
-        return Finding(check, None, str(silence), silences.REMEDY)
-    return Finding(check, True, str(silence))
-
-
-def _judge_state(check: str, state: str) -> Finding:
-    fault = state_fault(state)
-    return Finding(check, False, *_parted(fault)) if fault else Finding(check, True, state)
-
-
-def _judge_settings(check: str, settings: dict[str, Any]) -> Finding:
-    if fault := settings_fault(settings):
-        return Finding(check, False, *_parted(fault))
-    off = [name for name in NOTIFICATION_SWITCHES if settings.get(name) != "yes"]
-    switched_on = f"all but {', '.join(off)}" if off else "every notification type"
-    return Finding(check, True, f"webhookUrl is empty; switched on: {switched_on}")
-
-
-def _judge_count(check: str, count: int) -> Finding:
-    return Finding(check, True, f"about {count} waiting; {COUNT_FAULTS}")
-
-
-def _judge_oldest(check: str, head: Any) -> Finding:
-    if head is None:
-        return Finding(check, True, "nothing waits")
-    kind = printable(head.type_webhook, NAME)
-    if head.timestamp is None:
-        return Finding(check, None, f"a notification without a timestamp waits ({kind})")
-    age = (datetime.now(UTC) - head.timestamp).total_seconds()
-    found = f"{kind} has waited for {span(age)}"
-    if age <= RETENTION_WARNING:
-        return Finding(check, True, found)
-    return Finding(
-        check,
-        False,
-        f"{found}, and the gateway keeps notifications for 24 h",
-        "run the Dag that drains (GreenApiDrainNotificationsOperator) and see why it did not; what is lost, "
-        "GreenApiBackfillMessagesOperator may repair",
-    )
 
 
 def command(arguments: argparse.Namespace) -> None:

@@ -78,7 +78,7 @@ def test_readme_tells_what_to_do_about_every_error() -> None:
 def test_readme_calls_of_the_emulator_work(green_api_emulator: GreenApiEmulator) -> None:
     """What is typed there does something."""
     calls = re.findall(r"^curl (?:--json '(.*?)' )?localhost:18090(/_emulator/\w+)", README, re.MULTILINE)
-    assert len(calls) == 4
+    assert len(calls) == 6
     for body, path in calls:
         url = green_api_emulator.url + path
         answer = (

@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=PORT, help="0 takes a free one (default: %(default)s)")
     parser.add_argument("--id-instance", default=str(FIRST_ID), help="default: %(default)s")
     parser.add_argument("--api-token", help="default: a random one")
+    parser.add_argument("--partner-token", help="for /partner/…; default: a random one")
     parser.add_argument("--type-instance", choices=TYPES, default="whatsapp", help="default: %(default)s")
     parser.add_argument(
         "--realistic", action="store_true", help="slow settings, counts and sends, and no notifications on"

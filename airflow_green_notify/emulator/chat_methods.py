@@ -54,7 +54,7 @@ async def send_typing(call: Call) -> web.Response:
 
 def _chat(call: Call, person: Person) -> dict[str, Any]:
     kind = "group" if is_group(person.chat_id) else "user"
-    shown, marks = call.instance.people.shown(person.chat_id), call.instance.chats[person.chat_id]
+    shown, marks = call.instance.people.shown(person.chat_id), call.instance.chats.of(person.chat_id)
     name = person.contact_name or person.name
     if call.instance.type_instance != "whatsapp":
         return {"chatId": shown, "name": name, "type": kind, "phoneNumber": ""}

@@ -28,6 +28,10 @@ class Chats:
     def __getitem__(self, chat_id: str) -> ChatMarks:
         return self._marks.setdefault(self._people.add(chat_id).chat_id, ChatMarks())
 
+    def of(self, chat_id: str) -> ChatMarks:
+        """The marks of a chat to look at, without getting to know it."""
+        return self._marks.get(self._people.key(chat_id)) or ChatMarks()
+
     def as_dicts(self) -> list[dict[str, Any]]:
         """The record of them that tests read."""
         return [
@@ -35,9 +39,9 @@ class Chats:
                 "chatId": person.chat_id,
                 "name": person.name,
                 "contactName": person.contact_name,
-                "archived": self[person.chat_id].archived,
-                "readUntil": self[person.chat_id].read_until,
-                "ephemeralExpiration": self[person.chat_id].ephemeral,
+                "archived": self.of(person.chat_id).archived,
+                "readUntil": self.of(person.chat_id).read_until,
+                "ephemeralExpiration": self.of(person.chat_id).ephemeral,
             }
-            for person in list(self._people.known.values())
+            for person in self._people.known.values()
         ]

@@ -13,6 +13,7 @@ MAX_SECONDS = 10 * 365 * 86_400
 MAX_TEXT = 20_000  # characters
 MAX_NAME = 255
 MAX_PATTERN = 1_000
+REPETITIONS = ("*", "+", "{")
 SHOWN = 80  # characters of a wrong value that its error repeats
 
 
@@ -60,9 +61,29 @@ def optional(check: Callable[..., Any], name: str, value: Any, *bounds: Any) -> 
 def pattern(name: str, value: Any) -> re.Pattern[str]:
     """A regular expression."""
     try:
-        return re.compile(text(name, value, MAX_PATTERN))
+        compiled = re.compile(text(name, value, MAX_PATTERN))
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"{name} is no regular expression: {error}") from None
+    if _may_take_for_ever(value):
+        raise ValueError(f"{name} repeats a group with repetitions or alternatives, which may take for ever")
+    return compiled
+
+
+def _may_take_for_ever(regex: str) -> bool:
+    """Whether a group is repeated in which something is repeated, or may be read in several ways."""
+    bare = re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{[0-9]*\}", "x", regex, flags=re.DOTALL)
+    groups = [False]
+    for position, character in enumerate(bare):
+        if character == "(":
+            groups.append(False)
+        elif character == ")" and len(groups) > 1:
+            inside, repeated = groups.pop(), bare[position + 1 : position + 2] in REPETITIONS
+            if inside and repeated:
+                return True
+            groups[-1] |= inside
+        elif character in REPETITIONS or character == "|":
+            groups[-1] = True
+    return False
 
 
 def id_instance(value: Any) -> str:

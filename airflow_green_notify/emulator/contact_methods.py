@@ -53,7 +53,7 @@ async def get_contact_info(call: Call) -> web.Response:
     names = {"avatar": "", "name": person.name, "contactName": person.contact_name}
     if instance.type_instance != "whatsapp":
         return as_json(names | {"chatId": person.chat_id, "lastSeen": 0, "phoneNumber": _phone(person)})
-    marks = instance.chats[chat_id]
+    marks = instance.chats.of(chat_id)
     return as_json(
         names
         | {"email": "", "category": "", "description": "", "products": []}

@@ -174,7 +174,13 @@ class GreenApiEmulator(GatewayInstance):
         def request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
             return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY)
 
-        return web.Server(self._gateway.handle, request_factory=request, access_log=None, logger=SILENT)
+        return web.Server(
+            self._gateway.handle,
+            request_factory=request,
+            access_log=None,
+            logger=SILENT,
+            auto_decompress=False,  # its way of refusing what is no such thing isn't the gateway's
+        )
 
     def _add_instance(
         self, id_instance: str | None, api_token: str | None, type_instance: str, switches: dict[str, Any]

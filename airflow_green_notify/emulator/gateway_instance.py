@@ -113,7 +113,7 @@ class GatewayInstance(Readings):
 
         :param name: The file's name. Name and size decide on the content, see :func:`media_content`.
         :param size: Bytes.
-        :param expires_after: Seconds until the link expires; ``None``: never.
+        :param expires_after: Seconds until the link expires; ``None``: 15 days, on Telegram 24 hours.
         :return: Its URL.
         """
         return self._on_loop(self._media, _media_file(name, size), _life(expires_after))
@@ -133,7 +133,7 @@ class GatewayInstance(Readings):
         :param name: The file's name; its ending decides on the type of the message.
         :param size: Bytes.
         :param chat_id: The chat it comes from; by default one with a person, in the form of the product.
-        :param expires_after: Seconds until the link in the notification expires; ``None``: never.
+        :param expires_after: Seconds until the link in it expires; ``None``: as in :meth:`media`.
         :param caption: The text beside the file.
         :param mime_type: By default what the name suggests.
         :return: The body that was pushed.

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import zlib
+from collections.abc import AsyncIterator
 from typing import Any, NoReturn
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+PLAIN = "identity"
+PACKED = ("gzip", "deflate")
+GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 MAX_JSON = 100 * 1024  # bytes
 TOO_LARGE = "request entity too large"
 END_OF_INPUT = "Unexpected end of JSON input"
@@ -28,14 +33,32 @@ async def read_json(request: web.BaseRequest) -> Any:
     :raises BrokenBodyError: It isn't JSON.
     """
     body = bytearray()
+    async for chunk in _unpacked(request):
+        body += chunk
+        if len(body) > MAX_JSON:
+            raise BodyTooLargeError
+    return parsed(body.decode("utf-8-sig", "replace"))
+
+
+async def _unpacked(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    """The body without its ``Content-Encoding``, in pieces."""
+    encoding = request.headers.get("Content-Encoding", PLAIN).lower()
+    if encoding not in (PLAIN, *PACKED):
+        raise BrokenBodyError(f'unsupported content encoding "{encoding}"')
+    unpack = zlib.decompressobj(GZIP_OR_ZLIB)
     try:
         async for chunk in request.content.iter_any():
-            body += chunk
-            if len(body) > MAX_JSON:
-                raise BodyTooLargeError
-    except (web.PayloadAccessError, web.RequestPayloadError, HttpProcessingError):
+            if encoding == PLAIN:
+                yield chunk
+            while chunk and encoding != PLAIN:
+                yield unpack.decompress(chunk, MAX_JSON)
+                chunk = unpack.unconsumed_tail
+    except zlib.error:
         raise BrokenBodyError("incorrect header check") from None
-    return parsed(body.decode("utf-8-sig", "replace"))
+    except (web.PayloadAccessError, web.RequestPayloadError, HttpProcessingError):
+        raise BrokenBodyError("request aborted") from None
+    if encoding != PLAIN and not unpack.eof:
+        raise BrokenBodyError("unexpected end of file")
 
 
 def parsed(text: str) -> Any:

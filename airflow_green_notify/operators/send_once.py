@@ -100,12 +100,9 @@ def _poll_of(entry: Mapping[str, Any]) -> tuple[Any, tuple[Any, ...]]:
     data = entry.get("pollMessageData")
     poll = data if isinstance(data, dict) else entry
     options = poll.get("options")
-    names = (
-        [item.get("optionName") for item in options if isinstance(item, dict)]
-        if isinstance(options, list)
-        else []
-    )
-    return poll.get("name") or poll.get("message"), tuple(names)
+    shown = options if isinstance(options, list) else []
+    names = tuple(item.get("optionName") for item in shown if isinstance(item, dict))
+    return poll.get("name") or poll.get("message"), names
 
 
 def _text_of(entry: Mapping[str, Any]) -> Any:

@@ -3,7 +3,8 @@
 ``python -m tests.benchmarks.drain`` prints the comparison at added round trips of 0, 20 and 50 ms, and
 ``python -m tests.benchmarks.drain --growth`` the time and memory of 1,000 to 100,000 notifications. Every
 contestant runs in a process of its own, in turn, against the same emulator in another one. The limit is
-1 / (one receive alone + one put alone), both measured in the same run.
+1 / (one receive alone + one put alone), both measured in the same run. The SDK comes with the extra
+``test-vendor``.
 """
 
 from __future__ import annotations

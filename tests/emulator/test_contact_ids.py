@@ -135,6 +135,12 @@ def test_contacts_and_contact_info_give_both_ids(lids: Any) -> None:
         assert (info["chatId"], info["lid"]) == (CHAT, LID)
 
 
+def test_asking_about_a_stranger_makes_no_contact(client: Any) -> None:
+    """Somebody whom the account neither wrote to nor heard of is looked up, and no contact afterwards."""
+    assert client.post("getContactInfo", chatId=CHAT).json()["name"] == ""
+    assert client.get("getContacts").json() == []
+
+
 @pytest.mark.parametrize("type_instance", ["telegram", "v3"])
 def test_other_products_have_no_lids(emulate: Any, type_instance: str) -> None:
     """The switch concerns WhatsApp alone."""

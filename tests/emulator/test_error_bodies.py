@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import time
+import zlib
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -217,10 +220,22 @@ def test_json_above_100_kb_is_refused(client: Any) -> None:
     assert len(client.gateway.sent()) == 1
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_body_that_only_claims_to_be_compressed_is_refused(client: Any, encoding: str) -> None:
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "x"])
+@pytest.mark.parametrize("body", [b'{"a": 1}', b"{}", b"\xff\xfe", gzip.compress(b"{}")[:-1], b""])
+def test_body_that_only_claims_to_be_compressed_is_refused(client: Any, encoding: str, body: bytes) -> None:
     """With 400 of the gateway's form, not with a failure of the emulator (the words are inferred)."""
-    response = client.session.post(
-        client.url("sendMessage"), data=b'{"chatId": "1@c.us"}', headers={"Content-Encoding": encoding}
-    )
-    assert message_of(client, response, 400) == "incorrect header check"
+    headers = {"Content-Encoding": encoding}
+    response = client.session.post(client.url("sendMessage"), data=body, headers=headers)
+    assert message_of(client, response, 400)
+    answer = client.session.post(client.url("uploadFile"), data=body, headers=headers)
+    assert client.session.get(answer.json()["urlFile"]).content == body
+
+
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_compressed_body_is_read(client: Any, encoding: str, pack: Callable[[bytes], bytes]) -> None:
+    """As by any server on Express; the limit is that of the body without it."""
+    url, headers = client.url("sendMessage"), {"Content-Encoding": encoding}
+    body = f'{{"chatId": "{CHAT}", "message": "a"}}'.encode()
+    assert client.session.post(url, data=pack(body), headers=headers).status_code == 200
+    response = client.session.post(url, data=pack(body + b" " * 10_000_000), headers=headers)
+    assert message_of(client, response, 500) == "request entity too large"

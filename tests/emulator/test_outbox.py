@@ -195,3 +195,15 @@ def test_send_delay_spaces_messages(emulate: Any) -> None:
         waiting.append([item["body"]["message"] for item in client.get("showMessagesQueue").json()])
         client.gateway.advance(10)
     assert waiting == [["one", "two"], ["two"], []]
+
+
+def test_last_status_gives_its_reason(client: Any) -> None:
+    """A failure says why, in the notification and in the journal; the status before it says nothing."""
+    client.gateway.settings(outgoingWebhook="yes")
+    client.gateway.deliver_as("sent", "failed", description="SWE004: too many participants")
+    id_message = send(client)
+    sent, failed = client.gateway.queue()
+    assert "description" not in sent
+    assert failed["description"] == "SWE004: too many participants"
+    entry = client.post("getMessage", chatId=CHAT, idMessage=id_message).json()
+    assert (entry["statusMessage"], entry["description"]) == ("failed", failed["description"])

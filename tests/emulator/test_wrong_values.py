@@ -187,3 +187,33 @@ def test_clock_stays_where_dates_can_be_written(client: Any) -> None:
     with pytest.raises(ValueError, match="clock"):
         client.gateway.advance(10 * year)
     assert client.post("sendMessage").status_code == 400
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(a+)+$", "(a|aa)+$", "((a*)b?)*", "(?:x[)]*)*", "(.*a){1,}", r"(\(*)*", "(a{2,})+"]
+)
+def test_pattern_that_may_take_for_ever_is_refused(client: Any, pattern: str) -> None:
+    """It would stop the emulator for good, on a message that is made for it."""
+    answer = client.control("reply", pattern=pattern, text="yes")
+    assert answer.status_code == 400
+    assert "for ever" in answer.text
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "Deploy",
+        "^(yes|no)$",
+        r"(\d{3}-){2}\d+",
+        "(a+)b",
+        "[(+]+",
+        r"\(a+\)+",
+        "(?i)re: .*",
+        "(ab)+",
+        "a|b+",
+        "",
+    ],
+)
+def test_pattern_that_ends_is_taken(client: Any, pattern: str) -> None:
+    """Groups and repetitions are fine, one within the other isn't."""
+    assert client.control("reply", pattern=pattern, text="yes").status_code == 200

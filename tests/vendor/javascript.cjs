@@ -97,7 +97,7 @@ async function main() {
   const jobs = JSON.parse(fs.readFileSync(0, "utf8"));
   const outcomes = [];
   for (const job of jobs) outcomes.push(await JOBS[job.job](job));
-  fs.writeSync(1, JSON.stringify(outcomes));
+  process.stdout.write(JSON.stringify(outcomes));
 }
 
 main();

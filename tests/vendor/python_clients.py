@@ -18,7 +18,7 @@ PACKAGES = {
     "telegram": "telegram_api_client_python",
     "v3": "max_api_client_python",
 }
-IS_A_LOOP = ("webhooks",)
+IS_A_LOOP = ("webhooks", "connect")
 
 try:
     CLIENTS = {product: importlib.import_module(f"{name}.API") for product, name in PACKAGES.items()}
@@ -44,7 +44,7 @@ def methods_of(product: str) -> Iterator[tuple[str, str]]:
     everyday, partner = CLIENTS[product].GreenAPI("1", "x"), CLIENTS[product].GreenApiPartner("x")
     for tool, it in (tools_of(everyday) | {"partner": partner.partner}).items():
         for name, _ in inspect.getmembers(type(it), inspect.isfunction):
-            if not name.startswith("_"):
+            if not name.startswith("_") and name not in IS_A_LOOP:
                 yield product, f"{tool}.{name}"
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
+import re
 from pathlib import Path
 
 import pytest
 
 from airflow_green_notify.emulator import GreenApiEmulator
+from airflow_green_notify.emulator.methods import METHODS as METHODS_OF_THE_GATEWAY
 from tests.vendor.python_clients import CLIENTS, PACKAGES, client_of, methods_of, world_of
 
 pytestmark = pytest.mark.vendor
@@ -34,6 +37,18 @@ def test_each_client_has_its_methods() -> None:
     assert count["v3"] > 35
 
 
+@pytest.mark.parametrize("package", PACKAGES.values())
+def test_no_method_in_the_sources_of_a_client_is_unknown(package: str) -> None:
+    """What they name is imitated, whether or not a public method leads there."""
+    folder = Path(str(importlib.import_module(package).__file__)).parent
+    sources = "".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.py"))
+    named = set(re.findall(r"waInstance\{\{idInstance\}\}/\"?\s*\"?(\w+)/", sources))
+    named |= set(re.findall(r'"(calls\w+)"', sources))
+    assert named >= {"sendMessage", "getSettings", "receiveNotification"}
+    unknown = {name for name in named if name.lower() not in METHODS_OF_THE_GATEWAY}
+    assert all(name.endswith("Async") for name in unknown), unknown  # a fault of the client, see above
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # the clients leave files open, and forget to await
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("product", "method"), METHODS)
@@ -51,10 +66,13 @@ def test_method_of_a_client_is_answered(
         client = CLIENTS[product].GreenApiPartner(gateway.partner_token, host=gateway.url)
         arguments["idInstance"] = int(world.instance.id_instance)
     function = getattr(getattr(client, tool), name)
-    response = function(**{each: arguments[each] for each in inspect.signature(function).parameters})
+    parameters = inspect.signature(function).parameters
+    needed = [name for name, it in parameters.items() if name in arguments or it.default is it.empty]
+    response = function(**{name: arguments[name] for name in needed})
     if inspect.isawaitable(response):
         response = asyncio.run(response)
     expected = 403 if method in SHUT_DOWN else FAULTS.get((product, method), 200)
-    assert response.code == expected, response.error
+    code = getattr(response, "code", 200)  # a newer client makes types of its own of answers, and raises
+    assert code == expected, response.error
     if tool == "partner":
         assert "code" not in response.data, "a partner is refused under HTTP 200"

@@ -12,7 +12,7 @@ from airflow_green_notify.emulator import example_notifications
 from tests.emulator.contract.answers import details_of, message_of, refusal_of
 
 CHAT = "12025550101@c.us"
-MARKERS = ("{{SWE001}}", "{{SWE002}}", "{{SWE999}}")
+MARKERS = ("{{SWE001}}", "{{SWE002}}", "{{SWE999}}", "SWE004: ")
 
 
 def raw(client: Any, verb: str, path: str) -> requests.Response:
@@ -175,6 +175,31 @@ def test_3_2_a_466_has_two_objects(emulate: Any) -> None:
     assert (chats["method"], chats["used"], chats["total"]) == ("correspondents", 3, 3)
     assert chats["status"] == "CORRESPONDENTS_QUOTE_EXCEEDED"
     assert "12025550100@c.us" in chats["description"]
+
+
+def test_3_2_a_466_tells_of_itself_in_the_queue(emulate: Any) -> None:
+    """The notification ``quotaExceeded`` with the figures of the chats."""
+    client = emulate(quota_chats=1)
+    for number in (1, 2):
+        client.post("sendMessage", chatId=f"1202555010{number}@c.us", message="Hi")
+    (body,) = client.drain()
+    assert body["typeWebhook"] == "quotaExceeded"
+    assert (body["quotaData"]["used"], body["quotaData"]["total"]) == (1, 1)
+
+
+def test_3_2_a_466_of_check_whatsapp_is_one_flat_object(emulate: Any) -> None:
+    """Recorded: the figures of the method alone, its name in lower case."""
+    client = emulate(quota_checks=1)
+    first, second = (client.post("checkWhatsapp", phoneNumber=12025550101) for _ in range(2))
+    assert (first.status_code, second.status_code) == (200, 466)
+    assert second.json() == {
+        "method": "checkwhatsapp",
+        "used": 1,
+        "total": 1,
+        "status": "QUOTE_EXCEEDED",
+        "description": second.json()["description"],
+    }
+    assert second.json()["description"].startswith("Monthly quota has been exceeded")
 
 
 @pytest.mark.parametrize("marker", MARKERS)
