@@ -45,6 +45,7 @@ def test_no_property_of_any_body_raises(body: Body) -> None:
     assert notification.timestamp is None or notification.timestamp.utcoffset() is not None
     times = shown.pop("timestamp"), shown.pop("is_undecrypted")
     assert isinstance(times[0], datetime | None)
+    assert all(isinstance(contact, str) for contact in shown.pop("contact_ids"))
     assert all(isinstance(value, str | None) for value in shown.values())
 
 
