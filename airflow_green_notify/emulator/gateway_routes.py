@@ -6,7 +6,6 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
-from email.utils import formatdate
 from functools import partial
 from urllib.parse import quote, unquote
 
@@ -44,13 +43,14 @@ class Gateway:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer any request."""
-        path, query = path_of(request), request.raw_path.partition("?")[2]
+        path, _, query = request.raw_path.partition("?")
         segments = path.split("/")[1:]
         if segments and segments[0].lower() == "v3":
             segments = segments[1:]
         door = self.doors.get(segments[0]) if segments else None
         try:
-            await _answer_expectation(request)
+            if "Expect" in request.headers:
+                await _answer_expectation(request)
             if door is not None:
                 return await door(request)
             return await self._imitate(request, segments, query)
@@ -116,8 +116,7 @@ class Gateway:
             await asyncio.sleep(half_way)
         if response is None:
             return cut(call.request)
-        dress(response, instance.switches.idle)
-        response.headers.setdefault("Date", formatdate(instance.account.told_time(), usegmt=True))
+        dress(response, instance.switches.idle, instance.account.told_time())
         record["status"] = response.status
         return response
 
@@ -129,7 +128,7 @@ class Gateway:
 
 async def _answer_expectation(request: web.BaseRequest) -> None:
     """Let a client go on that waits for leave to send its body."""
-    if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= HttpVersion11:
+    if request.headers["Expect"].lower() == "100-continue" and request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # nothing of the answer itself has been sent
 
