@@ -24,18 +24,13 @@ from airflow_green_notify.examination import Examination, Finding
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks import silence as silences
 from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES, settings_fault, state_fault, way_risks
+from airflow_green_notify.hooks.send_queue import SHOWN_AT_MOST, WATCH, SendQueue, watch_send_queue
 from airflow_green_notify.printable import NAME, printable
 from airflow_green_notify.progress import span
 from airflow_green_notify.protocol.calls import ACCOUNT_RATE, QUEUE_RATE, SENDING_RATE
 
 SECOND_LOOK_AFTER = 20.0
 """Seconds after which a yellow card is looked at again: it is often shown where there is none."""
-
-SEND_QUEUE_WATCH = 6.0
-"""Seconds for which the send queue is watched if something waits: the gateway does not say since when."""
-
-SHOWN_AT_MOST = 500
-"""How many messages the gateway shows of its send queue."""
 
 COUNT_FAULTS = "it is counted every 10 s, and wrong zeros are known: only the oldest notification is proof"
 
@@ -57,7 +52,7 @@ def findings(hook: GreenApiHook, examination: Examination, silent_after: float |
         ("settings", hook.get_settings, _judge_settings),
         ("count", hook.get_webhooks_count, _judge_count),
         ("oldest", hook.receive_notification, _judge_oldest),
-        ("to send", partial(_watch_send_queue, hook), _judge_send_queue),
+        ("to send", partial(watch_send_queue, hook), _judge_send_queue),
         ("silence", partial(_silence, hook, silent_after), partial(_judge_silence, silent_after)),
     )
     for check, look, judge in looks:
@@ -160,27 +155,11 @@ def _judge_oldest(check: str, head: Any) -> Finding:
     )
 
 
-def _watch_send_queue(hook: GreenApiHook) -> tuple[int, bool]:
-    """Return how many messages wait to be sent, and whether the first of them left meanwhile."""
-    before = hook.show_messages_queue()
-    if not before:
-        return 0, True
-    time.sleep(SEND_QUEUE_WATCH)
-    after = hook.show_messages_queue()
-    return len(before), not after or after[0].get("messageID") != before[0].get("messageID")
-
-
-def _judge_send_queue(check: str, seen: tuple[int, bool]) -> Finding:
-    length, moves = seen
-    if not length:
+def _judge_send_queue(check: str, queue: SendQueue) -> Finding:
+    if not queue.length:
         return Finding(check, True, "no message waits to be sent")
-    found = f"{length} messages wait to be sent" + (" at least" if length >= SHOWN_AT_MOST else "")
-    if moves:
+    found = f"{queue.length}{'' if queue.length < SHOWN_AT_MOST else ' or more'} messages wait to be sent"
+    if queue.moves:
         return Finding(check, True, f"{found}, and leave one by one")
-    return Finding(
-        check,
-        None,
-        f"{found}, and none left within {SEND_QUEUE_WATCH:g} s",
-        "see the state, and delaySendMessagesMilliseconds in the settings; the gateway drops what has waited "
-        "for 24 h",
-    )
+    remedy = "see the state, and delaySendMessagesMilliseconds in the settings; after 24 h they are dropped"
+    return Finding(check, None, f"{found}, and none left within {WATCH:g} s", remedy)

@@ -15,8 +15,8 @@ import pytest
 
 from airflow_green_notify import doctor, looks
 from airflow_green_notify.emulator import GreenApiEmulator
-from airflow_green_notify.examination import Examination, Finding
-from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.examination import Finding
+from airflow_green_notify.hooks import GreenApiHook, send_queue
 from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES
 
 VARIABLE = "AIRFLOW_CONN_GREEN_API_DEFAULT"
@@ -370,13 +370,8 @@ def test_doctor_as_an_airflow_command_exits_with_its_verdict(
     ("count", "send_delay", "ok", "words"),
     [
         (0, 0.0, True, ["no message waits to be sent"]),
-        (3, 0.5, True, ["3 messages wait to be sent, and leave one by one"]),
-        (
-            2,
-            600.0,
-            None,
-            ["2 messages wait", "none left within 1 s", "delaySendMessages", "24 h"],
-        ),
+        (20, 2.0, True, ["messages wait to be sent, and leave one by one"]),
+        (2, 600.0, None, ["2 messages wait", "none left within", "delaySendMessages", "24 h"]),
     ],
     ids=["empty", "moving", "standing"],
 )
@@ -389,14 +384,12 @@ def test_doctor_tells_what_waits_to_be_sent_and_whether_it_moves(
     words: list[str],
 ) -> None:
     """The gateway doesn't say since when it waits; a queue that stands is a warning, and no more."""
-    monkeypatch.setattr(looks, "SEND_QUEUE_WATCH", 1.0)
-    examination = Examination("green_api_default")
-    with GreenApiHook("green_api_default") as hook:
-        green_api_connection.switch(send_delay=send_delay)
+    monkeypatch.setattr(send_queue, "WATCH", 3.0)
+    green_api_connection.switch(send_delay=send_delay)
+    with GreenApiHook() as hook:
         for _ in range(count):
             hook.send_message("12025550101@c.us", "text")
-        seen = looks._watch_send_queue(hook)
-    finding = looks._judge_send_queue("to send", seen)
-    examination.findings.append(finding)
+    examination = doctor.examine()
+    finding = next(each for each in examination.findings if each.check == "to send")
     assert (finding.ok, examination.healthy) == (ok, True)
     assert [word for word in words if word not in f"{finding.found} {finding.remedy}"] == []

@@ -360,6 +360,7 @@ async def test_no_trigger_shows_the_token(net: Net, logs: RecordNet, gateway: An
     for trigger in (
         triggers.GreenApiDoorbellTrigger(receive_timeout=0.1),
         triggers.GreenApiHeadTrigger(receive_timeout=0.1),
+        triggers.GreenApiDeliveryTrigger("green_api_default", CHAT, "3EB0", 0.0, "read", 0.0, 0.1),
     ):
         events = trigger.run()
         net.take("trigger", trigger, trigger.serialize(), vars(trigger), await anext(events))
@@ -413,6 +414,15 @@ def test_no_run_of_a_dag_shows_the_token(
             ),
             operators.GreenApiDrainNotificationsOperator(
                 task_id="drain_sql", store=SqlStore("store"), max_notifications=4
+            ),
+            operators.GreenApiCallOperator(task_id="call", verb="GET", method="getSettings"),
+            operators.GreenApiSendPollOperator(
+                task_id="poll",
+                chat_id=CHAT,
+                message="{{ run_id }}",
+                options=["yes", "no"],
+                wait_for="sent",
+                deferrable=True,
             ),
             operators.GreenApiSendMessageOperator(task_id="send", chat_id=CHAT, message="{{ run_id }}"),
             operators.GreenApiSendMessageOperator(

@@ -138,10 +138,11 @@ class Account:
         """Whether a setting that is ``"yes"`` or ``"no"`` is ``"yes"``."""
         return bool(self.settings[setting] == "yes")
 
-    def problem_with(self, changes: dict[str, Any]) -> str | None:
+    @staticmethod
+    def problem_with(changes: dict[str, Any]) -> str | None:
         """What ``setSettings`` has against these changes, or ``None``."""
         for name, value in changes.items():
-            if name not in self.settings:
+            if name not in DEFAULT_SETTINGS and name not in REPORTED_ONLY:
                 return f"'{name}' is not allowed"
             problem = _problem_with(name, value)
             if problem:

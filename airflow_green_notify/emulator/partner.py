@@ -9,7 +9,9 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from airflow_green_notify.emulator.account import DEFAULT_SETTINGS, Account
 from airflow_green_notify.emulator.answers import as_json, error
+from airflow_green_notify.emulator.headers import PREFLIGHT
 from airflow_green_notify.emulator.instance import TYPES, Instance
 from airflow_green_notify.emulator.json_body import BodyTooLargeError, BrokenBodyError, read_json
 
@@ -33,32 +35,35 @@ class Partner:
 
     async def __call__(self, request: web.BaseRequest) -> web.Response:
         """Answer a request below ``/partner/``."""
+        if request.method == "OPTIONS":
+            return web.Response(status=204, headers=PREFLIGHT)
+        verb = request.method if request.method != "HEAD" else "GET"
         name, token, *_ = [*unquote(request.raw_path).partition("/partner/")[2].split("/"), "", ""]
         method = {
             ("GET", "getinstances"): self._list,
             ("POST", "createinstance"): self._add,
             ("POST", "deleteinstanceaccount"): self._delete,
-        }.get((request.method, name.lower()))
+        }.get((verb, name.lower()))
         if method is None:
             path = request.raw_path.partition("?")[0]
-            return error(404, f"Cannot {request.method} {path}", path, datetime.now(UTC).timestamp())
+            return error(404, f"Cannot {verb} {path}", path, datetime.now(UTC).timestamp())
         if token != self.token:
             return _refusal(401, "Unauthorized")
-        return method(await _data(request))
+        data = await _data(request)
+        return _refusal(400, "Bad Request") if data is None else method(data)
 
     def _list(self, data: dict[str, Any]) -> web.Response:
         return as_json([_shown(instance) for instance in self._instances.values()])
 
     def _add(self, data: dict[str, Any]) -> web.Response:
         kind = data.get("typeInstance", "whatsapp")
-        if kind not in TYPES:
+        settings = {name: value for name, value in data.items() if name in DEFAULT_SETTINGS}
+        if kind not in TYPES or Account.problem_with(settings) is not None:
             return _refusal(400, "Bad Request")
         instance = self._create(kind)
         instance.set_state("notAuthorized")
         instance.partner_name = str(data.get("name", ""))
-        known = {name: value for name, value in data.items() if name in instance.account.settings}
-        if instance.account.problem_with(known) is None:
-            instance.account.change(known)
+        instance.account.change(settings)
         made = {"idInstance": int(instance.id_instance), "apiTokenInstance": instance.api_token}
         return as_json(made | {"typeInstance": kind})
 
@@ -103,11 +108,12 @@ def _refusal(code: int, description: str) -> web.Response:
     return as_json({"code": code, "description": description})
 
 
-async def _data(request: web.BaseRequest) -> dict[str, Any]:
-    if request.method == "GET":
+async def _data(request: web.BaseRequest) -> dict[str, Any] | None:
+    """The object that a request carries, an empty one for nothing; ``None`` if it is no object."""
+    if not request.can_read_body:
         return {}
     try:
         data = await read_json(request)
     except (BodyTooLargeError, BrokenBodyError):
-        return {}
-    return data if isinstance(data, dict) else {}
+        return None
+    return data if isinstance(data, dict) else None

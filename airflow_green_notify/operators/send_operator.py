@@ -22,6 +22,7 @@ from airflow_green_notify.arguments import (
     seconds_of,
 )
 from airflow_green_notify.errors import GreenApiConfigError, GreenApiUnavailableError
+from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.delivery import STAGES, Message, delivery_event
 from airflow_green_notify.leaks import leak_in
@@ -126,7 +127,9 @@ class SendOperator(GreenApiTask):
         hook = GreenApiHook(self.green_api_conn_id, max_attempts=1)
         look = partial(delivery_event, hook, message, given.wait_for)
         wait = partial(look, deadline=deadline, poll_interval=given.poll_interval)
-        return self.execute_complete(context, self._stoppably(partial(run_async, hook, wait)))
+        with fail_fast():
+            event = self._stoppably(partial(run_async, hook, wait))
+        return self.execute_complete(context, event)
 
     def _defer(self, context: Context, message: Message, deadline: float, given: SimpleNamespace) -> NoReturn:
         from airflow_green_notify.triggers.delivery import GreenApiDeliveryTrigger

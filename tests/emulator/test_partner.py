@@ -64,3 +64,22 @@ def test_unknown_partner_method_is_404(client: Any) -> None:
     answer = call(client, "GET", "createInstance")
     assert answer.status_code == 404
     assert answer.json()["message"].startswith("Cannot GET /partner/createInstance/")
+
+
+WRONG = [b"{", b"[1]", b'{"webhookUrl": 5}', b'{"incomingWebhook": true}', b'{"typeInstance": ["v3"]}']
+
+
+@pytest.mark.parametrize("body", WRONG)
+def test_partner_makes_no_instance_of_wrong_values(client: Any, body: bytes) -> None:
+    """What is no object of settings is refused in the partner's form, before anything is made."""
+    url = f"{client.gateway.url}/partner/createInstance/{client.gateway.partner_token}"
+    answer = client.session.post(url, data=body)
+    assert (answer.status_code, answer.json()) == (200, {"code": 400, "description": "Bad Request"})
+    assert len(client.gateway.instances) == 1
+
+
+@pytest.mark.parametrize(("verb", "status"), [("OPTIONS", 204), ("HEAD", 200)])
+def test_partner_methods_answer_the_verbs_of_every_path(client: Any, verb: str, status: int) -> None:
+    """As the methods of an instance do."""
+    answer = call(client, verb, "getInstances")
+    assert (answer.status_code, answer.content) == (status, b"")

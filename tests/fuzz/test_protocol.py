@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_green_notify.errors import GreenApiError, GreenApiResponseError
+from airflow_green_notify.errors import GreenApiConfigError, GreenApiError, GreenApiResponseError
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.protocol import calls
 from airflow_green_notify.protocol.answers import read_answer
@@ -32,6 +32,13 @@ CALLS = [
     calls.download_file("12025550101@c.us", "AA", None),
     calls.last_incoming_messages(1440),
     calls.last_outgoing_messages(1440),
+    calls.call("POST", "archiveChat"),
+    calls.qr(),
+    calls.forward_messages("12025550101@c.us", "12025550102@c.us", ["AA"]),
+    calls.delete_message("12025550101@c.us", "AA"),
+    calls.check_whatsapp(12025550101),
+    calls.get_message("12025550101@c.us", "AA"),
+    calls.get_contacts(),
 ]
 
 statuses = st.sampled_from([200] * 5 + [400, 401, 403, 404, 429, 466, 500, 502]) | st.integers(100, 999)
@@ -131,3 +138,17 @@ def test_any_body_arrives_however_it_is_written(body: Body) -> None:
     found = [read_answer(CALLS[0], 200, answer) for answer in answers]
     assert all(isinstance(each, Notification) and each.receipt_id == 7 for each in found)
     assert len({each.key for each in found}) <= 1
+
+
+@given(verb=texts, method=texts, payload=st.none() | st.dictionaries(texts, values, max_size=3))
+def test_any_method_name_and_payload_stay_where_they_belong(verb: str, method: str, payload: Any) -> None:
+    """Refused with words, or one segment of the path and one query."""
+    for word, name in ((verb, method), ("GET", "getContacts"), ("POST", "archiveChat"), ("GET", method)):
+        try:
+            call = calls.call(word, name, payload)
+        except GreenApiConfigError:
+            continue
+        path, _, query = call.url("https://h", "1", "T").partition("?")
+        assert path == f"https://h/waInstance1/{name}/T"
+        assert query.isascii()
+        assert not {*"#/? "} & {*query}

@@ -70,15 +70,16 @@ class World:
             self.instance.state("notAuthorized")
             return {"phoneNumber": PHONE, "code": "12345", "password": "secret"}
         group_id = self.group_id() if in_group else ""
-        newcomer = method == "addGroupParticipant"
+        id_message = self.id_message(method)
+        others = NEWCOMERS if method == "addGroupParticipant" else OTHERS
         return PLAIN | {
             "chatId": group_id or self.chat_id,
             "groupId": group_id,
             "chatIds": [self.chat_id],
             "chatIdFrom": self.chat_id,
-            "participantChatId": (NEWCOMERS if newcomer else OTHERS)[self.instance.type_instance],
-            "idMessage": (message := self.id_message(method)),
-            "messages": [message],
+            "participantChatId": others[self.instance.type_instance],
+            "idMessage": id_message,
+            "messages": [id_message],
             "path": path,
             "urlFile": self.instance.media("scan.jpg", 10),
             "requestBody": {"name": "new"} if method == "createInstance" else {"incomingWebhook": "yes"},

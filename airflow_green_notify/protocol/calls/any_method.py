@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.protocol import results
@@ -82,17 +83,24 @@ def checked_method(method: str) -> None:
         raise GreenApiConfigError(f"{method} is not called by its name: use {own}, which follows its rules.")
 
 
-def query_of(payload: Mapping[str, Any]) -> dict[str, str]:
+def query_of(payload: Mapping[str, Any]) -> dict[str, str | float]:
     """Return what a GET or DELETE takes, as the vendor's pages write it: ``true``, not ``True``.
 
-    :raises GreenApiConfigError: A value is no text, number or boolean.
+    :raises GreenApiConfigError: A value is no text, number or boolean, or nothing that an address can hold.
+        Found while it is sent, the error would hold the token.
     """
-    query = {}
+    query: dict[str, str | float] = {}
     for name, value in payload.items():
         if not isinstance(name, str) or not isinstance(value, str | int | float):
             raise GreenApiConfigError(
                 f"payload[{name!r}] is of type {type(value).__name__}; a GET or DELETE takes texts, numbers "
                 "and booleans."
             )
-        query[name] = str(value).lower() if isinstance(value, bool) else str(value)
-    return query
+        query[name] = str(value).lower() if isinstance(value, bool) else value
+    try:
+        urlencode(query)
+    except ValueError as error:
+        what = f"The payload can't be written into an address: {error}."
+    else:
+        return query
+    raise GreenApiConfigError(what)

@@ -230,3 +230,39 @@ def test_7_7_the_examples_of_other_events_have_their_fields(kind: str, fields: s
     bodies = [body for body in EXAMPLES if body["typeWebhook"] == kind]
     assert bodies
     assert all(fields <= body.keys() for body in bodies)
+
+
+@pytest.mark.parametrize(
+    ("setting", "method", "more"),
+    [
+        ("editedMessageWebhook", "editMessage", {"message": "Hello"}),
+        ("deletedMessageWebhook", "deleteMessage", {}),
+    ],
+)
+@pytest.mark.parametrize("value", ["yes", "no"])
+def test_7_5_edits_and_deletions_come_only_with_their_settings_on(
+    client: Any, setting: str, method: str, more: dict[str, str], value: str
+) -> None:
+    """With it on, the notification names the message that was changed."""
+    chat_id = CHAT["whatsapp"]
+    client.post("setSettings", **{setting: value, "outgoingAPIMessageWebhook": "yes"})
+    id_message = client.post("sendMessage", chatId=chat_id, message="Hi").json()["idMessage"]
+    client.drain()
+    assert client.post(method, chatId=chat_id, idMessage=id_message, **more).status_code == 200
+    changes = [body["messageData"] for body in client.drain()]
+    assert bool(changes) is (value == "yes")
+    for data in changes:
+        assert data[f"{data['typeMessage']}Data"]["stanzaId"] == id_message
+
+
+def test_7_7_a_change_of_the_state_tells_of_itself(client: Any) -> None:
+    """With the setting on; the event has the new state."""
+    client.get("logout")
+    assert [(body["typeWebhook"], body["stateInstance"]) for body in client.gateway.queue()] == [
+        ("stateInstanceChanged", "notAuthorized")
+    ]
+    client.gateway.state("authorized")
+    client.post("setSettings", stateWebhook="no")
+    client.get("clearWebhooksQueue")
+    client.get("logout")
+    assert client.gateway.queue() == []

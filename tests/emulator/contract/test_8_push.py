@@ -1,4 +1,4 @@
-"""Notifications that are pushed to a ``webhookUrl`` on this machine."""
+"""Section 8 of the contract: push delivery, here to a ``webhookUrl`` on this machine alone."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def wait_until(condition: Callable[[], Any]) -> None:
         time.sleep(0.005)
 
 
-def test_notifications_are_pushed_bare_and_in_order(client: Any, hook: Hook) -> None:
+def test_8_notifications_are_pushed_bare_and_in_order(client: Any, hook: Hook) -> None:
     """What waited before the URL was set, and what comes afterwards; 200 deletes."""
     client.gateway.push({"n": 1}, {"n": 2, "text": "\ud83d é"})
     client.gateway.settings(webhookUrl=hook.url)
@@ -86,7 +86,7 @@ def test_notifications_are_pushed_bare_and_in_order(client: Any, hook: Hook) -> 
     assert [(item["deliveries"], item["deletions"]) for item in audit] == [(1, 1)] * 3
 
 
-def test_token_of_the_url_goes_into_the_authorization(client: Any, hook: Hook) -> None:
+def test_8_token_of_the_url_goes_into_the_authorization(client: Any, hook: Hook) -> None:
     """As it is set, since the vendor's servers take several forms of it."""
     client.gateway.settings(webhookUrl=hook.url, webhookUrlToken="Bearer 5ecret")
     client.gateway.push({"n": 1})
@@ -95,7 +95,7 @@ def test_token_of_the_url_goes_into_the_authorization(client: Any, hook: Hook) -
 
 
 @pytest.mark.parametrize("status", [201, 204, 302, 400, 500])
-def test_notification_that_is_not_confirmed_is_pushed_again_after_a_minute(
+def test_8_notification_that_is_not_confirmed_is_pushed_again_after_a_minute(
     client: Any, hook: Hook, status: int
 ) -> None:
     """By the gateway's clock; those behind it wait, and no redirect is followed."""
@@ -112,7 +112,7 @@ def test_notification_that_is_not_confirmed_is_pushed_again_after_a_minute(
     assert hook.bodies == [{"n": 1}, {"n": 1}, {"n": 2}]
 
 
-def test_push_waits_for_the_answer(client: Any, hook: Hook) -> None:
+def test_8_push_waits_for_the_answer(client: Any, hook: Hook) -> None:
     """The next one isn't sent before."""
     hook.held.clear()
     client.gateway.settings(webhookUrl=hook.url)
@@ -124,7 +124,7 @@ def test_push_waits_for_the_answer(client: Any, hook: Hook) -> None:
     wait_until(lambda: not client.gateway.queue())
 
 
-def test_server_that_is_not_there_is_tried_again(client: Any, hook: Hook) -> None:
+def test_8_server_that_is_not_there_is_tried_again(client: Any, hook: Hook) -> None:
     """A refused connection is no confirmation; another URL is tried at once."""
     client.gateway.settings(webhookUrl="http://127.0.0.1:9/hook")
     client.gateway.push({"n": 1})
@@ -134,7 +134,7 @@ def test_server_that_is_not_there_is_tried_again(client: Any, hook: Hook) -> Non
     assert hook.bodies == [{"n": 1}]
 
 
-def test_cleared_url_gives_the_queue_back_to_polling(client: Any, hook: Hook) -> None:
+def test_8_cleared_url_gives_the_queue_back_to_polling(client: Any, hook: Hook) -> None:
     """What wasn't confirmed can be received."""
     hook.statuses = [500]
     client.gateway.settings(webhookUrl=hook.url)
