@@ -81,3 +81,12 @@ def test_open_poll_goes_on_in_a_state_that_lets_it(client: Any, poll: Poll, stat
     client.gateway.state(state)
     client.gateway.push({"n": 1})
     assert answer.result(timeout=20).json()["body"] == {"n": 1}
+
+
+def test_open_poll_ends_when_its_token_is_replaced(client: Any, poll: Poll) -> None:
+    """What comes afterwards is for the new token alone."""
+    answer = poll(client)
+    client.get("updateApiToken")
+    client.gateway.push({"n": 1})
+    assert answer.result(timeout=20).status_code == 401
+    assert client.receive()["body"] == {"n": 1}
