@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_green_notify.contacts import CHAT_KINDS
 from airflow_green_notify.filters import NotificationFilter, Verdict, judge
 from airflow_green_notify.notification import Notification
 from tests.fuzz.values import Body, bodies, texts, values
@@ -38,9 +39,21 @@ def _parts(kind: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
     return kind | st.lists(kind, min_size=1, max_size=3)
 
 
-filters = st.fixed_dictionaries(
-    {}, optional={name: _parts(patterns if name == "text" else wanted) for name in NAMES}
-)
+paths = st.lists(texts | st.sampled_from(["messageData", "typeMessage", "timestamp", ""]), max_size=3)
+KINDS: dict[str, st.SearchStrategy[Any]] = {
+    "text": _parts(patterns),
+    "direction": _parts(st.sampled_from(["incoming", "outgoing"])),
+    "chat_kind": _parts(st.sampled_from(CHAT_KINDS)),
+    "body": st.dictionaries(
+        paths.map(".".join),
+        _parts(wanted | st.integers() | st.floats() | st.booleans()),  # type: ignore[arg-type]
+        min_size=1,
+        max_size=2,
+    ),
+}
+PARTS = {name: KINDS.get(name, _parts(wanted)) for name in NAMES if name != "not_"}
+positive = st.fixed_dictionaries({}, optional=PARTS)
+filters = st.fixed_dictionaries({}, optional=PARTS | {"not_": positive.filter(bool)})
 
 
 @given(filters, bodies)
