@@ -109,7 +109,7 @@ class Contacts:
     def learn(self, answer: Mapping[str, Any]) -> None:
         """Note the ids that an answer of the gateway gives to one person, if it gives several."""
         ids = set(_ids_in(answer))
-        for one in ids:
+        for one in ids if len(ids) > 1 else ():  # most of a long list have one id
             self._known.setdefault(one, set()).update(ids - {one})
 
     def _is_known(self, wanted: str, found: str) -> bool:

@@ -222,6 +222,17 @@ def test_filter_asks_only_if_all_else_fits() -> None:
     assert wanted.verdict(message(LID), contacts) is Verdict.MATCH
 
 
+def test_filter_knows_whose_status_it_is() -> None:
+    """What was sent to a phone number is delivered under a LID."""
+    delivered = Notification(
+        1, {"typeWebhook": "outgoingMessageStatus", "chatId": LID, "status": "delivered"}
+    )
+    contacts = Contacts(Gateway(PAIR).ask)
+    for chat_id, verdict in ((PHONE, Verdict.MATCH), (OTHER_PHONE, Verdict.MISS)):
+        wanted = NotificationFilter(chat_id=chat_id, status="delivered")
+        assert wanted.verdict(delivered, contacts) is verdict
+
+
 def test_message_to_oneself_is_found_by_ones_own_number() -> None:
     """Nobody is at the other end, and the chat has its id all the same."""
     note = message(PHONE)

@@ -95,4 +95,8 @@ async def adrain(
     routing = Routing(store, accept, unmatched, contacts_of(lambda: hook))
     with StoreThread() if store_in_thread else nullcontext() as thread:
         run = Drain(hook, routing, stop or StopCondition(), receive_timeout, keep, overlap, thread, lease)
-        return await run.run()
+        try:
+            return await run.run()
+        finally:
+            if accept is not None:
+                hook.close()  # who is who may have been asked by its plain methods

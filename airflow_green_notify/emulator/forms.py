@@ -1,4 +1,4 @@
-"""Files that come with a request: in a multipart form, or as its whole body."""
+"""Multipart forms, in which files come."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BROKEN = (
     web.PayloadAccessError,
     web.RequestPayloadError,
 )
-"""What aiohttp raises while it reads a broken body, a form above all."""
+"""What aiohttp's reader of forms raises on a broken one."""
 
 
 async def read_form(call: Call) -> tuple[dict[str, str], UploadedFile | None]:
@@ -32,17 +32,6 @@ async def read_form(call: Call) -> tuple[dict[str, str], UploadedFile | None]:
         return await _read(call.request)
     except BROKEN:
         raise Rejection(400, "bad request data") from None
-
-
-async def read_file(call: Call, name: str) -> UploadedFile:
-    """The file that is the whole body of a request."""
-    file = UploadedFile(name)
-    try:
-        async for chunk in call.request.content.iter_chunked(CHUNK):
-            file.write(chunk)
-    except BROKEN:
-        raise Rejection(400, "bad request data") from None
-    return file
 
 
 async def _read(request: web.BaseRequest) -> tuple[dict[str, str], UploadedFile | None]:

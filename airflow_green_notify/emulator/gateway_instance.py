@@ -18,7 +18,7 @@ from airflow_green_notify.emulator.traffic import traffic
 
 MAX_TRAFFIC = 1_000_000  # notifications
 MAX_MEDIA = 1 << 30  # bytes
-PUSHED_AT_ONCE = 1_000  # so that many of them don't hold up those who wait for an answer
+PUSHED_AT_ONCE = 250  # so that many of them don't hold up those who wait for an answer
 MAX_STATUSES = 100
 STATUSES = (
     "sent",

@@ -38,6 +38,7 @@ async def receive_notification(call: Call) -> web.Response:
         if call.abandoned:
             return raw_json(b"")  # nobody reads it; a notification handed out now would be hidden for nothing
         call.require(Needs.POLLING)
+        until = min(until, time.monotonic() + _receive_timeout(call))  # settings may have changed
 
 
 def _receive_timeout(call: Call) -> float:

@@ -11,9 +11,9 @@ from aiohttp import web
 from airflow_green_notify.emulator import arguments, bodies
 from airflow_green_notify.emulator.answers import as_json
 from airflow_green_notify.emulator.call import Call
-from airflow_green_notify.emulator.forms import read_file, read_form
+from airflow_green_notify.emulator.forms import read_form
 from airflow_green_notify.emulator.json_body import TOO_LARGE
-from airflow_green_notify.emulator.media import MAX_SIZE, UploadedFile
+from airflow_green_notify.emulator.media import CHUNK, MAX_SIZE, UploadedFile
 from airflow_green_notify.emulator.refusals import Rejection
 from airflow_green_notify.emulator.sending import send
 from airflow_green_notify.emulator.validation import invalid, optional_boolean, optional_text, text
@@ -65,7 +65,9 @@ async def upload_file(call: Call) -> web.Response:
     """Keep a file for a later ``sendFileByUrl``."""
     headers = call.request.headers
     suffix = mimetypes.guess_extension(headers.get("Content-Type", OCTETS)) or ".bin"
-    file = await read_file(call, headers.get("GA-Filename") or f"upload{suffix}")
+    file = UploadedFile(headers.get("GA-Filename") or f"upload{suffix}")
+    async for chunk in call.request.content.iter_chunked(CHUNK):
+        file.write(chunk)
     return as_json({"urlFile": _link_to_upload(call, file)})
 
 

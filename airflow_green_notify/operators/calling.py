@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _LOOK = (
-    "Look at the gateway whether it did, then clear the task to call it again. If calling it twice does no "
-    "harm, set repeat=True."
+    "Look at the gateway whether the call had its effect, then clear the task to call again. If calling "
+    "twice does no harm, set repeat=True."
 )
 
 
@@ -117,9 +117,7 @@ class GreenApiCallOperator(GreenApiTask):
         note = _Note(context)
         if note.is_there():
             note.delete()
-            raise AirflowFailException(
-                f"An earlier try ended while it called {given.method}, which may have had its effect. {_LOOK}"
-            )
+            raise AirflowFailException(f"An earlier try ended while it called {given.method}. {_LOOK}")
         note.leave(given.method)
         try:
             answer = hook.call(given.verb, given.method, given.payload)
@@ -127,7 +125,7 @@ class GreenApiCallOperator(GreenApiTask):
             note.delete()
             if not error.retryable or surely_without_effect(error):
                 raise
-            raise AirflowFailException(f"{error} It may have had its effect. {_LOOK}") from error
+            raise AirflowFailException(f"{error} {_LOOK}") from error
         note.delete()
         return answer
 

@@ -81,3 +81,12 @@ def test_open_poll_goes_on_in_a_state_that_lets_it(client: Any, poll: Poll, stat
     client.gateway.state(state)
     client.gateway.push({"n": 1})
     assert answer.result(timeout=20).json()["body"] == {"n": 1}
+
+
+def test_open_poll_ends_when_all_notifications_are_switched_off(client: Any, poll: Poll) -> None:
+    """Empty and at once, as a new one does then."""
+    answer = poll(client)
+    off = {name: "no" for name in client.gateway.settings() if name.endswith("Webhook")}
+    client.gateway.settings(**off)
+    response = answer.result(timeout=20)
+    assert (response.status_code, response.content) == (200, b"null")

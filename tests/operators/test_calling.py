@@ -80,7 +80,9 @@ def test_call_in_doubt_says_what_to_do_and_a_cleared_task_calls_again(
 ) -> None:
     """Look, then clear the task."""
     green_api_connection.fault("cut_after", method="archiveChat")
-    with pytest.raises(AirflowFailException, match=r"may have had its effect.*clear the task.*repeat=True"):
+    with pytest.raises(
+        AirflowFailException, match=r"whether the call had its effect, then clear the task.*repeat=True"
+    ):
         calling().execute(context)
     calling().execute(context)
     assert asked(green_api_connection) == ["archiveChat", "archiveChat"]

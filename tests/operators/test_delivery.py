@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from airflow_green_notify.operators import (
     GreenApiSendMessageOperator,
     GreenApiSendPollOperator,
 )
+from airflow_green_notify.stoppable import ToldToStop
 from airflow_green_notify.triggers import GreenApiDeliveryTrigger
 
 CHAT = "12025550101@c.us"
@@ -199,6 +201,21 @@ def test_retry_waits_on_and_sends_nothing_again(
     assert ti.state == "success"
     assert ti.try_number > 1
     assert len(gateway.sent()) == asked(gateway).count("sendMessage") == 1
+
+
+@needs_task_state
+def test_wait_ends_when_the_task_is_told_to_stop(gateway: GreenApiEmulator, context: Any) -> None:
+    """Within a moment; the next try waits on for the same message."""
+    gateway.deliver_as("sent")
+    stopped = asking(max_wait=600, poll_interval=60)
+    threading.Timer(1.0, stopped.on_kill).start()
+    started = time.monotonic()
+    with pytest.raises(ToldToStop):
+        stopped.execute(context)
+    assert time.monotonic() - started < 30
+    gateway.fault("status", method="getMessage", status=200, body='{"statusMessage": "read"}')
+    assert asking().execute(context) == gateway.sent()[0]["idMessage"]
+    assert len(gateway.sent()) == 1
 
 
 def test_outage_is_waited_out(gateway: GreenApiEmulator, context: Any) -> None:

@@ -19,6 +19,8 @@ const OPENERS = {
   },
 };
 
+globalThis.File ??= require("node:buffer").File; // the newer client counts on it; node has it from 20 on
+
 for (const name of ["log", "info", "debug", "warn", "error"]) console[name] = () => {};
 
 function open(job) {
