@@ -39,23 +39,6 @@ def _parts(kind: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
     return kind | st.lists(kind, min_size=1, max_size=3)
 
 
-<<<<<<< HEAD
-paths = st.lists(texts | st.sampled_from(["messageData", "typeMessage", "timestamp", ""]), max_size=3)
-KINDS: dict[str, st.SearchStrategy[Any]] = {
-    "text": _parts(patterns),
-    "direction": _parts(st.sampled_from(["incoming", "outgoing"])),
-    "chat_kind": _parts(st.sampled_from(CHAT_KINDS)),
-    "body": st.dictionaries(
-        paths.map(".".join),
-        _parts(wanted | st.integers() | st.floats() | st.booleans()),  # type: ignore[arg-type]
-        min_size=1,
-        max_size=2,
-    ),
-}
-PARTS = {name: KINDS.get(name, _parts(wanted)) for name in NAMES if name != "not_"}
-positive = st.fixed_dictionaries({}, optional=PARTS)
-filters = st.fixed_dictionaries({}, optional=PARTS | {"not_": positive.filter(bool)})
-=======
 paths = st.sampled_from(["messageData.typeMessage", "senderData", "", ".", "messageData..x"]) | texts
 special = {
     "text": _parts(patterns),
@@ -66,7 +49,6 @@ special = {
 plain = {name: special.get(name, _parts(wanted)) for name in NAMES if name != "not_"}
 negatives = st.fixed_dictionaries({}, optional=plain).filter(bool)
 filters = st.fixed_dictionaries({}, optional={**plain, "not_": negatives})
->>>>>>> main
 
 
 @given(filters, bodies)
