@@ -92,6 +92,7 @@ async def get_state_instance_history(call: Call) -> web.Response:
 async def update_api_token(call: Call) -> web.Response:
     """Give the instance another token; the one before is refused from now on."""
     call.instance.api_token = secrets.token_hex(25)
+    call.instance.queue.wake()  # polls that came with the one before end
     return as_json({"apiTokenInstance": call.instance.api_token})
 
 

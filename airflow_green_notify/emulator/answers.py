@@ -37,8 +37,12 @@ def error(status: int, message: str, path: str, at: float) -> web.Response:
     :param path: As it stood in the request.
     :param at: UNIX time.
     """
-    instant = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return as_json({"statusCode": status, "timestamp": instant, "path": path, "message": message}, status)
+    return as_json({"statusCode": status, "timestamp": instant(at), "path": path, "message": message}, status)
+
+
+def instant(at: float) -> str:
+    """A UNIX time as JavaScript writes it."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def cut(request: web.BaseRequest) -> web.Response:

@@ -17,10 +17,11 @@ from airflow_green_notify.emulator.refusals import Refusal, Rejection
 
 @dataclass(slots=True)
 class Call:
-    """A request with the instance it names, the rest of its path, and its query."""
+    """A request with the instance it names, the token it came with, the rest of its path, and its query."""
 
     request: web.BaseRequest
     instance: Instance
+    token: str
     rest: str
     query: str
 
@@ -28,6 +29,11 @@ class Call:
     def abandoned(self) -> bool:
         """Whether the client has hung up."""
         return self.request.transport is None
+
+    def require_token(self) -> None:
+        """Refuse the call, unless its token is that of the instance."""
+        if self.token != self.instance.api_token:
+            raise Refusal(refused(401))
 
     def require(self, needs: Needs) -> None:
         """Refuse the call, unless the instance is what a method needs."""

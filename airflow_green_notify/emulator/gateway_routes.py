@@ -6,7 +6,6 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
-from email.utils import formatdate
 from functools import partial
 from urllib.parse import quote, unquote
 
@@ -19,6 +18,7 @@ from airflow_green_notify.emulator.headers import PREFLIGHT, dress
 from airflow_green_notify.emulator.instance import Instance
 from airflow_green_notify.emulator.media import MediaStore
 from airflow_green_notify.emulator.methods import METHODS, Method
+from airflow_green_notify.emulator.paths import path_of, segments_of
 from airflow_green_notify.emulator.refusals import Refusal, Rejection
 
 log = logging.getLogger(__name__)
@@ -44,37 +44,37 @@ class Gateway:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer any request."""
-        path, query = path_of(request), request.raw_path.partition("?")[2]
-        segments = path.split("/")[1:]
-        if segments and segments[0].lower() == "v3":
-            segments = segments[1:]
+        segments = segments_of(request)
         door = self.doors.get(segments[0]) if segments else None
         try:
-            await _answer_expectation(request)
+            if "Expect" in request.headers:
+                await _answer_expectation(request)
             if door is not None:
                 return await door(request)
-            return await self._imitate(request, segments, query)
+            return await self._imitate(request, segments)
         except Refusal as refusal:
-            return refusal.answer(path, self.clock.now())
+            return refusal.answer(path_of(request), self.clock.now())
         except ConnectionError:
             raise
         except Exception:
-            log.error("The emulator failed:\n%s", self._redacted(traceback.format_exc()))
+            log.error("The emulator failed:\n%s", self._redacted(traceback.format_exc(), segments))
             return refused(500, "The emulator failed; its log says how.")
 
-    async def _imitate(self, request: web.BaseRequest, segments: list[str], query: str) -> web.StreamResponse:
+    async def _imitate(self, request: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
         if request.method == "OPTIONS":
             return web.Response(status=204, headers=PREFLIGHT)
         prefix, name, token, rest = [*map(unquote, segments), "", "", "", ""][:4]
         try:
             method, instance = self._find(prefix, name, request, token)
+            call = Call(request, instance, token, rest, request.raw_path.partition("?")[2])
+            call.require_token()
         except Refusal as refusal:
             self._note_stray(prefix, name, request.method, refusal.status)
             raise
-        return await self._exchange(method, Call(request, instance, rest, query))
+        return await self._exchange(method, call)
 
     def _find(self, prefix: str, name: str, request: web.BaseRequest, token: str) -> tuple[Method, Instance]:
-        """The method and the instance that a path names, if the token is right."""
+        """The method and the instance that a path names."""
         verb = request.method if request.method != "HEAD" else "GET"  # as Express does
         method = METHODS.get(name.lower())
         if prefix[: len(PREFIX)].lower() != PREFIX.lower() or method is None or verb not in method.verbs:
@@ -87,8 +87,6 @@ class Gateway:
         instance = self.instances.get(id_instance)
         if instance is None:
             raise Refusal(refused(403, "Forbidden"))
-        if token != instance.api_token:
-            raise Refusal(refused(401))
         return method, instance
 
     def _note_stray(self, prefix: str, name: str, verb: str, status: int) -> None:
@@ -116,20 +114,20 @@ class Gateway:
             await asyncio.sleep(half_way)
         if response is None:
             return cut(call.request)
-        dress(response, instance.switches.idle)
-        response.headers.setdefault("Date", formatdate(instance.account.told_time(), usegmt=True))
+        dress(response, instance.switches.idle, instance.account.told_time())
         record["status"] = response.status
         return response
 
-    def _redacted(self, text: str) -> str:
-        for instance in self.instances.values():
-            text = text.replace(instance.api_token, "***").replace(quote(instance.api_token, safe=""), "***")
+    def _redacted(self, text: str, segments: list[str]) -> str:
+        """A text without any token, that of the request included, which may be none any more."""
+        for token in {*map(unquote, segments[2:3]), *(each.api_token for each in self.instances.values())}:
+            text = text.replace(token, "***").replace(quote(token, safe=""), "***") if token else text
         return text
 
 
 async def _answer_expectation(request: web.BaseRequest) -> None:
     """Let a client go on that waits for leave to send its body."""
-    if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= HttpVersion11:
+    if request.headers["Expect"].lower() == "100-continue" and request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # nothing of the answer itself has been sent
 
@@ -147,8 +145,3 @@ async def _answer(method: Method, call: Call) -> web.StreamResponse:
         raise Refusal(refused(429, "Too Many Requests"))
     call.require(method.needs)
     return await method.handler(call)
-
-
-def path_of(request: web.BaseRequest) -> str:
-    """The path as it was sent, without the query."""
-    return request.raw_path.partition("?")[0]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hashlib
+from email.utils import formatdate
+from functools import lru_cache
 
 from aiohttp import web
 
@@ -23,11 +25,12 @@ SECURITY = {
 }
 
 
-def dress(response: web.StreamResponse, idle: str) -> None:
-    """Give an answer the headers of the back end that has this form of an idle answer.
+def dress(response: web.StreamResponse, idle: str, at: float) -> None:
+    """Give an answer of this UNIX time the headers of the back end that has this form of an idle answer.
 
     That which answers ``null`` has security headers and an ETag, that which answers nothing CORS headers.
     """
+    response.headers.setdefault("Date", _date(int(at)))
     response.headers.update(SECURITY if idle == "null" else CORS)
     body = response.body if isinstance(response, web.Response) else None
     if idle == "null" and isinstance(body, bytes) and response.status == 200:
@@ -36,5 +39,11 @@ def dress(response: web.StreamResponse, idle: str) -> None:
 
 def _etag(body: bytes) -> str:
     """The weak ETag of Express."""
-    digest = base64.b64encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode().rstrip("=")
-    return f'W/"{len(body):x}-{digest}"'
+    digest = hashlib.sha1(body, usedforsecurity=False).digest()
+    text = binascii.b2a_base64(digest, newline=False).decode().rstrip("=")
+    return f'W/"{len(body):x}-{text}"'
+
+
+@lru_cache(1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
 
 from airflow_green_notify.emulator.account import DEFAULT_SETTINGS, Account
-from airflow_green_notify.emulator.answers import as_json, error
+from airflow_green_notify.emulator.answers import as_json, instant
 from airflow_green_notify.emulator.headers import PREFLIGHT
 from airflow_green_notify.emulator.instance import TYPES, Instance
 from airflow_green_notify.emulator.json_body import BodyTooLargeError, BrokenBodyError, read_json
+from airflow_green_notify.emulator.paths import path_of, segments_of
+from airflow_green_notify.emulator.refusals import Rejection
 
 PAID_SECONDS = 30 * 24 * 3600  # for which a new instance is paid
 
@@ -38,15 +39,14 @@ class Partner:
         if request.method == "OPTIONS":
             return web.Response(status=204, headers=PREFLIGHT)
         verb = request.method if request.method != "HEAD" else "GET"
-        name, token, *_ = [*unquote(request.raw_path).partition("/partner/")[2].split("/"), "", ""]
+        _, name, token, *_ = [*map(unquote, segments_of(request)), "", ""]
         method = {
             ("GET", "getinstances"): self._list,
             ("POST", "createinstance"): self._add,
             ("POST", "deleteinstanceaccount"): self._delete,
         }.get((verb, name.lower()))
         if method is None:
-            path = request.raw_path.partition("?")[0]
-            return error(404, f"Cannot {verb} {path}", path, datetime.now(UTC).timestamp())
+            raise Rejection(404, f"Cannot {verb} {path_of(request)}")
         if token != self.token:
             return _refusal(401, "Unauthorized")
         data = await _data(request)
@@ -85,23 +85,21 @@ def _shown(instance: Instance) -> dict[str, Any]:
         "typeAccount": "",
         "messenger": instance.type_instance,
         "partnerUserUiid": "",
-        "timeCreated": _instant(instance.created_at),
-        "timeDeleted": _instant(instance.deleted_at),
+        "timeCreated": _moment(instance.created_at),
+        "timeDeleted": _moment(instance.deleted_at),
         "apiTokenInstance": instance.api_token,
         "deleted": deleted,
         "tariff": "PARTNER",
         "isFree": False,
         "isPartner": True,
-        "expirationDate": _instant(instance.created_at + PAID_SECONDS),
+        "expirationDate": _moment(instance.created_at + PAID_SECONDS),
         "isExpired": instance.account.state == "expired",
     }
 
 
-def _instant(at: float) -> str:
+def _moment(at: float) -> str:
     """A time as the vendor writes it; never is the beginning of its calendar."""
-    if not at:
-        return "0000-12-31T21:29:43.000Z"
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return instant(at) if at else "0000-12-31T21:29:43.000Z"
 
 
 def _refusal(code: int, description: str) -> web.Response:

@@ -37,6 +37,7 @@ async def receive_notification(call: Call) -> web.Response:
         await instance.queue.wait(left)
         if call.abandoned:
             return raw_json(b"")  # nobody reads it; a notification handed out now would be hidden for nothing
+        call.require_token()
         call.require(Needs.POLLING)
         until = min(until, time.monotonic() + _receive_timeout(call))  # settings may have changed
 

@@ -90,3 +90,12 @@ def test_open_poll_ends_when_all_notifications_are_switched_off(client: Any, pol
     client.gateway.settings(**off)
     response = answer.result(timeout=20)
     assert (response.status_code, response.content) == (200, b"null")
+
+
+def test_open_poll_ends_when_its_token_is_replaced(client: Any, poll: Poll) -> None:
+    """What comes afterwards is for the new token alone."""
+    answer = poll(client)
+    client.get("updateApiToken")
+    client.gateway.push({"n": 1})
+    assert answer.result(timeout=20).status_code == 401
+    assert client.receive()["body"] == {"n": 1}

@@ -83,3 +83,9 @@ def test_partner_methods_answer_the_verbs_of_every_path(client: Any, verb: str, 
     """As the methods of an instance do."""
     answer = call(client, verb, "getInstances")
     assert (answer.status_code, answer.content) == (status, b"")
+
+
+def test_partner_may_add_a_query(client: Any) -> None:
+    """It isn't taken for a part of the token."""
+    url = f"{client.gateway.url}/partner/getInstances/{client.gateway.partner_token}?fresh=1"
+    assert len(client.session.get(url).json()) == 1

@@ -71,6 +71,40 @@ def test_token_is_not_in_the_log_of_a_failure_of_the_emulator(
     assert leaks(caplog) == []
 
 
+def test_token_that_was_replaced_meanwhile_is_not_in_the_log_of_a_failure(
+    emulate: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that came with it may still fail."""
+    client = emulate(api_token=TOKEN)
+
+    async def fail(seconds: float) -> None:
+        client.gateway._instance.api_token = "another"
+        raise RuntimeError(f"failed at /{TOKEN}/{quote(TOKEN, safe='')}")
+
+    monkeypatch.setattr(client.gateway._instance.queue, "wait", fail)
+    token = quote(TOKEN, safe="")
+    url = f"{client.gateway.url}/waInstance{client.gateway.id_instance}/receiveNotification/{token}"
+    assert client.session.get(url).status_code == 500
+    assert "failed at /***/***" in caplog.text
+    assert leaks(caplog) == []
+
+
+def test_partner_token_is_not_in_the_log_of_a_failure(
+    emulate: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is that of the partner."""
+    client = emulate(partner_token=TOKEN)
+
+    def fail(type_instance: str) -> None:
+        raise RuntimeError(f"failed at /{TOKEN}/{quote(TOKEN, safe='')}")
+
+    monkeypatch.setattr(client.gateway._gateway.doors["partner"], "_create", fail)
+    url = f"{client.gateway.url}/partner/createInstance/{quote(TOKEN, safe='')}?x=1"
+    assert client.session.post(url, json={}).status_code == 500
+    assert "failed at /***/***" in caplog.text
+    assert leaks(caplog) == []
+
+
 def test_requests_log_has_no_token(emulate: Any) -> None:
     """Neither well-formed nor misplaced, the token stands in no record of a request."""
     client = emulate(api_token="5ecret")
