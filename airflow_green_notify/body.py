@@ -62,6 +62,16 @@ _QUOTED_ID_FIELDS = tuple(
 )
 
 
+def moment_of(timestamp: Any) -> datetime | None:
+    """Return the moment that a timestamp in seconds stands for (aware, UTC), if it stands for any."""
+    if not isinstance(timestamp, int | float) or isinstance(timestamp, bool):
+        return None
+    try:
+        return _EPOCH + timedelta(seconds=timestamp)
+    except (OverflowError, ValueError):
+        return None
+
+
 def texts_at(body: Any, path: str) -> set[str]:
     """Return the texts at a path of names with dots between them, which leads through every item of a list.
 
@@ -133,13 +143,7 @@ class BodyFields:
     @property
     def timestamp(self) -> datetime | None:
         """When the event happened (aware, UTC; the gateway counts in seconds)."""
-        value = self._at("timestamp")
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            return None
-        try:
-            return _EPOCH + timedelta(seconds=value)
-        except (OverflowError, ValueError):
-            return None
+        return moment_of(self._at("timestamp"))
 
     @property
     def id_message(self) -> str | None:

@@ -107,11 +107,19 @@ def _state(hook: GreenApiHook) -> str:
     return hook.get_state_instance()
 
 
-def _silence(hook: GreenApiHook, silent_after: float | None) -> silences.Silence:
-    return silences.silence_of(hook, math.ceil((silent_after or 0.0) / 60) + 1)
+def _silence(hook: GreenApiHook, silent_after: float | None) -> silences.Silence | GreenApiPayloadError:
+    """Return how long it has been quiet, or why that can't be told: a long journal may be too large."""
+    try:
+        return silences.silence_of(hook, math.ceil((silent_after or 0.0) / 60) + 1)
+    except GreenApiPayloadError as error:
+        return error.with_traceback(None)
 
 
-def _judge_silence(silent_after: float | None, check: str, silence: silences.Silence) -> Finding:
+def _judge_silence(
+    silent_after: float | None, check: str, silence: silences.Silence | GreenApiPayloadError
+) -> Finding:
+    if isinstance(silence, GreenApiPayloadError):
+        return Finding(check, None, *_parted(str(silence)))
     if silent_after is not None and silence.lasts > silent_after:
         return Finding(check, False, f"{silence}; silent_after is {span(silent_after)}", silences.REMEDY)
     if silent_after is None and silence.is_unusual:

@@ -33,9 +33,15 @@ ASKED = "{{ ti.xcom_pull(['ask_in_words', 'ask_by_poll']) | select | first }}"
 
 
 def says_yes(answer: Notification) -> bool:
-    """Tell what was answered: by the first words, or by the option that somebody stands behind."""
-    votes = answer.body["messageData"].get("pollMessageData", {}).get("votes", [])
-    words = next((vote["optionName"] for vote in votes if vote["optionVoters"]), answer.text or "")
+    """Tell what was answered: by the first words, or by the option that somebody stands behind.
+
+    A vote that was taken back is no "yes".
+    """
+    votes = answer.body["messageData"].get("pollMessageData", {}).get("votes")
+    if votes is None:
+        words = answer.text or ""
+    else:
+        words = next((vote["optionName"] for vote in votes if vote["optionVoters"]), "")
     return words.strip().lower().startswith("yes")
 
 

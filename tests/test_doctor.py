@@ -17,6 +17,7 @@ from airflow_green_notify import doctor, looks
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.examination import Finding
 from airflow_green_notify.hooks import GreenApiHook, send_queue
+from airflow_green_notify.hooks import silence as silences
 from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES
 
 VARIABLE = "AIRFLOW_CONN_GREEN_API_DEFAULT"
@@ -264,6 +265,27 @@ def test_silence_is_judged_by_what_is_usual_or_by_the_users_bound(
     assert found.ok is ok
     assert words in found.found
     assert bool(found.remedy) is (ok is not True)
+
+
+@pytest.mark.parametrize("timestamp", [10**400, float("inf"), float("nan"), True, -1e300, "soon", None])
+def test_silence_of_messages_with_odd_timestamps_is_judged_by_the_others(timestamp: Any) -> None:
+    """One odd entry neither stops the doctor nor hides a silence."""
+    now = dt.datetime.now(dt.UTC)
+    usual = [{"timestamp": now.timestamp() - 3600 * hour} for hour in range(5, 30)]
+    found = silences.read_silence([*usual, {"timestamp": timestamp}], 10_000, now)
+    assert found.lasts == pytest.approx(5 * 3600)
+    assert found.is_unusual
+
+
+def test_doctor_that_can_not_read_the_journal_warns_and_looks_on(
+    green_api_connection: GreenApiEmulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The journal of a busy week may be too large: no reason to call an instance ill."""
+    green_api_connection.fault("malformed", method="lastIncomingMessages", times=None)
+    code, text = examine(capsys)
+    assert code == 0
+    assert "warn  silence:" in text
+    assert "rates:" in text
 
 
 def test_silence_is_not_looked_at_far_back_while_messages_come(

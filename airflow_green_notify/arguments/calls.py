@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,4 +40,10 @@ def payload_of(name: str, value: Any) -> dict[str, Any]:
     """Judge what goes with a call."""
     if value is not None and not isinstance(value, Mapping):
         raise refusal(name, value, "a dict, such as {'chatId': '12025550101@c.us'}, or None")
-    return dict(value or {})
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        what = f"{name} can't be written as JSON: {error}."
+    else:
+        return dict(value or {})
+    raise ValueError(what)

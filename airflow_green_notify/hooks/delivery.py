@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_green_notify.contacts import counts_messages
 from airflow_green_notify.errors import (
     GreenApiError,
     GreenApiResponseError,
@@ -41,6 +42,9 @@ FINAL = ("noAccount", "notInGroup")
 CONFIRMATION = 30.0
 """Seconds for which another failure must be seen: some that "failed" are delivered nevertheless, and a yellow
 card is often wrong."""
+
+LAST_LOOK = 20.0
+"""Seconds that a look has at least. At the deadline it is given up: many waits share the gateway's limits."""
 
 LONGEST_LOOK_BACK = 1440
 """Minutes of the journal that are looked through at most."""
@@ -102,7 +106,10 @@ async def await_delivery(
     while True:
         now, found, trouble = time.time(), _NOTHING, ""
         try:
-            found = await _look(hook, message)
+            async with asyncio.timeout(max(LAST_LOOK, deadline - now)):
+                found = await _look(hook, message)
+        except TimeoutError:
+            trouble = " The last look got no answer in time: is the gateway slow, or are many waits at it?"
         except (GreenApiTransportError, GreenApiUnavailableError) as error:
             log.info("%s Still waiting.", error)
             trouble = f" The last look failed: {error}"
@@ -117,7 +124,7 @@ async def await_delivery(
             failing_since = None
         if now >= deadline:
             raise NotDeliveredYetError(found.lateness(message.id_message, wait_for, now - started) + trouble)
-        await asyncio.sleep(min(poll_interval, deadline - now))
+        await asyncio.sleep(max(0.0, min(poll_interval, deadline - time.time())))
 
 
 @dataclass(frozen=True)
@@ -157,8 +164,18 @@ async def _look(hook: GreenApiHook, message: Message) -> _Found:
             raise
     minutes = min(LONGEST_LOOK_BACK, math.ceil((time.time() - message.since) / 60) + 1)
     entries = await hook.alast_outgoing_messages(minutes)
-    mine = [_found(entry) for entry in entries if entry.get("idMessage") == message.id_message]
+    mine = [_found(entry) for entry in entries if _is_same(message, entry)]
     return max(mine, key=_progress, default=_NOTHING)
+
+
+def _is_same(message: Message, entry: Mapping[str, Any]) -> bool:
+    """Tell whether a journal's entry is that message, by its id, and by its chat where that counts messages.
+
+    What went to a phone number is shown there under another id: then its own id has to do.
+    """
+    chat_id = str(entry.get("chatId"))
+    both_count = counts_messages(message.chat_id) and counts_messages(chat_id)
+    return entry.get("idMessage") == message.id_message and (chat_id == message.chat_id or not both_count)
 
 
 def _found(entry: Mapping[str, Any]) -> _Found:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_green_notify.body import moment_of
 from airflow_green_notify.progress import span
 
 if TYPE_CHECKING:
@@ -61,9 +62,8 @@ def read_silence(entries: Iterable[Mapping[str, Any]], minutes: int, now: dateti
     :param minutes: How far back the journal goes.
     :param now: What time it is at the gateway.
     """
-    times = [
-        float(entry["timestamp"]) for entry in entries if isinstance(entry.get("timestamp"), int | float)
-    ]
+    moments = (moment_of(entry.get("timestamp")) for entry in entries)
+    times = [moment.timestamp() for moment in moments if moment is not None]
     if not times:
         return Silence(minutes * 60, None)
     times.sort()

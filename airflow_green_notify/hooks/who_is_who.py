@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.contacts import Contacts, counts_messages, lid_of, phone_of
 from airflow_green_notify.errors import GreenApiError
+from airflow_green_notify.protocol.limits import checked_phone
 from airflow_green_notify.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ASK_AGAIN_AFTER = 10.0
-"""Seconds after an outage in which nobody is asked: whoever has to know fails at once, as before."""
+"""Seconds after an outage in which nobody is asked; if the question took longer, as many as it took. Whoever
+has to know fails at once, as before."""
 
 Answers = Iterable[Mapping[str, Any]]
 
@@ -40,6 +42,7 @@ class _Questions:
         self._has_contacts = False
         self._outage: GreenApiError | None = None
         self._since_outage = Stopwatch()
+        self._pause = 0.0
 
     def __call__(self, wanted: str, found: str) -> Iterator[Answers]:
         if not self._has_contacts:
@@ -50,12 +53,14 @@ class _Questions:
             yield self._answers_to(question)
 
     def _answers_to(self, question: Callable[[GreenApiHook], Answers]) -> Answers:
-        if self._outage is not None and self._since_outage.seconds() < ASK_AGAIN_AFTER:
+        if self._outage is not None and self._since_outage.seconds() < self._pause:
             raise self._outage.with_traceback(None)
+        asked = Stopwatch()
         try:
             return question(self._hook())
         except GreenApiError as error:
             if error.retryable:
+                self._pause = max(ASK_AGAIN_AFTER, asked.seconds())
                 self._outage, self._since_outage = error, Stopwatch()
                 raise
             log.warning("The gateway didn't tell who is who: %s Ids that differ may be one person's.", error)
@@ -69,12 +74,16 @@ def _questions_about(wanted: str, found: str) -> Iterator[Callable[[GreenApiHook
     """
     number = phone_of(wanted)
     if number and counts_messages(found):
-        payload = {"phoneNumber": int(number)}
-        yield lambda hook: [_of(hook.call("POST", "checkAccount", payload, repeat=True), wanted)]
+        yield lambda hook: [_of(_check_account(hook, number), wanted)]
         return
     yield lambda hook: [_of(hook.get_contact_info(wanted), wanted)]
     if number or lid_of(wanted):
         yield lambda hook: [_of(hook.check_whatsapp(number or wanted), wanted)]
+
+
+def _check_account(hook: GreenApiHook, number: str) -> Any:
+    """Ask as Telegram and MAX want it."""
+    return hook.call("POST", "checkAccount", {"phoneNumber": checked_phone(number)}, repeat=True)
 
 
 def _of(answer: Any, asked_for: str) -> Mapping[str, Any]:

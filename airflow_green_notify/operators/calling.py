@@ -100,14 +100,16 @@ class GreenApiCallOperator(GreenApiTask):
     def execute(self, context: Context) -> Any:
         given = self.judged_arguments()
         with fail_fast(), self.hook as hook:
-            if leak := leak_in(hook.config, payload=to_text(given.payload)):
+            if leak := leak_in(hook.config, method=given.method, payload=to_text(given.payload)):
                 raise GreenApiConfigError(leak)
             if given.repeat:
                 answer = hook.call(given.verb, given.method, given.payload, repeat=True)
             else:
                 answer = self._call_once(context, hook, given)
             self.log.info("%s is done.", given.method)
-            return _checked_result(answer, hook.config.api_token, given)
+            result = _without_token(answer, hook.config.api_token)
+            _check_size(result, given)
+            return result
 
     def _call_once(self, context: Context, hook: GreenApiHook, given: SimpleNamespace) -> Any:
         """Call, and leave a note in the task's state for as long as the outcome is open.
@@ -149,15 +151,21 @@ class _Note:
             self._notes.delete(self._name)
 
 
-def _checked_result(answer: Any, token: str, given: SimpleNamespace) -> Any:
+_TOO_DEEP = object()
+"""Stands for an answer that is nested too deeply to be looked through."""
+
+
+def _check_size(result: Any, given: SimpleNamespace) -> None:
+    """Refuse what fits into no XCom, where the token is out of reach.
+
+    :raises GreenApiPayloadError: It doesn't fit.
+    """
     try:
-        result = _without_token(answer, token)
-        size = len(json.dumps(result))
+        size = 0 if result is _TOO_DEEP else len(json.dumps(result))
     except RecursionError:
         size = 0
-    else:
-        if size <= given.max_xcom_bytes:
-            return result
+    if 0 < size <= given.max_xcom_bytes:
+        return
     limit = f"has {size} bytes, more than max_xcom_bytes={given.max_xcom_bytes}"
     what = limit if size else "is nested too deeply to be handed on"
     raise GreenApiPayloadError(
@@ -166,12 +174,19 @@ def _checked_result(answer: Any, token: str, given: SimpleNamespace) -> Any:
     )
 
 
-def _without_token(value: Any, token: str) -> Any:
+def _without_token(answer: Any, token: str) -> Any:
     """Return an answer with ``***`` for the token, which some of the gateway's answers repeat."""
+    try:
+        return _redacted(answer, token)
+    except RecursionError:
+        return _TOO_DEEP
+
+
+def _redacted(value: Any, token: str) -> Any:
     if isinstance(value, str):
         return redact(value, token)
     if isinstance(value, dict):
-        return {redact(name, token): _without_token(item, token) for name, item in value.items()}
+        return {redact(name, token): _redacted(item, token) for name, item in value.items()}
     if isinstance(value, list):
-        return [_without_token(item, token) for item in value]
+        return [_redacted(item, token) for item in value]
     return value

@@ -20,6 +20,9 @@ MAX_QUESTION = 255
 MAX_OPTION = 100
 """Characters of a poll's question, and of each answer that it offers."""
 
+MAX_DIGITS = 20
+"""Of a phone number; the longest ones have 15."""
+
 OPTIONS = range(2, 13)
 """How many answers a poll may offer."""
 
@@ -100,7 +103,7 @@ def checked_phone(phone: int | str) -> int:
     :raises GreenApiConfigError: It is none.
     """
     digits = str(phone).strip().removeprefix("+")
-    if not (digits.isascii() and digits.isdigit()):
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS):
         raise GreenApiConfigError(
             f"phone is {phone!r}; it must be a number with its country code, digits only: 12025550101."
         )

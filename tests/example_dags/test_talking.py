@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications
+from airflow_green_notify.notification import Notification
 from tests.example_dags.conftest import EXAMPLES, load_dag, states
 
 CHAT = "12025550101@c.us"
@@ -82,6 +83,16 @@ def test_approve_by_chat_tells_a_late_voter_that_it_is_decided(
     assert told["quotedMessageId"] == asked["idMessage"]
     assert green_api_connection.queue() == []
     assert len(stored_ids(warehouse)) == 1
+
+
+@pytest.mark.parametrize("question", ["Shall the release go out?", "Yes or no: the release?"])
+def test_vote_that_was_taken_back_approves_nothing(question: str) -> None:
+    """Nobody stands behind an option then, and the question itself is no answer."""
+    says_yes = load_dag("approve_by_chat").get_task("verdict").python_callable.__globals__["says_yes"]
+    votes = [{"optionName": option, "optionVoters": []} for option in ("Yes", "No")]
+    poll = {"stanzaId": "3EB0", "name": question, "votes": votes}
+    data = {"typeMessage": "pollUpdateMessage", "pollMessageData": poll}
+    assert not says_yes(Notification(1, {"messageData": data}))
 
 
 @pytest.mark.parametrize("contact_ids", ["lid", "changes midway"])

@@ -82,6 +82,16 @@ async def test_any_method_whose_name_is_none_asks_nothing(ask: Any, hook: GreenA
 METHODS = [name for name in calls.__all__ if name.islower() and hasattr(GreenApiHook, name)]
 
 
+@pytest.mark.parametrize("payload", [[1], "chatId", 5, [("chatId", 1)]])
+async def test_any_method_with_a_payload_that_is_no_dict_asks_nothing(
+    ask: Any, hook: GreenApiHook, gateway: Any, payload: Any
+) -> None:
+    """The error says what is allowed."""
+    with pytest.raises(GreenApiConfigError, match=r"payload is .*; it must be a dict"):
+        await ask(hook, "call", "POST", "archiveChat", payload)
+    assert gateway.requests() == []
+
+
 def test_every_call_is_a_method_of_the_hook() -> None:
     """But for sending files: what is sent depends on where the file lies."""
     of_files = {"send_file_by_upload", "send_file_by_url", "optional_file_fields"}

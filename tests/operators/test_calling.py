@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -186,3 +187,42 @@ def test_outage_of_a_call_that_may_be_repeated_is_retried_by_the_task(
     green_api_connection.fault("502", method="archiveChat", times=None)
     with pytest.raises(GreenApiUnavailableError):
         calling(repeat=True).execute(context)
+
+
+@pytest.mark.parametrize("body", [json.dumps(["x" * 1000]), "[" * 5000 + "]" * 5000], ids=["large", "deep"])
+def test_refused_answer_is_raised_where_no_token_is_in_reach(
+    green_api_connection: GreenApiEmulator, context: Any, body: str
+) -> None:
+    """Tools that report errors keep the locals of every frame."""
+    green_api_connection.fault("status", status=200, body=body)
+    with pytest.raises(AirflowFailException) as refused:
+        calling(max_xcom_bytes=1000).execute(context)
+    error: BaseException | None = refused.value
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if "airflow_green_notify" in frame.f_code.co_filename and "tests" not in frame.f_code.co_filename:
+                held = [value for value in frame.f_locals.values() if isinstance(value, str)]
+                assert green_api_connection.api_token not in held, frame.f_code.co_name
+        error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize("value", [{1}, float("nan"), 10**5000], ids=["a set", "nan", "digits"])
+def test_payload_that_is_no_json_is_refused_without_a_retry(
+    green_api_connection: GreenApiEmulator, context: Any, value: Any
+) -> None:
+    """Nothing that another try would mend."""
+    with pytest.raises(AirflowFailException, match=r"payload .*JSON"):
+        calling(payload={"a": value}).execute(context)
+    assert asked(green_api_connection) == []
+
+
+def test_name_that_is_made_of_the_token_is_not_sent(
+    green_api_connection: GreenApiEmulator, context: Any
+) -> None:
+    """It would stand in every error and log."""
+    token = "t" + green_api_connection.api_token[:40]
+    task = calling(method=token)
+    with pytest.raises(AirflowFailException, match="method holds the token") as refused:
+        task.execute(context)
+    assert token not in str(refused.value)
+    assert asked(green_api_connection) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +26,10 @@ from airflow_green_notify.triggers import GreenApiDeliveryTrigger
 
 CHAT = "12025550101@c.us"
 PRODUCTS = ["whatsapp", "telegram", "v3"]
+SWITCHES: dict[str, Any] = {"rate_limits": False}
+ON_EACH_PRODUCT = pytest.mark.parametrize(
+    "green_api_switches", [{**SWITCHES, "type_instance": each} for each in PRODUCTS], ids=PRODUCTS
+)
 MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["in the worker", "deferred"])
 needs_task_state = pytest.mark.skipif(
     "task_state_store" not in KNOWN_CONTEXT_KEYS, reason="Airflow below 3.3 keeps no task state"
@@ -33,7 +38,7 @@ needs_task_state = pytest.mark.skipif(
 
 @pytest.fixture
 def green_api_switches() -> dict[str, Any]:
-    return {"rate_limits": False}
+    return SWITCHES
 
 
 @pytest.fixture
@@ -55,7 +60,7 @@ def asked(gateway: GreenApiEmulator) -> list[str]:
 
 @MODES
 @pytest.mark.parametrize("wait_for", ["sent", "delivered", "read"])
-@pytest.mark.parametrize("green_api_switches", [{"type_instance": each} for each in PRODUCTS], indirect=True)
+@ON_EACH_PRODUCT
 def test_send_waits_for_each_stage_on_each_product(
     gateway: GreenApiEmulator, run_task: Callable[..., Any], wait_for: str, deferrable: bool
 ) -> None:
@@ -70,7 +75,8 @@ def test_send_waits_for_each_stage_on_each_product(
         deferrable=deferrable,
     )
     (sent,) = gateway.sent()
-    assert (ti.state, ti.xcom_pull(task_ids="task")) == ("success", sent["idMessage"])
+    # Read past the execution API, a text of digits comes back as a number.
+    assert (ti.state, str(ti.xcom_pull(task_ids="task"))) == ("success", sent["idMessage"])
     reached = ["sent", "delivered", "read"]
     assert sent["status"] in reached[reached.index(wait_for) :]
     assert {"receiveNotification", "deleteNotification"} & {*asked(gateway)} == set()
@@ -268,6 +274,53 @@ async def test_journal_with_several_entries_of_a_message_shows_how_far_it_came(
     """Statuses repeat and come out of order."""
     entries = [delivery._found({"statusMessage": status}) for status in statuses]
     assert max(entries, key=delivery._progress).status == found
+
+
+@ON_EACH_PRODUCT
+def test_message_of_another_chat_with_the_same_id_is_another_where_ids_are_the_chats(
+    gateway: GreenApiEmulator, context: Any
+) -> None:
+    """Telegram and MAX count messages within each chat; on WhatsApp one chat has two ids."""
+    on_whatsapp = gateway.type_instance == "whatsapp"
+    asked_in, shown_in = (CHAT, "200012025550101@lid") if on_whatsapp else ("10000042", "10000043")
+    gateway.fault("status", status=400, method="getMessage", times=None, body="Message not found by id 17")
+    gateway.fault("status", status=200, method="sendMessage", body='{"idMessage": "17"}')
+    entry = {"type": "outgoing", "idMessage": "17", "chatId": shown_in, "statusMessage": "delivered"}
+    gateway.fault("status", status=200, method="lastOutgoingMessages", times=None, body=json.dumps([entry]))
+    task = GreenApiSendMessageOperator(
+        task_id="ask", chat_id=asked_in, message="Deploy?", wait_for="sent", poll_interval=0.1, max_wait=0.3
+    )
+    if on_whatsapp:
+        assert task.execute(context) == "17"
+        return
+    with pytest.raises(GreenApiUnavailableError, match="Message 17 is not shown by the gateway"):
+        task.execute(context)
+
+
+@MODES
+def test_look_that_takes_too_long_is_given_up_soon_after_the_deadline(
+    gateway: GreenApiEmulator,
+    run_task: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    deferrable: bool,
+) -> None:
+    """Many waits share a limit, and Airflow would end a deferral that is over without a word why."""
+    monkeypatch.setattr(delivery, "LAST_LOOK", 0.5)
+    gateway.fault("slow", seconds=20, method="getMessage", times=None)
+    started = time.monotonic()
+    ti = run_task(
+        GreenApiSendMessageOperator,
+        chat_id=CHAT,
+        message="Deploy?",
+        wait_for="delivered",
+        on_failed="skip",
+        max_wait=0.2,
+        poll_interval=0.1,
+        deferrable=deferrable,
+    )
+    assert ti.state == "skipped"
+    assert time.monotonic() - started < 15
 
 
 async def test_trigger_is_serialized_without_credentials_and_comes_back_as_it_was(gateway: Any) -> None:

@@ -212,8 +212,23 @@ def test_gateway_that_is_away_is_left_alone_for_a_while(
                 contacts.are_same(PHONE, [LID])
         assert methods(gateway) == {"getContacts": 1}
         gateway.clear_faults()
-        monkeypatch.setattr(who_is_who, "ASK_AGAIN_AFTER", 0.0)
+        monkeypatch.setattr(who_is_who.Stopwatch, "seconds", lambda self: 60.0)
         assert contacts.are_same(PHONE, [LID])
+
+
+def test_gateway_that_fails_slowly_is_left_alone_for_as_long_as_it_took(
+    gateway: GreenApiEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A drain that asks has more to do than to wait for timeouts."""
+    monkeypatch.setattr(instance_hook, "_retry_wait", lambda state: 0.4)
+    monkeypatch.setattr(who_is_who, "ASK_AGAIN_AFTER", 0.0)
+    gateway.fault("500", method="getContacts", times=None)
+    with GreenApiHook(max_attempts=3) as hook:
+        contacts = contacts_of(lambda: hook)
+        for _ in range(5):
+            with pytest.raises(GreenApiUnavailableError):
+                contacts.are_same(PHONE, [LID])
+        assert methods(gateway) == {"getContacts": 3}
 
 
 @pytest.mark.parametrize("type_instance", ["telegram", "v3"])

@@ -280,6 +280,7 @@ def test_payload_is_json_whatever_the_text(text: str) -> None:
         (lambda: calls.send_location("1", 90.1, 0), "latitude is 90.1"),
         (lambda: calls.send_location("1", 0, float("nan")), "longitude is nan"),
         (lambda: calls.send_contact("1", "Anna", "Anna"), "phone is 'Anna'"),
+        (lambda: calls.check_whatsapp("9" * 5000), "phone is '9"),
         (lambda: calls.send_contact("1", 12025550102), "needs a name or a company"),
         (lambda: calls.check_whatsapp("٣٤"), "digits only"),
         (lambda: calls.set_settings(incomingWebhook=object()), "setSettings is asked with .* JSON"),

@@ -45,7 +45,7 @@ def call(
     """
     verb = checked_verb(verb)
     checked_method(method)
-    content = dict(payload or {})
+    content = checked_payload(payload)
     return Call(
         method,
         verb,
@@ -81,6 +81,19 @@ def checked_method(method: str) -> None:
         )
     if own := _WITH_RULES.get(method.lower()):
         raise GreenApiConfigError(f"{method} is not called by its name: use {own}, which follows its rules.")
+
+
+def checked_payload(payload: Any) -> dict[str, Any]:
+    """Return what goes with a call.
+
+    :raises GreenApiConfigError: It is no dict.
+    """
+    if payload is not None and not isinstance(payload, Mapping):
+        raise GreenApiConfigError(
+            f"payload is of type {type(payload).__name__}; it must be a dict, such as {{'chatId': "
+            "'12025550101@c.us'}, or None."
+        )
+    return dict(payload or {})
 
 
 def query_of(payload: Mapping[str, Any]) -> dict[str, str | float]:
