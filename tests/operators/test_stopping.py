@@ -277,6 +277,7 @@ def test_sigterm_ends_a_task_in_the_middle_of_a_long_poll(
     with sigterm_after(1, operator), ends_within(1 + SOON), pytest.raises(ToldToStop, match="retry"):
         operator.execute(CONTEXT)
     assert lease_is_free(sqlite)
+    time.sleep(0.5)  # until the gateway has seen that nobody waits for an answer any more
     green_api_connection.push(*traffic(seed=1, n=1))
     time.sleep(0.2)
     (entry,) = green_api_connection.audit()
