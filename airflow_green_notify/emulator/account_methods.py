@@ -9,7 +9,7 @@ import zlib
 from aiohttp import web
 
 from airflow_green_notify.emulator import arguments
-from airflow_green_notify.emulator.account import UNAUTHORIZED_STATES
+from airflow_green_notify.emulator.account import STARTING, UNAUTHORIZED_STATES
 from airflow_green_notify.emulator.answers import as_json
 from airflow_green_notify.emulator.call import Call
 from airflow_green_notify.emulator.forms import read_form
@@ -18,7 +18,6 @@ from airflow_green_notify.emulator.validation import invalid, text
 LINKED = "instance account already authorized"
 STATES_SHOWN = 100
 LINK_CODE = "EMUL4T0R"
-NO_QR = "instance in starting process try later"
 
 
 async def qr(call: Call) -> web.Response:
@@ -26,7 +25,7 @@ async def qr(call: Call) -> web.Response:
     state = call.instance.account.state
     if state in UNAUTHORIZED_STATES:
         return as_json({"type": "qrCode", "message": _picture()})
-    kind, message = ("error", NO_QR) if state == "starting" else ("alreadyLogged", LINKED)
+    kind, message = ("error", STARTING) if state == "starting" else ("alreadyLogged", LINKED)
     return as_json({"type": kind, "message": message})
 
 
@@ -81,8 +80,7 @@ async def send_authorization_password(call: Call) -> web.Response:
 
 async def get_state_instance_history(call: Call) -> web.Response:
     """Answer the states that the instance has been in, newest first."""
-    count = call.parameter("count", "")
-    states = call.instance.states[::-1][: int(count[:9]) if count.isdecimal() else STATES_SHOWN]
+    states = call.instance.states[::-1][: call.count(STATES_SHOWN)]
     wid = call.instance.account.settings["wid"]
     return as_json(
         [{"stateInstance": state, "timestamp": int(at), "phoneNumber": wid} for state, at in states]

@@ -45,6 +45,11 @@ class Call:
         """A parameter of the query."""
         return parse_qs(self.query).get(name, [default])[0] if self.query else default
 
+    def count(self, default: int | None = None) -> int | None:
+        """The parameter ``count`` of the query; what is no number is the default."""
+        count = self.parameter("count", "")
+        return int(count[:9]) if count.isdecimal() else default
+
     async def json_object(self) -> dict[str, Any]:
         """The body, which must be a JSON object."""
         try:

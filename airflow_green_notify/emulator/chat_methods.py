@@ -17,9 +17,9 @@ EPHEMERAL = (0, 86400, 604800, 7776000)  # seconds
 
 async def get_chats(call: Call) -> web.Response:
     """Answer the chats."""
-    instance, count = call.instance, call.parameter("count", "")
+    instance = call.instance
     chats = [person for person in instance.people.known.values() if person.chat_id != instance.people.own_id]
-    return as_json([_chat(call, person) for person in chats[: int(count[:9]) if count.isdecimal() else None]])
+    return as_json([_chat(call, person) for person in chats[: call.count()]])
 
 
 async def archive_chat(call: Call) -> web.Response:

@@ -20,7 +20,7 @@ SHOWN = 80  # characters of a wrong value that its error repeats
 def number(name: str, value: Any, low: float = 0.0, high: float = MAX_SECONDS) -> float:
     """A finite number within bounds; seconds, unless said otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise _wrong(name, f"a number from {low:g} to {high:g}", value)
+        raise _wrong(name, f"a number from {low:,.15g} to {high:,.15g}", value)
     return value
 
 
@@ -34,8 +34,12 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
 def text(name: str, value: Any, longest: int = MAX_TEXT, shortest: int = 0) -> str:
     """A text within bounds."""
     if not isinstance(value, str) or not shortest <= len(value) <= longest:
-        kind = f"text of {len(value)}" if isinstance(value, str) else type(value).__name__
-        raise ValueError(f"{name} must be a text of {shortest} to {longest} characters, not a {kind}")
+        found = (
+            f"{len(value)} characters"
+            if isinstance(value, str)
+            else f"a value of type {type(value).__name__}"
+        )
+        raise ValueError(f"{name} must be a text of {shortest} to {longest} characters, not {found}")
     return value
 
 

@@ -37,10 +37,7 @@ async def get_contacts(call: Call) -> web.Response:
     people = [person for person in instance.people.known.values() if person.chat_id != instance.people.own_id]
     if wanted in ("true", "false"):
         people = [person for person in people if is_group(person.chat_id) == (wanted == "true")]
-    count = call.parameter("count", "")
-    return as_json(
-        [_contact(call, person) for person in people[: int(count[:9]) if count.isdecimal() else None]]
-    )
+    return as_json([_contact(call, person) for person in people[: call.count()]])
 
 
 async def get_contact_info(call: Call) -> web.Response:

@@ -18,12 +18,14 @@ POST  ``settings``           ``{"webhookUrl": "", …}``; answers all settings
 POST  ``state``              ``{"value": "notAuthorized"}``
 POST  ``restart_receipts``   receipt ids begin at 1 again
 POST  ``advance``            ``{"seconds": 3600}``: moves the gateway's clock
-POST  ``fault``              ``{"kind": "502", "method": "receiveNotification", "times": 3}``
+POST  ``fault``              ``{"kind": "502", "method": "receiveNotification", "times": 3, "after": 1}``; and
+                             what the kind takes, such as ``status``
 POST  ``faults_at_random``   ``{"seed": 1, "probabilities": {"cut_after": 0.02}}``
 POST  ``clear_faults``       nothing fails any more
-POST  ``reply``              ``{"pattern": "Deploy", "text": "yes", "delay": 1}``
-POST  ``deliver_as``         ``{"statuses": ["noAccount"], "chat_id": …}``
-POST  ``media``              ``{"name": "a.pdf", "size": 1000}``; answers the URL
+POST  ``reply``              ``{"pattern": "Deploy", "text": "yes", "delay": 1, "chat_id": …, "quoted": true,
+                             "sender": …}``
+POST  ``deliver_as``         ``{"statuses": ["noAccount"], "chat_id": …, "description": …}``
+POST  ``media``              ``{"name": "a.pdf", "size": 1000, "expires_after": 60}``; answers the URL
 POST  ``media_message``      the same, in the notification of a message; answers its body
 POST  ``media_sha256``       ``{"url": …}``; answers the hash
 POST  ``add_instance``       ``{"type_instance": "telegram", …}``; answers the new instance

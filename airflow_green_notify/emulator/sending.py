@@ -14,7 +14,6 @@ from airflow_green_notify.emulator.validation import invalid, quoted_id
 TYPING_TIME = (1000, 20000)  # milliseconds
 
 Data = dict[str, Any]
-Form = Mapping[str, Any]
 
 
 def send(

@@ -84,11 +84,6 @@ def optional_boolean(data: Mapping[str, Any], name: str) -> bool | None:
     return value
 
 
-def message_id(data: Mapping[str, Any], type_instance: str, name: str = "idMessage") -> str:
-    """A required argument that names a message."""
-    return _message_id(text(data, name), type_instance)
-
-
 def quoted_id(data: Mapping[str, Any], type_instance: str) -> str | None:
     """The message that is quoted, or ``None``."""
     value = optional_text(data, "quotedMessageId")
