@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
 pytest_plugins = ["airflow_green_notify.emulator.pytest", "tests.servers", "tests.listener"]
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector leave alone what lives to the end anyway: thousands of tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:
