@@ -285,3 +285,38 @@ def test_error_of_a_trigger_is_one_that_a_triggerer_survives() -> None:
     with pytest.raises(TypeError, match=r"^name is 0; ") as raised:
         arguments.of_trigger(arguments.count_of)("name", 0)
     assert isinstance(raised.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("value", "judged"),
+    [
+        ("green_api_default", "green_api_default"),
+        (["a", "b"], ("a", "b")),
+        (("a",), ("a",)),
+        ('["a", "b"]', ("a", "b")),
+        (" ['a', 'b'] ", ("a", "b")),
+    ],
+)
+def test_connections_are_one_id_or_a_list_also_as_text(value: Any, judged: Any) -> None:
+    """A template renders a list to text, as JSON or as Python shows it."""
+    assert arguments.connections_of("green_api_conn_id", value) == judged
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ([], "at least one"),
+        ("[]", "at least one"),
+        (["a", "b", "a"], "'a' is there twice"),
+        (["a", ""], r"green_api_conn_id\[1\]"),
+        (["a", None], r"green_api_conn_id\[1\]"),
+        ("['a', b]", "a list of the ids"),
+        ("['a'", "a list of the ids"),
+        (None, "the id of a connection"),
+        ({"a": "b"}, "the id of a connection"),
+    ],
+)
+def test_wrong_connections_are_refused_in_words(value: Any, says: str) -> None:
+    """Whatever is wrong with the list, the error says where."""
+    with pytest.raises(ValueError, match=says):
+        arguments.connections_of("green_api_conn_id", value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
@@ -62,6 +64,29 @@ def connection_of(name: str, value: Any) -> str:
     if not isinstance(value, str) or value in ("", "None"):
         raise refusal(name, value, "the id of a connection, such as 'green_api_default'")
     return value
+
+
+def connections_of(name: str, value: Any) -> str | tuple[str, ...]:
+    """Judge the id of a connection, or a list of such ids, which a template may have rendered to text."""
+    is_written = isinstance(value, str) and value.strip().startswith("[")
+    ids = _written_list(name, value.strip()) if is_written else value
+    if isinstance(ids, str) or not isinstance(ids, Sequence):
+        return connection_of(name, value)
+    if not ids:
+        raise refusal(name, value, "the id of a connection, or a list with at least one")
+    judged = tuple(connection_of(f"{name}[{place}]", each) for place, each in enumerate(ids))
+    for place, each in enumerate(judged):
+        if each in judged[:place]:
+            raise refusal(name, value, f"a list that names each connection once; {each!r} is there twice")
+    return judged
+
+
+def _written_list(name: str, text: str) -> Any:
+    """Return the list that a text is, as JSON or as Python writes it."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        raise refusal(name, text, "a list of the ids of connections") from None
 
 
 def path_of(name: str, value: Any) -> Any:
