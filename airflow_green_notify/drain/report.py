@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from airflow_green_notify.filters import Verdict
 from airflow_green_notify.hooks.queue_head import EMPTY_ANSWERS
 
 RETENTION_WARNING = 20 * 3600.0
@@ -34,18 +35,23 @@ class StopCondition:
     :param until: An aware timestamp, or ``"start"``, the gateway's time at the first answer; stop at the
         first notification that is newer, and leave it in the queue, so that steady traffic can't hold a task
         for ever. A timestamp more than five minutes ahead of the gateway's clock stops nothing.
+    :param linger: Seconds after the start in which an empty queue is waited on rather than a reason to stop;
+        ``"start"`` is counted from their end. ``math.inf``: no empty queue ever is one, nor is ``"start"``.
     """
 
     max_notifications: int | None = None
     max_seconds: float | None = None
     empty_answers: int = EMPTY_ANSWERS
     until: datetime | Literal["start"] | None = None
+    linger: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("max_notifications", "max_seconds", "empty_answers"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} is {value!r}; it must be above 0.")
+        if not self.linger >= 0:
+            raise ValueError(f"linger is {self.linger!r}; it must not be below 0.")
         if isinstance(self.until, datetime) and self.until.tzinfo is None:
             raise ValueError("until must be a timestamp with a time zone.")
 
@@ -88,6 +94,13 @@ class DrainReport:
     stopped_by: str = ""
     oldest_age: float | None = None
     seconds: float = 0.0
+
+    def count_put(self, verdict: Verdict, new: bool) -> None:
+        """Count what was put into a store."""
+        self.unmatched += verdict is Verdict.MISS
+        self.undecided += verdict is Verdict.ERROR
+        self.stored += new
+        self.already_stored += not new
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON values."""
