@@ -65,7 +65,8 @@ class ReaderLease:
         """Take it, or note in :attr:`holder` who has it."""
         asked = Stopwatch()
         with self._one_at_a_time:
-            self.holder, self.previous = self._ledger.take_lease(self.queue, self.owner, SPAN)
+            taken = self._ledger.take_leases([self.queue], self.owner, SPAN)
+            self.holder, self.previous = taken[self.queue]
             self._renewed = asked if self.holder == self.owner else None
         return self._renewed is not None
 
@@ -93,8 +94,8 @@ class ReaderLease:
         asked = Stopwatch()
         with self._one_at_a_time:
             if self._renewed is not None:
-                renewed = self._ledger.renew_lease(self.queue, self.owner, SPAN)
-                self._renewed = asked if renewed else None
+                renewed = self._ledger.renew_leases([self.queue], self.owner, SPAN)
+                self._renewed = asked if self.queue in renewed else None
 
     def is_valid(self) -> bool:
         """Tell whether it is surely nobody else's yet."""
@@ -110,7 +111,7 @@ class ReaderLease:
         """Give it back; whoever waits takes it."""
         with self._one_at_a_time:
             self._renewed = None
-            self._ledger.release_lease(self.queue, self.owner)
+            self._ledger.release_leases([self.queue], self.owner)
 
 
 @contextmanager
