@@ -21,6 +21,7 @@ STOPPED_BY = {
     "max_seconds": "max_seconds was reached",
     "max_notifications": "max_notifications was reached",
     "another_reader": "another task reads the queue",
+    "error": "of an error",
 }
 """In words, why a drain stopped."""
 
@@ -111,14 +112,20 @@ class DrainReport:
 
         :param did: What was done, such as "Drained".
         """
+        return f"{self.counts(did)}; stopped because {STOPPED_BY.get(self.stopped_by, self.stopped_by)}."
+
+    def counts(self, did: str, of: str = "") -> str:
+        """Say in words how many there were.
+
+        :param of: What they came from, if it is worth a word.
+        """
         count = self.stored + self.already_stored
-        rate = f" ({count / self.seconds:.0f}/s)" if self.seconds else ""
         parts = [f"{self.stored:,} new", f"{self.already_stored:,} duplicates"]
         parts += [f"{self.unmatched:,} of them not accepted"] if self.unmatched else []
         parts += [f"{self.adopted:,} taken over from earlier runs"] if self.adopted else []
         return (
-            f"{did} {count:,} notifications in {self.seconds:.1f} s{rate}: {', '.join(parts)}; "
-            f"stopped because {STOPPED_BY.get(self.stopped_by, self.stopped_by)}."
+            f"{did} {count:,} notifications{of and f' of {of}'} in {self.seconds:.1f} s"
+            f"{rate(count, self.seconds)}: {', '.join(parts)}"
         )
 
     def warnings(self) -> list[str]:
@@ -142,3 +149,8 @@ class DrainReport:
         if self.undecided:
             texts.append(f"The filter failed on {self.undecided} notifications; they count as accepted.")
         return texts
+
+
+def rate(count: int, seconds: float) -> str:
+    """Say how many a second that is."""
+    return f" ({count / seconds:.0f}/s)" if seconds else ""
