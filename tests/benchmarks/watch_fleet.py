@@ -49,7 +49,7 @@ class Watcher:
         """Wait until each instance was looked at; return the seconds."""
         began_at = time.monotonic()
         members = self.trigger._watch._members.values()  # type: ignore[union-attr]
-        while not all(member._looks for member in members):
+        while not all(member._looks for member in members):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         return time.monotonic() - began_at
 

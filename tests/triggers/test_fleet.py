@@ -190,6 +190,34 @@ async def test_fleet_with_one_that_is_always_busy_keeps_its_distance(instances: 
     assert 2 <= len(events) <= 1 + (time.monotonic() - began_at) / 0.5
 
 
+async def test_idle_fleet_hears_of_a_push_at_once(
+    instances: Fleet, rings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing waits for the end of a long poll of another instance."""
+    events = rings(instances.add("a", "b"), receive_timeout=60)
+    await until(lambda: instances.looks("a") and instances.looks("b"))
+    instances["b"].push(body())
+    await until(lambda: events)
+
+
+async def test_busy_fleet_wakes_its_bells_at_an_even_pace(
+    instances: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many look how often, what they see is reported once a second at most."""
+    monkeypatch.setattr(fleet, "PACE", 0.4)
+    conn_ids = instances.add("a", "b", "c")
+    for conn_id in conn_ids:
+        instances[conn_id].push(body())
+    watching = FleetWatch(conn_ids, receive_timeout=HOLD, counting=False)
+    began_at, reports = time.monotonic(), 0
+    async for _ in watching.looks():
+        reports += 1
+        if instances.looks("c") >= 15:
+            break
+    await watching.close()
+    assert 2 <= reports <= 1 + (time.monotonic() - began_at) / 0.4
+
+
 async def test_head_that_stays_rings_again(instances: Fleet, rings: Any) -> None:
     """A ring that got lost is repeated while one still waits."""
     conn_ids = instances.add("a", "b")
