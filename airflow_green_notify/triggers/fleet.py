@@ -115,8 +115,11 @@ class FleetWatch:
 
     async def _wait(self, seconds: float) -> None:
         """Wait for a change, or for so long."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._has_news.wait(), seconds)
+        with suppress(
+            TimeoutError
+        ):  # asyncio.wait_for would swallow a cancellation now and then (Python 3.11)
+            async with asyncio.timeout(seconds):
+                await self._has_news.wait()
         self._has_news.clear()
         if self._ended is not None:
             cause = None if self._ended.cancelled() else self._ended.exception()

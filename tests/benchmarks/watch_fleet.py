@@ -1,7 +1,7 @@
 """What it costs to watch many instances with one trigger.
 
 ``python -m tests.benchmarks.watch_fleet`` watches 1,000 instances of the emulator, which runs in another
-process: seconds until each was looked at, share of a core and memory while idle, milliseconds from a push to
+process: seconds until each is looked at, share of a core and memory while idle, milliseconds from a push to
 the ring, and the share of a core while something waits in a tenth of the queues and in all of them. Exit code
 1 if it needs 10 % of a core or more while idle.
 
@@ -46,10 +46,10 @@ class Watcher:
             self.rung.set()
 
     async def start(self) -> float:
-        """Wait until each instance was looked at; return the seconds."""
+        """Wait until the first look at each instance is under way; return the seconds."""
         began_at = time.monotonic()
         members = self.trigger._watch._members.values()  # type: ignore[union-attr]
-        while not all(member._looks for member in members):  # noqa: ASYNC110
+        while not all(member._admitted for member in members):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         return time.monotonic() - began_at
 

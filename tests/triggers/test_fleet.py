@@ -338,7 +338,7 @@ async def test_instances_that_are_refused_stop_no_other(
     refused = conn_ids[::7]
     for conn_id in refused:
         instances[conn_id].push(body())
-        instances[conn_id].fault("status", status=401, times=None)
+        instances[conn_id].fault("status", status=401, times=None, body=SESSION_TOKEN)
     events = rings(conn_ids)
     instances["a5"].push(body())
     await until(lambda: events and all(told(caplog, "Can't look", f"'{each}'") for each in refused))
@@ -346,6 +346,7 @@ async def test_instances_that_are_refused_stop_no_other(
     assert {tuple(event["connections"]) for event in events} == {("a5",)}
     assert [instances.looks(conn_id) for conn_id in refused] == [1, 1, 1]
     assert len(told(caplog, "Can't look")) == 3
+    assert SESSION_TOKEN not in caplog.text
 
 
 async def test_instance_whose_gateway_hangs_stops_no_other(instances: Fleet, rings: Any) -> None:
