@@ -253,6 +253,23 @@ def test_sinks_of_their_own_are_called_one_at_a_time(gateways: Instances, opened
     assert (report.total().deleted, most) == (20, 1)
 
 
+def test_store_derived_from_ours_is_asked_for_each_notification(
+    gateways: Instances, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever overrides put() to do more with a notification sees each of them, in a fleet too."""
+    seen: list[str] = []
+
+    class Seeing(SqlStore):
+        def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
+            seen.append(notification.key)
+            return super().put(notification, note)
+
+    fill(gateways, 10)
+    with Seeing("store").open("dag/run/task/-1") as opened:
+        fleet(opened)
+    assert Counter(seen) == keys_pushed(gateways)
+
+
 # --- leases ---
 
 
