@@ -9,11 +9,11 @@ Arguments = tuple[tuple[tuple[str, ...], dict[str, Any]], ...]
 
 JSON_ARGUMENT = (("--json",), {"action": "store_true", "help": "print JSON"})
 
-DOCTOR_HELP = "Examine an instance: what keeps its queue from being read, and where to fix it"
+DOCTOR_HELP = "Examine instances: what keeps a queue from being read, and where to fix it"
 DOCTOR_ARGUMENTS: Arguments = (
     (
         ("conn_id",),
-        {"nargs": "?", "default": "green_api_default", "help": "connection of type greenapi"},
+        {"nargs": "*", "default": ["green_api_default"], "help": "connections of type greenapi"},
     ),
     (
         ("--silent-after",),

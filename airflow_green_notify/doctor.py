@@ -1,8 +1,8 @@
-"""Examines an instance: what keeps its queue from being read, and where to fix it.
+"""Examines instances: what keeps a queue from being read, and where to fix it.
 
-``python -m airflow_green_notify.doctor [CONN_ID] [--silent-after SECONDS] [--json]``; on Airflow 3.2 and
+``python -m airflow_green_notify.doctor [CONN_ID ...] [--silent-after SECONDS] [--json]``; on Airflow 3.2 and
 later also ``airflow green-api doctor``. It peeks and counts: nothing is deleted or changed. Exit code 0 means
-healthy. :func:`check_instance` is the same as the function of a task.
+that all are healthy. :func:`check_instance` is the same as the function of a task.
 """
 
 from __future__ import annotations
@@ -11,17 +11,24 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException
 
-from airflow_green_notify.arguments import optional, seconds_of
+from airflow_green_notify.arguments import connections_of, optional, seconds_of
+from airflow_green_notify.at_once import at_once
 from airflow_green_notify.cli import DOCTOR_ARGUMENTS, DOCTOR_HELP, parsed
+from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.examination import Examination
 from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.looks import findings
+from airflow_green_notify.looks import findings, shared_queue
+from airflow_green_notify.overview import complaints, overview
+
+EXAMINED_AT_ONCE = 32
+"""Queues that are looked at side by side; a look takes 6 s and more, most of it waiting."""
 
 
 def examine(
@@ -34,40 +41,112 @@ def examine(
         it, a silence that is unusual for this instance is a warning.
     """
     bound = optional(seconds_of)("silent_after", silent_after)
-    examination = Examination(green_api_conn_id)
-    with GreenApiHook(green_api_conn_id, max_attempts=1) as hook:
-        examination.findings.extend(findings(hook, examination, bound))
+    return _examined(GreenApiHook(green_api_conn_id, max_attempts=1), bound)
+
+
+def examine_all(
+    green_api_conn_ids: Sequence[str], silent_after: float | timedelta | None = None
+) -> list[Examination]:
+    """Examine several instances side by side; connections of the same instance are warned of each other.
+
+    :param green_api_conn_ids: The connections, of type ``greenapi``, each once.
+    :param silent_after: As for :func:`examine`.
+    :return: One examination per connection, in their order. A connection that is missing or wrong is a
+        finding as well.
+    :raises ValueError: The list is empty, or names a connection twice.
+    """
+    bound = optional(seconds_of)("silent_after", silent_after)
+    judged = connections_of("green_api_conn_ids", green_api_conn_ids)
+    names = (judged,) if isinstance(judged, str) else judged
+    hooks = {name: GreenApiHook(name, max_attempts=1) for name in names}
+    readers = _by_queue(hooks)
+    work = partial(_of_one_queue, silent_after=bound)
+    found = {each.connection: each for group in at_once(work, readers, EXAMINED_AT_ONCE) for each in group}
+    return [found[name] for name in names]
+
+
+def _by_queue(hooks: Mapping[str, GreenApiHook]) -> list[list[GreenApiHook]]:
+    """Look the connections up, and return them with those that lead to the same queue together."""
+    readers: dict[str, list[GreenApiHook]] = {}
+    for name, hook in hooks.items():
+        try:
+            queue = hook.config.queue
+        except (AirflowNotFoundException, GreenApiConfigError):
+            queue = f"none of {name}"  # what is wrong with it will be a finding
+        readers.setdefault(queue, []).append(hook)
+    return list(readers.values())
+
+
+def _of_one_queue(hooks: Sequence[GreenApiHook], silent_after: float | None) -> list[Examination]:
+    """Examine connections of one instance, one after the other: it allows one look a second."""
+    names = [hook.green_api_conn_id for hook in hooks]
+    return [
+        _examined(hook, silent_after, names[:place] + names[place + 1 :]) for place, hook in enumerate(hooks)
+    ]
+
+
+def _examined(hook: GreenApiHook, silent_after: float | None, others: Sequence[str] = ()) -> Examination:
+    """Examine an instance.
+
+    :param others: The connections that lead to the same instance.
+    """
+    examination = Examination(hook.green_api_conn_id)
+    with hook:
+        examination.findings.extend(findings(hook, examination, silent_after))
+    examination.findings[1:1] = shared_queue(others)
     return examination
 
 
 def check_instance(
-    green_api_conn_id: str = GreenApiHook.default_conn_name, silent_after: float | timedelta | None = None
-) -> dict[str, Any]:
-    """Examine an instance as a task, which fails if it is not healthy; a retry looks again.
+    green_api_conn_id: str | Sequence[str] = GreenApiHook.default_conn_name,
+    silent_after: float | timedelta | None = None,
+) -> dict[str, Any] | list[dict[str, Any]]:
+    """Examine an instance, or several, as a task, which fails if one is not healthy; a retry looks again.
 
     .. code-block:: python
 
         task(retries=1)(check_instance)("green_api_default", silent_after=4 * 3600)
+        task(retries=1)(check_instance)(["green_api_sales", "green_api_support"])
 
-    :return: What was found, as JSON values.
-    :raises AirflowException: The instance is not healthy; the text says why, and what to do.
+    :param green_api_conn_id: The connection, of type ``greenapi``, or a list of connections.
+    :return: What was found, as JSON values; of a list, a list of that.
+    :raises AirflowException: An instance is not healthy; the text says which, why, and what to do.
     """
-    examination = examine(green_api_conn_id, silent_after)
-    if not examination.healthy:
-        raise AirflowException(examination.as_text())
-    return examination.as_dict()
+    judged = connections_of("green_api_conn_id", green_api_conn_id)
+    if isinstance(judged, str):
+        examination = examine(judged, silent_after)
+        if not examination.healthy:
+            raise AirflowException(examination.as_text())
+        return examination.as_dict()
+    examinations = examine_all(judged, silent_after)
+    if wrong := complaints(examinations):
+        raise AirflowException(wrong)
+    return [each.as_dict() for each in examinations]
 
 
 def command(arguments: argparse.Namespace) -> None:
-    """Examine, print, and exit with 0 for healthy or 1 for not."""
+    """Examine, print, and exit with 0 if all are healthy or 1 if not."""
     # As `airflow connections test` does: else only connections in the environment are found.
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     try:
-        examination = examine(arguments.conn_id, arguments.silent_after)
+        names = connections_of("conn_id", arguments.conn_id)
+        if len(names) == 1:
+            examinations = [examine(names[0], arguments.silent_after)]
+        else:
+            examinations = examine_all(names, arguments.silent_after)
     except ValueError as error:
         sys.exit(str(error))
-    print(json.dumps(examination.as_dict(), indent=2) if arguments.json else examination.as_text())
-    sys.exit(0 if examination.healthy else 1)
+    print(_as_json(examinations) if arguments.json else _as_text(examinations))
+    sys.exit(0 if all(each.healthy for each in examinations) else 1)
+
+
+def _as_json(examinations: Sequence[Examination]) -> str:
+    found = [each.as_dict() for each in examinations]
+    return json.dumps(found if len(found) > 1 else found[0], indent=2)
+
+
+def _as_text(examinations: Sequence[Examination]) -> str:
+    return overview(examinations) if len(examinations) > 1 else examinations[0].as_text()
 
 
 def main(argv: Sequence[str] | None = None) -> None:

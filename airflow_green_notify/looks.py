@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -25,7 +25,7 @@ from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks import silence as silences
 from airflow_green_notify.hooks.diagnosis import NOTIFICATION_SWITCHES, settings_fault, state_fault, way_risks
 from airflow_green_notify.hooks.send_queue import SHOWN_AT_MOST, WATCH, SendQueue, watch_send_queue
-from airflow_green_notify.printable import NAME, printable
+from airflow_green_notify.printable import NAME, TEXT, printable
 from airflow_green_notify.progress import span
 from airflow_green_notify.protocol.calls import ACCOUNT_RATE, QUEUE_RATE, SENDING_RATE
 
@@ -41,7 +41,7 @@ def findings(hook: GreenApiHook, examination: Examination, silent_after: float |
         config = hook.config
         hook.get_conn()
     except (AirflowNotFoundException, GreenApiConfigError) as error:
-        yield Finding("connection", False, str(error), "fix it under Admin, Connections")
+        yield Finding("connection", False, printable(error, TEXT), "fix it under Admin, Connections")
         return
     examination.instance, examination.host = config.id_instance, config.base_url
     yield Finding("connection", True, "complete")
@@ -67,6 +67,18 @@ def findings(hook: GreenApiHook, examination: Examination, silent_after: float |
         f"requests_per_second; the gateway allows {QUEUE_RATE.limit}, {SENDING_RATE.limit} sends and "
         f"{ACCOUNT_RATE.limit} look at state or settings",
     )
+
+
+def shared_queue(others: Sequence[str]) -> Iterator[Finding]:
+    """Yield the warning that other connections lead to the same instance, if there are any."""
+    if others:
+        yield Finding(
+            "shared",
+            None,
+            f"the same instance as {', '.join(printable(other, NAME) for other in others)}: each connection "
+            "reads the other's queue, and a fleet refuses them",
+            "keep one connection per instance",
+        )
 
 
 def _look(check: str, look: Callable[[], Any], judge: Callable[[str, Any], Finding]) -> tuple[Finding, bool]:
@@ -128,8 +140,10 @@ def _judge_silence(
 
 
 def _judge_state(check: str, state: str) -> Finding:
-    fault = state_fault(state)
-    return Finding(check, False, *_parted(fault)) if fault else Finding(check, True, state)
+    fault, brief = state_fault(state), printable(state, NAME)
+    return (
+        Finding(check, False, *_parted(fault), brief) if fault else Finding(check, True, state, brief=brief)
+    )
 
 
 def _judge_settings(check: str, settings: dict[str, Any]) -> Finding:
@@ -141,7 +155,7 @@ def _judge_settings(check: str, settings: dict[str, Any]) -> Finding:
 
 
 def _judge_count(check: str, count: int) -> Finding:
-    return Finding(check, True, f"about {count} waiting; {COUNT_FAULTS}")
+    return Finding(check, True, f"about {count} waiting; {COUNT_FAULTS}", brief=str(count))
 
 
 def _judge_oldest(check: str, head: Any) -> Finding:
@@ -149,17 +163,18 @@ def _judge_oldest(check: str, head: Any) -> Finding:
         return Finding(check, True, "nothing waits")
     kind = printable(head.type_webhook, NAME)
     if head.timestamp is None:
-        return Finding(check, None, f"a notification without a timestamp waits ({kind})")
+        return Finding(check, None, f"a notification without a timestamp waits ({kind})", brief="?")
     age = (datetime.now(UTC) - head.timestamp).total_seconds()
     found = f"{kind} has waited for {span(age)}"
     if age <= RETENTION_WARNING:
-        return Finding(check, True, found)
+        return Finding(check, True, found, brief=span(age))
     return Finding(
         check,
         False,
         f"{found}, and the gateway keeps notifications for 24 h",
         "run the Dag that drains (GreenApiDrainNotificationsOperator) and see why it did not; what is lost, "
         "GreenApiBackfillMessagesOperator may repair",
+        span(age),
     )
 
 

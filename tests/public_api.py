@@ -26,7 +26,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "notification": ("Notification",),
     "media": ("has_file", "media_name"),
     "assets": ("create_asset",),
-    "doctor": ("check_instance", "examine"),
+    "doctor": ("check_instance", "examine", "examine_all"),
     "errors": (
         "GreenApiConfigError",
         "GreenApiError",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 
 from airflow_green_notify import doctor, looks
+from airflow_green_notify.at_once import at_once
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.examination import Finding
 from airflow_green_notify.hooks import GreenApiHook, send_queue
@@ -415,3 +418,194 @@ def test_doctor_tells_what_waits_to_be_sent_and_whether_it_moves(
     finding = next(each for each in examination.findings if each.check == "to send")
     assert (finding.ok, examination.healthy) == (ok, True)
     assert [word for word in words if word not in f"{finding.found} {finding.remedy}"] == []
+
+
+# --- several ---
+
+
+@pytest.fixture
+def fleet(green_api_emulator: GreenApiEmulator, monkeypatch: pytest.MonkeyPatch) -> GreenApiEmulator:
+    """A gateway whose instances are healthy, pushing to a webhookUrl, and refusing the connection's token."""
+    pushing, refusing = green_api_emulator.add_instance(), green_api_emulator.add_instance()
+    for instance in (green_api_emulator, pushing):  # an empty queue is waited for
+        instance.push({"typeWebhook": "incomingCall", "timestamp": int(time.time()) - 3600})
+    pushing.settings(webhookUrl="https://example.org")
+    monkeypatch.setenv("AIRFLOW_CONN_WELL", connection(green_api_emulator))
+    monkeypatch.setenv("AIRFLOW_CONN_PUSHING", connection(pushing))
+    monkeypatch.setenv("AIRFLOW_CONN_REFUSING", connection(refusing, password="0" * 50))
+    return green_api_emulator
+
+
+FLEET = ("well", "pushing", "refusing", "missing")
+
+
+def table(text: str) -> list[list[str]]:
+    """The cells of the table; what stands between two of them is two spaces or more."""
+    return [re.split("  +", line) for line in text.partition("\n\n")[0].splitlines()]
+
+
+def test_doctor_of_several_prints_a_line_for_each_and_all_about_those_that_are_ill(
+    fleet: GreenApiEmulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1, whoever is ill is told in full with a remedy, and whoever is well in its line alone."""
+    code, text = examine(capsys, *FLEET)
+    assert code == 1
+    assert table(text) == [
+        ["connection", "instance", "verdict", "state", "waiting", "oldest", "wrong", "warnings"],
+        ["well", "1101000001", "healthy", "authorized", "1", "1.0 h", "0", "0"],
+        ["pushing", "1101000002", "not healthy", "authorized", "1", "-", "2", "0"],
+        ["refusing", "1101000003", "not healthy", "-", "-", "-", "1", "0"],
+        ["missing", "-", "not healthy", "-", "-", "-", "1", "0"],
+    ]
+    _, *told, verdict = text.split("\n\n")
+    assert [each.split(",")[0] for each in told] == [
+        "Connection pushing",
+        "Connection refusing",
+        "Connection missing",
+    ]
+    words = ["clear webhookUrl", "token is wrong", "Admin, Connections"]
+    assert [word for word, each in zip(words, told, strict=True) if word not in each] == []
+    assert verdict == "1 of 4 healthy; not healthy: pushing, refusing, missing.\n"
+    assert [token for token in (fleet.api_token, "0" * 50) if token in text] == []
+
+
+def test_doctor_of_several_that_are_healthy_exits_with_0(
+    fleet: GreenApiEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table and the verdict are all there is to say."""
+    other = fleet.add_instance()
+    other.push({"typeWebhook": "incomingCall", "timestamp": int(time.time())})
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", connection(other))
+    code, text = examine(capsys, "well", "other")
+    assert code == 0
+    assert [row[2] for row in table(text)] == ["verdict", "healthy", "healthy"]
+    assert text.split("\n\n")[1:] == ["2 of 2 healthy.\n"]
+
+
+def test_doctor_of_several_prints_as_json_a_list_of_what_it_prints_of_one(
+    fleet: GreenApiEmulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program reads each item as it reads the examination of one."""
+    code, text = examine(capsys, "refusing", "missing", "--json")
+    several = json.loads(text[text.index("[\n") :])
+    alone = [findings(examine(capsys, name, "--json")[1]) for name in ("refusing", "missing")]
+    assert (code, several) == (1, alone)
+    assert list(alone[0]) == ["healthy", "connection", "instance", "host", "findings"]
+    assert list(alone[0]["findings"][0]) == ["check", "ok", "found", "remedy"]
+
+
+def test_connections_of_the_same_instance_are_warned_of_each_other(
+    fleet: GreenApiEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each reads what the other should have; since both work, that is a warning."""
+    monkeypatch.setenv("AIRFLOW_CONN_AGAIN", connection(fleet, host=f"{fleet.url}/v3"))
+    code, text = examine(capsys, "well", "missing", "again")
+    found = {each.connection: each for each in doctor.examine_all(["well", "missing", "again"])}
+    warned = {name: [each for each in found[name].findings if each.check == "shared"] for name in found}
+    assert [finding.ok for finding in warned["well"] + warned["again"]] == [None, None]
+    assert "the same instance as again: " in warned["well"][0].found
+    assert "the same instance as well: " in warned["again"][0].found
+    assert warned["missing"] == []
+    assert [row[2] for row in table(text)[1:]] == [
+        "healthy, with warnings",
+        "not healthy",
+        "healthy, with warnings",
+    ]
+    assert code == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["well", "other", "well"], "names each connection once; 'well' is there twice"),
+        (["well", ""], "conn_id[1] is ''; it must be the id of a connection"),
+        ([""], "conn_id[0] is ''; it must be the id of a connection"),
+    ],
+)
+def test_doctor_refuses_a_list_of_connections_that_can_not_be_meant(names: list[str], words: str) -> None:
+    """A slip in the command is a sentence, before anything is looked at."""
+    with pytest.raises(SystemExit, match=re.escape(words)):
+        doctor.main(names)
+
+
+@pytest.mark.parametrize("names", [[], ["well", "well"]])
+def test_no_list_or_a_wrong_one_is_not_examined(names: list[str]) -> None:
+    """An empty list examined is no proof that all is well."""
+    with pytest.raises(ValueError, match="green_api_conn_ids is"):
+        doctor.examine_all(names)
+
+
+def test_table_of_names_that_steer_terminals_has_a_line_for_each(capsys: pytest.CaptureFixture[str]) -> None:
+    """A list may come from an XCom: whoever wrote it forges no line and turns no word around."""
+    code, text = examine(capsys, "a\nwell  healthy", "\x1b[2J\u202eb")
+    assert code == 1
+    assert all(line.isprintable() for line in text.splitlines())
+    head, first, second = text.splitlines()[:3]
+    assert first.index("not healthy") == second.index("not healthy") == head.index("verdict")
+
+
+def test_examinations_of_many_go_on_side_by_side(
+    fleet: GreenApiEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each looks at its state before any has an answer: an instance that is slow holds up nobody else."""
+    arrived = threading.Barrier(3)
+    look = looks._state
+
+    def look_when_all_are_here(hook: GreenApiHook) -> str:
+        arrived.wait(20)
+        return look(hook)
+
+    monkeypatch.setattr(looks, "_state", look_when_all_are_here)
+    found = doctor.examine_all(["well", "pushing", "refusing"])
+    assert [each.brief("state") for each in found] == ["authorized", "authorized", ""]
+
+
+def test_examination_that_breaks_is_not_taken_for_a_healthy_one(
+    fleet: GreenApiEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody foresaw is raised, as for one instance."""
+    monkeypatch.setattr(looks, "_judge_state", lambda check, state: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        doctor.examine_all(["well", "pushing"])
+
+
+def test_work_for_many_is_done_by_no_more_threads_than_allowed() -> None:
+    """Every item is worked on, its result stands in its place, and two threads are two."""
+    names: set[str] = set()
+    both = threading.Barrier(2)
+
+    def work(number: int) -> int:
+        names.add(str(threading.get_ident()))
+        both.wait(20)
+        return number * 2
+
+    assert at_once(work, range(10), 2) == [number * 2 for number in range(10)]
+    assert len(names) == 2
+    assert at_once(work, [], 2) == []
+
+
+@pytest.mark.airflow
+def test_doctor_of_several_as_a_task_names_each_that_is_ill_with_its_remedy(
+    fleet: GreenApiEmulator, run_dag: Callable[..., Any]
+) -> None:
+    """The failure is read in a task's log: who, why and what to do; if all are well, an XCom has all."""
+    from airflow.sdk import DAG, task
+
+    told: list[str] = []
+
+    def note(context: Any) -> None:
+        told.append(str(context["exception"]))
+
+    with DAG("dag_of_a_fleets_doctor", schedule=None) as dag:
+        task(task_id="well")(doctor.check_instance)("{{ ['well'] }}")
+        task(task_id="ill", on_failure_callback=note)(doctor.check_instance)(list(FLEET))
+    run = run_dag(dag)
+    (well,) = run.get_task_instance("well").xcom_pull(task_ids="well")
+    assert (well["connection"], well["healthy"]) == ("well", True)
+    assert run.get_task_instance("ill").state == "failed"
+    head, *lines = told[0].splitlines()
+    assert head == "3 of 4 instances are not healthy:"
+    assert [line.split(" ")[0] for line in lines] == ["pushing", "refusing", "missing"]
+    words = ["to do: clear webhookUrl", "to do: compare", "to do: fix it under Admin, Connections"]
+    assert [word for word, line in zip(words, lines, strict=True) if word not in line] == []
+    assert "1101000002" in lines[0]

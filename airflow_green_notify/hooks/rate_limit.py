@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.hooks.connection import InstanceConfig
     from airflow_green_notify.protocol.calls import Call
 
-_limits: dict[tuple[str, str, str, int, float], RateLimit] = {}
+_limits: dict[tuple[str, str, int, float], RateLimit] = {}
 _limits_lock = threading.Lock()
 
 TRANSIT = 1.0
@@ -52,11 +52,11 @@ class RateLimit:
 
 
 def limit_of(config: InstanceConfig, call: Call[Any]) -> RateLimit:
-    """Return the limit that all users of one instance's method share within this process."""
+    """Return the limit that all users of one instance's method share, whichever of its addresses they use."""
     count, seconds, is_adjustable = call.rate
     if is_adjustable:
         count = config.requests_per_second
-    name = (config.base_url, config.id_instance, call.method.lower(), count, seconds)
+    name = (config.queue, call.method.lower(), count, seconds)
     with _limits_lock:
         if name not in _limits:
             _limits[name] = RateLimit(count, seconds)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from airflow_green_notify.operators import (
     GreenApiDrainNotificationsOperator,
     GreenApiProcessNotificationsOperator,
 )
+from airflow_green_notify.protocol import call
 from airflow_green_notify.stores import ObjectStorageStore, SqlStore
 
 SPAN = 2.0
@@ -49,6 +51,9 @@ def operator_of(job: dict[str, Any]) -> Any:
     options = {"task_id": job["kind"], "receive_timeout": 0.3, "wait_for_reader": 20, "until": None}
     if job["kind"] == "drain":
         return GreenApiDrainNotificationsOperator(store=store, **options)
+    if job["kind"] == "fleet":
+        options |= {"green_api_conn_id": job["connections"], "on_instance_error": "warn"}
+        return GreenApiDrainNotificationsOperator(store=store, **options)
     log = os.open(Path(job["folder"]) / "handled.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def note(event: str, notification: Notification) -> None:
@@ -68,7 +73,11 @@ def operator_of(job: dict[str, Any]) -> Any:
 def run(job: dict[str, Any]) -> int:
     """Execute the operator and keep what it returned, as Airflow does with a task that succeeds."""
     lease.SPAN, lease.MARGIN, lease.RENEW_EVERY, lease.ASK_EVERY = SPAN, 0.4, 0.5, 0.1
-    result = operator_of(job).execute({"ti": TaskInstance(job)})
+    operator = operator_of(job)
+    if job["kind"] == "fleet":
+        call.READ_TIMEOUT = 1.0  # of a gateway that hangs
+        signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())  # as Airflow does
+    result = operator.execute({"ti": TaskInstance(job)})
     returned = Path(job["folder"]) / f"{job['name']}.json"
     returned.with_suffix(".part").write_text(json.dumps(result.get("dead_letter_batch") or result))
     returned.with_suffix(".part").rename(returned)

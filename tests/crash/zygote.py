@@ -18,6 +18,7 @@ from airflow_green_notify.drain import drain
 from airflow_green_notify.errors import GreenApiError, NotificationStoreError
 from airflow_green_notify.hooks import GreenApiHook, aiohttp_transport  # noqa: F401  (warms up)
 from airflow_green_notify.notification import Notification
+from airflow_green_notify.stoppable import ToldToStop
 from tests.crash import task_run
 from tests.crash.task_run import store_of
 
@@ -51,6 +52,8 @@ def drain_as_a_task_would(job: dict[str, Any], answers: TextIO) -> int:
             drain(
                 GreenApiHook(max_attempts=2), FlakyStore(store) if job["flaky"] else store, **job["options"]
             )
+    except ToldToStop:
+        return 143
     except GreenApiError as error:
         return 75 if error.retryable else 1
     return 0

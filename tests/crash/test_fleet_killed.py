@@ -1,0 +1,193 @@
+"""A task that drains 20 instances, killed at random moments under gateways that fail too.
+
+12 SIGKILLs for each kind of store here, and some SIGTERMs. The long form, 200, takes longer than a test may
+take by default:
+``GREEN_API_KILLS=200 .venv/bin/pytest -m crash -o faulthandler_timeout=0 tests/crash/test_fleet_killed.py``
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_green_notify.emulator import GatewayInstance, GreenApiEmulator, traffic
+from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.stores import read_batch
+from tests.balance import Balance, balances, key_of
+from tests.crash.processes import Zygote
+from tests.crash.runs import Runs
+
+pytestmark = pytest.mark.crash
+
+KILLS = int(os.environ.get("GREEN_API_KILLS", "12"))
+FAULTS = {"cut_before": 0.01, "cut_after": 0.01, "500": 0.01, "500_after": 0.01, "502": 0.01, "429": 0.005}
+INSTANCES = 20
+WAITING = 15
+"""Notifications in each queue before a run; draining them all takes longer than :data:`LONGEST_LIFE`."""
+
+LONGEST_LIFE = 0.4
+"""Seconds from the first delete of a run to its kill, at most."""
+
+START = 10.0
+"""Seconds until the first delete of a run, at most: the lease of a run that was killed has to run out."""
+
+TERMINATED = 143
+"""The exit code of a run that was told to stop."""
+
+Spoil = Callable[[GatewayInstance, str], None]
+
+
+@pytest.fixture
+def fleet() -> Iterator[list[GatewayInstance]]:
+    switches: dict[str, Any] = {"rate_limits": False, "receipt_id": "new"}
+    with GreenApiEmulator(**switches) as gateway:
+        fleet = [gateway, *(gateway.add_instance(**switches) for _ in range(INSTANCES - 1))]
+        for seed, instance in enumerate(fleet):
+            instance.faults_at_random(seed, FAULTS)
+        yield fleet
+
+
+@pytest.fixture
+def environment(
+    fleet: list[GatewayInstance], store: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """The connections to the instances and to the store, here and in every run."""
+    environment = dict(store["environment"])
+    for number, instance in enumerate(fleet):
+        environment[f"AIRFLOW_CONN_INSTANCE_{number}"] = instance.connection
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return environment
+
+
+class Killed:
+    """Runs of a task that drains a fleet, one after the other, all but the last of them killed."""
+
+    def __init__(self, zygote: Zygote, fleet: list[GatewayInstance], runs: Runs) -> None:
+        self.deaths: Counter[str] = Counter()
+        self.returned: dict[str, dict[str, Any]] = {}
+        self._zygote, self._fleet, self._runs = zygote, fleet, runs
+        self.chance = runs.chance
+        self._bodies = [traffic(seed, id_instance=int(each.id_instance)) for seed, each in enumerate(fleet)]
+        self._last: dict[str, Any] | None = None
+
+    def kill(self, how: str) -> None:
+        """Fill the queues, begin a run or the retry of the one before, and kill it."""
+        for instance, bodies in zip(self._fleet, self._bodies, strict=True):
+            instance.push(*(next(bodies) for _ in range(WAITING - len(instance.queue()))))
+        is_retry = self._last is not None and self.chance.random() < 0.5
+        job = self._job(retry_of=self._last if is_retry else None)
+        pid = self._zygote.start(job)
+        if self.chance.random() < 0.9:
+            self._wait_for_first_delete()
+        time.sleep(self.chance.uniform(0, LONGEST_LIFE))
+        os.kill(pid, getattr(signal, how))
+        code = self._end(job)
+        assert code in (-signal.SIGKILL, TERMINATED, 0)
+        self.deaths[how] += code != 0
+        self._last = job if code else None
+        if self.chance.random() < 0.2:
+            self.chance.choice(self._fleet).restart_receipts()
+
+    def run(self) -> dict[str, Any]:
+        """Run once more, undisturbed, and return what the task returned."""
+        job = self._job()
+        self._zygote.start(job)
+        assert self._end(job) == 0
+        return self.returned[job["run_id"]]
+
+    def balances(self) -> dict[str, Balance]:
+        """Compare what was pushed to each instance with the batches that tasks returned."""
+        return balances(self._fleet, *map(read_batch, self.returned.values()))
+
+    def _job(self, retry_of: dict[str, Any] | None = None) -> dict[str, Any]:
+        connections = [f"instance_{number}" for number in range(INSTANCES)]
+        return self._runs.job("fleet", retry_of) | {"connections": connections}
+
+    def _end(self, job: dict[str, Any]) -> int:
+        code = self._zygote.end()
+        self._runs.ended(job, code)
+        result = self._runs.result(job)
+        if code == 0 and result is not None:
+            self.returned[job["run_id"]] = result
+        return code
+
+    def _wait_for_first_delete(self) -> None:
+        deadline = time.monotonic() + START
+        while time.monotonic() < deadline:
+            if any(len(instance.queue()) < WAITING for instance in self._fleet[:5]):
+                return
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def killed(
+    zygote: Zygote,
+    fleet: list[GatewayInstance],
+    store: dict[str, Any],
+    environment: dict[str, str],
+    tmp_path: Path,
+) -> Killed:
+    seed = os.environ.get("GREEN_API_SEED", str(time.time_ns()))
+    print(f"GREEN_API_SEED={seed}")
+    return Killed(zygote, fleet, Runs(tmp_path, store, environment, seed))
+
+
+def refuse_token(instance: GatewayInstance, conn_id: str) -> None:
+    """Give the instance another token than that of its connection."""
+    with GreenApiHook(conn_id) as hook:
+        hook.call("GET", "updateApiToken")
+
+
+def hang(instance: GatewayInstance, conn_id: str) -> None:
+    """Let no request to the instance ever be answered."""
+    instance.fault("slow", seconds=1e6, times=None)
+
+
+def kill_often(killed: Killed, fleet: list[GatewayInstance], spoil: Spoil | None = None) -> dict[str, Any]:
+    """Kill runs, spoil the last instance after a third of them, and return what an undisturbed run did."""
+    for number in range(KILLS):
+        if spoil is not None and number == KILLS // 3:
+            fleet[-1].clear_faults()
+            spoil(fleet[-1], f"instance_{INSTANCES - 1}")
+        killed.kill("SIGKILL")
+        if killed.chance.random() < 0.25:
+            killed.kill("SIGTERM")
+    for instance in fleet if spoil is None else fleet[:-1]:
+        instance.clear_faults()
+    result = killed.run()
+    pushed = sum(len(instance.audit()) for instance in fleet)
+    print(
+        f"{dict(killed.deaths)}, {pushed} notifications, {len(killed.returned)} batches, {killed.balances()}"
+    )
+    assert killed.deaths["SIGKILL"] > KILLS / 2
+    return result
+
+
+def test_fleet_killed_at_random_moments_loses_nothing_and_stores_nothing_twice(
+    killed: Killed, fleet: list[GatewayInstance]
+) -> None:
+    """Whatever dies when, everything that was pushed lies in one batch, once, that a task returned."""
+    result = kill_often(killed, fleet)
+    assert [name for name, told in result["instances"].items() if "error" in told] == []
+    assert killed.balances() == {}
+
+
+@pytest.mark.parametrize("spoil", [refuse_token, hang])
+def test_fleet_killed_while_one_instance_fails_stores_all_of_the_others_once(
+    killed: Killed, fleet: list[GatewayInstance], spoil: Spoil
+) -> None:
+    """The others are drained to the end; of the one that fails nothing is lost: it is stored, or it waits."""
+    result = kill_often(killed, fleet, spoil)
+    failed = [name for name, told in result["instances"].items() if "error" in told]
+    waiting = {key_of(body) for body in fleet[-1].queue()}
+    assert failed == [f"instance_{INSTANCES - 1}"]
+    assert waiting
+    assert killed.balances() == {fleet[-1].id_instance: Balance(waiting=waiting)}
