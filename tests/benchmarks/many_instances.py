@@ -61,9 +61,13 @@ class ManyInstances:
         for instance in self.ids:
             self._post("clear_requests", instance)
 
-    def keys(self) -> list[str]:
-        """The keys of everything pushed so far."""
-        return [Notification(0, item["body"]).key for item in self.audit()]
+    def push(self, instance: str, body: dict[str, Any]) -> None:
+        """Append a notification to a queue."""
+        self._post("push", instance, **body)
+
+    def waiting(self) -> bool:
+        """Whether anything is in a queue."""
+        return any(self._get("queue", instance) for instance in self.ids)
 
     def audit(self) -> Iterator[dict[str, Any]]:
         """What became of everything that was pushed, instance by instance."""
@@ -116,9 +120,9 @@ class Outcome:
     twice: int
 
     @classmethod
-    def of(cls, gateway: ManyInstances, stored: list[str]) -> Outcome:
-        """Compare the gateway's audit with the keys in the store."""
-        audit = list(gateway.audit())
+    def of(cls, gateway: ManyInstances, stored: list[str], since: float = 0.0) -> Outcome:
+        """Compare the gateway's audit, from a UNIX time on, with the keys in the store."""
+        audit = [item for item in gateway.audit() if item["pushed_at"] >= since]
         pushed = [Notification(0, item["body"]).key for item in audit]
         assert len(set(pushed)) == len(pushed), "two of the pushed notifications are alike"
         return cls(
