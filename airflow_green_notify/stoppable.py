@@ -132,10 +132,29 @@ def check() -> None:
         raise ToldToStop
 
 
-def run_async(hook: GreenApiHook, work: Callable[[], Awaitable[T]]) -> T:
-    """Do async work with a hook from sync code, stoppably, and close the hook's connections."""
+def sleep(seconds: float) -> None:
+    """Sleep, but end if the task is told to stop.
+
+    :raises ToldToStop: It was.
+    """
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        check()
+        time.sleep(min(left, _WAKES_EVERY))
+    check()
+
+
+def run_loop(work: Callable[[], Awaitable[T]]) -> T:
+    """Do async work from sync code, stoppably."""
     current = _current.get()
     if current is None:
+        return Stoppable().run(lambda: run_loop(work))
+    return current.run_loop(work)
+
+
+def run_async(hook: GreenApiHook, work: Callable[[], Awaitable[T]]) -> T:
+    """Do async work with a hook from sync code, stoppably, and close the hook's connections."""
+    if _current.get() is None:
         return Stoppable().run(lambda: run_async(hook, work))
     _ = hook.config  # looked up here: inside an event loop a worker's look-up may block
 
@@ -143,4 +162,4 @@ def run_async(hook: GreenApiHook, work: Callable[[], Awaitable[T]]) -> T:
         async with hook:
             return await work()
 
-    return current.run_loop(run)
+    return run_loop(run)

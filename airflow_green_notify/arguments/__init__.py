@@ -20,6 +20,7 @@ from airflow_green_notify.arguments.notifications import as_dicts, notification_
 from airflow_green_notify.arguments.numbers import (
     count_of,
     integer_of,
+    linger_of,
     moment_of,
     positive_seconds_of,
     receive_timeout_of,
@@ -51,6 +52,7 @@ __all__ = [
     "handler_of",
     "has_template",
     "integer_of",
+    "linger_of",
     "matching_of",
     "method_of",
     "moment_of",

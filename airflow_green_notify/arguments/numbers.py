@@ -18,6 +18,16 @@ def seconds_of(name: str, value: Any) -> float:
     return seconds
 
 
+def linger_of(name: str, value: Any) -> float:
+    """Judge the seconds for which a drain stays on a queue; ``"forever"`` is ``math.inf``."""
+    if isinstance(value, str) and value == "forever":
+        return math.inf
+    seconds = _number(value)
+    if seconds is None or seconds < 0:
+        raise refusal(name, value, "a number of seconds from 0 on, a timedelta, or 'forever'")
+    return seconds
+
+
 def positive_seconds_of(name: str, value: Any) -> float:
     """Judge a number of seconds, or a ``timedelta``, above 0."""
     seconds = _number(value)

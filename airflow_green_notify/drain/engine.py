@@ -13,14 +13,11 @@ One reader at a time holds the queue's lease. It is checked before each put and 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from airflow_green_notify.drain.doubt import Doubts
 from airflow_green_notify.drain.lease import LeaseLost
@@ -30,54 +27,65 @@ from airflow_green_notify.progress import Progress, span
 from airflow_green_notify.stores.ledger import BatchTaken
 
 if TYPE_CHECKING:
+    from airflow_green_notify.drain.budget import Budget
     from airflow_green_notify.drain.lease import ReaderLease
-    from airflow_green_notify.drain.routing import Routing
+    from airflow_green_notify.drain.writing import Writer
     from airflow_green_notify.hooks import GreenApiHook
     from airflow_green_notify.notification import Notification
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 LONGEST_REPEAT_PAUSE = 1.0
 """Seconds between two deletes of one notification that the queue holds twice."""
+
+MAX_LINGER = 7 * 86400.0
+"""Seconds; whoever lingers for longer does so for ever."""
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far a timestamp may lie ahead of the gateway's clock; further ahead it is no reason to stop."""
 
 
 class Drain:
-    """One drain at work; its arguments are those of :func:`~airflow_green_notify.drain.run.adrain`."""
+    """One drain at work; most arguments are those of :func:`~airflow_green_notify.drain.run.adrain`.
+
+    :param budget: What is left of ``max_notifications``, shared by the drains of a fleet.
+    :param progress: Tells when to log how far it is; in a fleet, the fleet does.
+    """
 
     def __init__(
         self,
         hook: GreenApiHook,
-        routing: Routing,
+        writer: Writer,
+        budget: Budget,
         stop: StopCondition,
         receive_timeout: float,
-        keep: Callable[[Notification], bool] | None,
         overlap: bool,
-        store_thread: Executor | None,
         lease: ReaderLease | None,
+        keep: Callable[[Notification], bool] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self.hook = hook
-        self.routing = routing
+        self.writer = writer
+        self.budget = budget
         self.stop = stop
         self.receive_timeout = receive_timeout
         self.keep = keep
-        self.store_thread = store_thread
         self.lease = lease
+        self.progress = progress
         self.report = DrainReport(overlap=overlap)
         self.started = time.monotonic()
         self.until = stop.until
         self.queue = QueueHead(hook)
+        self.age: timedelta | None = None
+        """How long the head that was received last had waited."""
         self.is_ahead = False
         """Whether the head's timestamp lies in the future, which that of no event that has happened can."""
         self.last_key = ""
         self.repeats = 0
         self.unsettled = ""
+        self.has_claim = False
+        """Whether the budget has a place for the next notification that is deleted."""
         self.doubts = Doubts()
-        self.progress = Progress()
 
     async def run(self) -> DrainReport:
         try:
@@ -88,19 +96,22 @@ class Drain:
         except LeaseLost:
             self.report.stopped_by = "another_reader"
         finally:
-            self._close_report()
+            self._give_back_claim()
+            self.report.seconds = round(time.monotonic() - self.started, 3)
         return self.report
 
     # --- stopping ---
 
     def _stopped_by(self, head: Notification | None) -> str:
         """Say why to stop with this head still in the queue, or ``""``."""
-        if self._limit_reached():
-            return "max_notifications"
         if head is None:
-            if self.queue.empty_answers >= self.stop.empty_answers:
+            if self.budget.is_spent and not self.has_claim:
+                return "max_notifications"
+            if self.queue.empty_answers >= self.stop.empty_answers and self._linger_left() <= 0:
                 self._settle(head)
                 return "empty"
+        elif not self._claim():
+            return "max_notifications"
         elif self._is_newer(head):
             return "until"
         elif self.keep and self.keep(head):
@@ -116,40 +127,62 @@ class Drain:
     def _gateway_time(self) -> datetime:
         return self.hook.gateway_time() or datetime.now(UTC)
 
-    def _limit_reached(self, under_way: int = 0) -> bool:
-        limit = self.stop.max_notifications
-        return limit is not None and self.report.deleted + under_way >= limit
+    def _claim(self) -> bool:
+        """Have a place in the budget for the head."""
+        self.has_claim = self.has_claim or self.budget.claim()
+        return self.has_claim
+
+    def _give_back_claim(self) -> None:
+        if self.has_claim:
+            self.budget.give_back()
+            self.has_claim = False
 
     def _seconds_left(self) -> float:
         if self.stop.max_seconds is None:
             return float("inf")
         return self.stop.max_seconds - (time.monotonic() - self.started)
 
+    def _linger_left(self) -> float:
+        return self.stop.linger - (time.monotonic() - self.started)
+
+    def _longest_receive(self) -> float:
+        """Return the seconds that the next receive may be held open."""
+        left = self._seconds_left()
+        if (linger := self._linger_left()) > 0:
+            left = min(left, linger)
+        return min(self.receive_timeout, max(1.0, left))
+
     # --- receiving ---
 
     async def _receive(self) -> Notification | None:
         """Receive the head, and note what it tells."""
-        head = await self.queue.receive(min(self.receive_timeout, max(1.0, self._seconds_left())))
+        head = await self.queue.receive(self._longest_receive())
         if self.until == "start":
-            self.until = self._gateway_time()
+            self.until = self._end_of_linger()
         if head is not None:
             self._count_received(head)
-        elif fault := await self.queue.fault():
-            log.warning("%s", fault)
+        elif not self.unsettled:
+            self._give_back_claim()
+        if self.progress is not None and (head or self.stop.linger) and self.progress.is_due():
+            self._tell_progress(self.progress)
+        if head is None and (fault := await self.queue.fault()):
+            log.warning("%s%s", self.hook.label, fault)
         return head
+
+    def _end_of_linger(self) -> datetime | None:
+        """Return the gateway's time at which this drain leaves what comes to the next one."""
+        linger = max(self._linger_left(), 0.0)
+        return None if linger > MAX_LINGER else self._gateway_time() + timedelta(seconds=linger)
 
     def _count_received(self, head: Notification) -> None:
         self._settle(head)
         self.report.received += 1
-        self.is_ahead = False
-        age: timedelta | None = None
+        self.is_ahead, self.age = False, None
         if (timestamp := head.timestamp) is not None:
-            age = self._gateway_time() - timestamp
-            self.is_ahead = -age > CLOCK_TOLERANCE
+            self.age = self._gateway_time() - timestamp
+            self.is_ahead = -self.age > CLOCK_TOLERANCE
             if not self.is_ahead:
-                self.report.oldest_age = max(self.report.oldest_age or 0.0, age.total_seconds())
-        if self.progress.is_due():
-            self._tell_progress(age)
+                self.report.oldest_age = max(self.report.oldest_age or 0.0, self.age.total_seconds())
 
     # --- storing and deleting ---
 
@@ -160,7 +193,7 @@ class Drain:
         await self._back_off_from_repeats(notification)
         await self._hold_lease()
         try:
-            await self._in_thread(self.routing.put, notification, self.report)
+            await self.writer.put(notification, self.report)
         except (LeaseLost, BatchTaken):
             if self.lease is None:
                 raise
@@ -171,7 +204,7 @@ class Drain:
             self.report.other_consumers += head is not None
             return head
         self.unsettled = head.key
-        if not self.report.overlap or self._limit_reached(under_way=1):
+        if not self.report.overlap or self.budget.is_spent:
             return await self._delete_then_receive(head)
         return await self._delete_beside_receive(head)
 
@@ -190,7 +223,7 @@ class Drain:
             await self._take_lease(self.lease)
 
     async def _take_lease(self, lease: ReaderLease) -> None:
-        if not await self._in_thread(lease.take):
+        if not await self.writer.aside(lease.take):
             raise LeaseLost
 
     async def _back_off_from_repeats(self, notification: Notification) -> None:
@@ -204,21 +237,9 @@ class Drain:
         self.doubts.give_up()
         await self.doubts.back_off()
 
-    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
-        """Do what may block, in the store's thread if there is one.
-
-        Nothing is deleted if the drain is cancelled meanwhile.
-        """
-        if self.store_thread is None:
-            result = work(*arguments)
-            await asyncio.sleep(0)  # what was cancelled while this blocked the event loop ends here
-            return result
-        call = partial(contextvars.copy_context().run, work, *arguments)
-        return await asyncio.get_running_loop().run_in_executor(self.store_thread, call)
-
     async def _delete_then_receive(self, notification: Notification) -> Notification | None:
         await self._delete(notification)
-        return None if self._limit_reached() else await self._receive()
+        return None if self.budget.is_spent and not self.has_claim else await self._receive()
 
     async def _delete_beside_receive(self, notification: Notification) -> Notification | None:
         """Send the delete and, without waiting, the receive of what is behind it."""
@@ -248,6 +269,7 @@ class Drain:
         if self.unsettled and (head is None or head.key != self.unsettled):
             self.report.deleted += 1
             self.unsettled = ""
+            self.has_claim = False
 
     def _count_overtaken(self) -> None:
         if self.unsettled:
@@ -258,14 +280,10 @@ class Drain:
 
     # --- reporting ---
 
-    def _tell_progress(self, age: timedelta | None) -> None:
+    def _tell_progress(self, progress: Progress) -> None:
         """Tell how far the drain is, and how long the head has waited."""
-        seconds, count = self.progress.seconds(), self.report.deleted
-        rate = f"{count / seconds:.0f}/s"
-        waited = "" if age is None else f"; the head has waited {span(age.total_seconds())}"
-        log.info("Draining for %s: %d notifications (%s)%s.", span(seconds), count, rate, waited)
-
-    def _close_report(self) -> None:
-        self.report.seconds = round(time.monotonic() - self.started, 3)
-        for text in self.report.warnings():
-            log.warning("%s", text)
+        seconds, count = progress.seconds(), self.report.deleted
+        waited = "" if self.age is None else f"; the head has waited {span(self.age.total_seconds())}"
+        log.info(
+            "Draining for %s: %d notifications (%.0f/s)%s.", span(seconds), count, count / seconds, waited
+        )

@@ -7,7 +7,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -48,25 +48,25 @@ class ReaderLease:
 
     :param queue: Which queue, see :attr:`~airflow_green_notify.hooks.connection.InstanceConfig.queue`.
     :param reader: What other readers are told of this one: the batch and the try.
+    :param beside: Another lease of the same reader, in the same ledger.
     """
 
-    def __init__(self, ledger: LeaseLedger, queue: str, reader: str) -> None:
+    def __init__(
+        self, ledger: LeaseLedger, queue: str, reader: str, beside: ReaderLease | None = None
+    ) -> None:
         self.queue = queue
-        self.owner = f"{reader} {secrets.token_hex(4)}"
+        self.owner: str = beside.owner if beside else f"{reader} {secrets.token_hex(4)}"
         self.holder = ""
         """Who had it when it was last asked for."""
         self.previous = ""
         """Who had it before that."""
         self._ledger = ledger
         self._renewed: Stopwatch | None = None
-        self._one_at_a_time = threading.Lock()
+        self._one_at_a_time: threading.Lock = beside._one_at_a_time if beside else threading.Lock()
 
     def take(self) -> bool:
         """Take it, or note in :attr:`holder` who has it."""
-        asked = Stopwatch()
-        with self._one_at_a_time:
-            self.holder, self.previous = self._ledger.take_lease(self.queue, self.owner, SPAN)
-            self._renewed = asked if self.holder == self.owner else None
+        take_all([self])
         return self._renewed is not None
 
     def wait(self, seconds: float) -> bool:
@@ -90,11 +90,11 @@ class ReaderLease:
 
     def renew(self) -> None:
         """Let it expire later, if it is still this reader's."""
-        asked = Stopwatch()
-        with self._one_at_a_time:
-            if self._renewed is not None:
-                renewed = self._ledger.renew_lease(self.queue, self.owner, SPAN)
-                self._renewed = asked if renewed else None
+        renew_all([self])
+
+    def release(self) -> None:
+        """Give it back; whoever waits takes it."""
+        release_all([self])
 
     def is_valid(self) -> bool:
         """Tell whether it is surely nobody else's yet."""
@@ -106,40 +106,66 @@ class ReaderLease:
         if not self.is_valid():
             raise LeaseLost
 
-    def release(self) -> None:
-        """Give it back; whoever waits takes it."""
-        with self._one_at_a_time:
-            self._renewed = None
-            self._ledger.release_lease(self.queue, self.owner)
+
+def take_all(leases: Sequence[ReaderLease]) -> None:
+    """Take leases of one reader, each as :meth:`ReaderLease.take` does."""
+    asked = Stopwatch()
+    first = leases[0]
+    with first._one_at_a_time:
+        taken = first._ledger.take_leases([lease.queue for lease in leases], first.owner, SPAN)
+        for lease in leases:
+            lease.holder, lease.previous = taken[lease.queue]
+            lease._renewed = asked if lease.holder == lease.owner else None
+
+
+def renew_all(leases: Sequence[ReaderLease]) -> None:
+    """Let leases of one reader expire later, as far as they are still its."""
+    asked = Stopwatch()
+    first = leases[0]
+    with first._one_at_a_time:
+        held = [lease for lease in leases if lease._renewed is not None]
+        if held:
+            renewed = first._ledger.renew_leases([lease.queue for lease in held], first.owner, SPAN)
+            for lease in held:
+                lease._renewed = asked if lease.queue in renewed else None
+
+
+def release_all(leases: Sequence[ReaderLease]) -> None:
+    """Give leases of one reader back; whoever waits takes them."""
+    first = leases[0]
+    with first._one_at_a_time:
+        for lease in leases:
+            lease._renewed = None
+        first._ledger.release_leases([lease.queue for lease in leases], first.owner)
 
 
 @contextmanager
-def renewed(lease: ReaderLease) -> Iterator[None]:
-    """Renew a lease meanwhile, whatever the thread that uses it is busy with, and release it at the end."""
+def renewed(*leases: ReaderLease) -> Iterator[None]:
+    """Renew leases of one reader meanwhile, whatever its thread is busy with, and release them at the end."""
     ended = threading.Event()
-    renewal = threading.Thread(target=_renew_until, args=(lease, ended), name="green-api-lease", daemon=True)
+    renewal = threading.Thread(target=_renew_until, args=(leases, ended), name="green-api-lease", daemon=True)
     renewal.start()
     try:
         yield
     finally:
         ended.set()
         renewal.join()
-        _release(lease)
+        _release(leases)
 
 
-def _renew_until(lease: ReaderLease, ended: threading.Event) -> None:
+def _renew_until(leases: Sequence[ReaderLease], ended: threading.Event) -> None:
     pause = RENEW_EVERY
     while not ended.wait(pause):
         pause = RENEW_EVERY
         try:
-            lease.renew()
+            renew_all(leases)
         except NotificationStoreError as error:
             pause = ASK_EVERY
             log.warning("The lease on the queue was not renewed; trying again in %.0f s: %s", pause, error)
 
 
-def _release(lease: ReaderLease) -> None:
+def _release(leases: Sequence[ReaderLease]) -> None:
     try:
-        lease.release()
+        release_all(leases)
     except NotificationStoreError as error:
         log.warning("The lease on the queue was not released; it expires in %d s: %s", SPAN, error)

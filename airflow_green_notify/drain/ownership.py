@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ Outcome = Literal["handed on", "failed", "unfinished", "unknown"]
 """What became of the task of a closed batch, as Airflow knows it."""
 
 
-def adopt_forgotten(batches: BatchLedger, outcome_of: Callable[[BatchRecord], Outcome]) -> int:
+def adopt_forgotten(
+    batches: BatchLedger, outcome_of: Callable[[BatchRecord], Outcome], queues: Collection[str] = ()
+) -> int:
     """Take into this batch what earlier batches of the same task and queue hold that nobody was handed.
 
     A closed batch is taken if its task failed for good; if it succeeded, that is noted and never asked again.
@@ -27,9 +29,10 @@ def adopt_forgotten(batches: BatchLedger, outcome_of: Callable[[BatchRecord], Ou
     on.
 
     :param batches: Of a store that is open.
+    :param queues: Further queues whose leases the caller holds, beside that of the batch.
     :return: How many notifications were taken.
     """
-    return sum(_adopt(batches, record, outcome_of) for record in batches.not_handed_on())
+    return sum(_adopt(batches, record, outcome_of) for record in batches.not_handed_on(queues))
 
 
 def _adopt(batches: BatchLedger, record: BatchRecord, outcome_of: Callable[[BatchRecord], Outcome]) -> int:

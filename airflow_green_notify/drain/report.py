@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from airflow_green_notify.filters import Verdict
 from airflow_green_notify.hooks.queue_head import EMPTY_ANSWERS
 
 RETENTION_WARNING = 20 * 3600.0
@@ -20,6 +21,7 @@ STOPPED_BY = {
     "max_seconds": "max_seconds was reached",
     "max_notifications": "max_notifications was reached",
     "another_reader": "another task reads the queue",
+    "error": "of an error",
 }
 """In words, why a drain stopped."""
 
@@ -34,18 +36,23 @@ class StopCondition:
     :param until: An aware timestamp, or ``"start"``, the gateway's time at the first answer; stop at the
         first notification that is newer, and leave it in the queue, so that steady traffic can't hold a task
         for ever. A timestamp more than five minutes ahead of the gateway's clock stops nothing.
+    :param linger: Seconds after the start in which an empty queue is waited on rather than a reason to stop;
+        ``"start"`` is counted from their end. ``math.inf``: no empty queue ever is one, nor is ``"start"``.
     """
 
     max_notifications: int | None = None
     max_seconds: float | None = None
     empty_answers: int = EMPTY_ANSWERS
     until: datetime | Literal["start"] | None = None
+    linger: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("max_notifications", "max_seconds", "empty_answers"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} is {value!r}; it must be above 0.")
+        if not self.linger >= 0:
+            raise ValueError(f"linger is {self.linger!r}; it must not be below 0.")
         if isinstance(self.until, datetime) and self.until.tzinfo is None:
             raise ValueError("until must be a timestamp with a time zone.")
 
@@ -89,6 +96,13 @@ class DrainReport:
     oldest_age: float | None = None
     seconds: float = 0.0
 
+    def count_put(self, verdict: Verdict, new: bool) -> None:
+        """Count what was put into a store."""
+        self.unmatched += verdict is Verdict.MISS
+        self.undecided += verdict is Verdict.ERROR
+        self.stored += new
+        self.already_stored += not new
+
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON values."""
         return dataclasses.asdict(self)
@@ -98,14 +112,20 @@ class DrainReport:
 
         :param did: What was done, such as "Drained".
         """
+        return f"{self.counts(did)}; stopped because {STOPPED_BY.get(self.stopped_by, self.stopped_by)}."
+
+    def counts(self, did: str, of: str = "") -> str:
+        """Say in words how many there were.
+
+        :param of: What they came from, if it is worth a word.
+        """
         count = self.stored + self.already_stored
-        rate = f" ({count / self.seconds:.0f}/s)" if self.seconds else ""
         parts = [f"{self.stored:,} new", f"{self.already_stored:,} duplicates"]
         parts += [f"{self.unmatched:,} of them not accepted"] if self.unmatched else []
         parts += [f"{self.adopted:,} taken over from earlier runs"] if self.adopted else []
         return (
-            f"{did} {count:,} notifications in {self.seconds:.1f} s{rate}: {', '.join(parts)}; "
-            f"stopped because {STOPPED_BY.get(self.stopped_by, self.stopped_by)}."
+            f"{did} {count:,} notifications{of and f' of {of}'} in {self.seconds:.1f} s"
+            f"{rate(count, self.seconds)}: {', '.join(parts)}"
         )
 
     def warnings(self) -> list[str]:
@@ -129,3 +149,8 @@ class DrainReport:
         if self.undecided:
             texts.append(f"The filter failed on {self.undecided} notifications; they count as accepted.")
         return texts
+
+
+def rate(count: int, seconds: float) -> str:
+    """Say how many a second that is."""
+    return f" ({count / seconds:.0f}/s)" if seconds else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from airflow_green_notify.arguments import matching_of
 from airflow_green_notify.errors import GreenApiError
@@ -11,16 +11,16 @@ from airflow_green_notify.filters import Verdict, judge
 
 if TYPE_CHECKING:
     from airflow_green_notify.contacts import Contacts
-    from airflow_green_notify.drain.report import DrainReport
     from airflow_green_notify.filters import Matching
     from airflow_green_notify.notification import Notification
-    from airflow_green_notify.stores import NotificationSink
 
 
 log = logging.getLogger(__name__)
 
+Sink = TypeVar("Sink")
 
-class Routing:
+
+class Routing(Generic[Sink]):
     """What is accepted goes to one store, the rest to another; nothing is dropped.
 
     Neither store is looked into for what goes to the other: a notification that comes again, because its
@@ -31,30 +31,21 @@ class Routing:
     """
 
     def __init__(
-        self,
-        store: NotificationSink,
-        accept: Matching | None,
-        unmatched: NotificationSink | None,
-        contacts: Contacts,
+        self, store: Sink, accept: Matching | None, unmatched: Sink | None, contacts: Contacts
     ) -> None:
         if (accept is None) != (unmatched is None):
             raise ValueError("accept= and unmatched= go together: name a store for what is not accepted.")
         self._store = store
         self._accept = None if accept is None else matching_of("accept", accept)
-        self._store_for_rest = unmatched or store
+        self._store_for_rest = store if unmatched is None else unmatched
         self._contacts = contacts
 
-    def put(self, notification: Notification, report: DrainReport) -> None:
-        """Put the notification where it belongs, durably, and count it."""
-        verdict = self._verdict(notification)
-        missed = verdict is Verdict.MISS
-        new = (self._store_for_rest if missed else self._store).put(notification)
-        report.unmatched += missed
-        report.undecided += verdict is Verdict.ERROR
-        report.stored += new
-        report.already_stored += not new
+    @property
+    def judges(self) -> bool:
+        """Whether there is anything to judge, which may take long: the gateway may be asked."""
+        return self._accept is not None
 
-    def _verdict(self, notification: Notification) -> Verdict:
+    def verdict(self, notification: Notification) -> Verdict:
         """Judge; whoever is unknown while the gateway can't be asked doesn't hold up the queue."""
         if self._accept is None:
             return Verdict.MATCH
@@ -63,3 +54,7 @@ class Routing:
         except GreenApiError as error:
             log.warning("Who is behind %r could not be asked: %s", notification, error)
             return Verdict.ERROR
+
+    def sink(self, verdict: Verdict) -> Sink:
+        """Return where that belongs: an error is never a miss."""
+        return self._store_for_rest if verdict is Verdict.MISS else self._store

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
+from airflow_green_notify.drain.budget import Budget
 from airflow_green_notify.drain.engine import Drain
 from airflow_green_notify.drain.report import DrainReport, StopCondition
 from airflow_green_notify.drain.routing import Routing
 from airflow_green_notify.drain.store_thread import StoreThread
+from airflow_green_notify.drain.writing import DirectWriter
 from airflow_green_notify.hooks.who_is_who import contacts_of
+from airflow_green_notify.progress import Progress
 from airflow_green_notify.stoppable import run_async
 
 if TYPE_CHECKING:
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from airflow_green_notify.hooks import GreenApiHook
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores import NotificationSink
+
+log = logging.getLogger(__name__)
 
 
 def drain(
@@ -92,11 +98,16 @@ async def adrain(
     :raises NotificationStoreError: A put failed; that notification and all behind it stay in the queue.
     :raises GreenApiError: The gateway refused, or stayed away longer than the hook's retries.
     """
+    stop = stop or StopCondition()
     routing = Routing(store, accept, unmatched, contacts_of(lambda: hook))
     with StoreThread() if store_in_thread else nullcontext() as thread:
-        run = Drain(hook, routing, stop or StopCondition(), receive_timeout, keep, overlap, thread, lease)
+        writer = DirectWriter(routing, thread)
+        budget = Budget(stop.max_notifications)
+        run = Drain(hook, writer, budget, stop, receive_timeout, overlap, lease, keep, Progress())
         try:
             return await run.run()
         finally:
+            for text in run.report.warnings():
+                log.warning("%s", text)
             if accept is not None:
                 hook.close()  # who is who may have been asked by its plain methods

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -48,3 +50,12 @@ class StoreThread(Executor):
                 except BaseException as error:
                     future.set_exception(error)
             del call, future, work  # or the last notification would be kept until the next one
+
+
+async def in_thread(thread: Executor, work: Callable[..., T], *arguments: object) -> T:
+    """Do something in a thread, in the caller's context.
+
+    Nothing is deleted if the drain is cancelled meanwhile.
+    """
+    call = partial(contextvars.copy_context().run, work, *arguments)
+    return await asyncio.get_running_loop().run_in_executor(thread, call)

@@ -49,6 +49,8 @@ class InstanceHook(BaseHook):
         self.max_attempts = max_attempts
         self.retries = 0
         """How many calls were sent again so far."""
+        self.label = ""
+        """Begins each line in the log where several instances write to the same one."""
         self._clock = GatewayClock()
         self._requests: RequestsTransport | None = None
         self._aiohttp: AiohttpTransport | None = None
@@ -145,7 +147,8 @@ class InstanceHook(BaseHook):
         self.retries += 1
         self.log.log(
             logging.INFO if state.attempt_number == 1 else logging.WARNING,
-            "Attempt %d of %d failed: %s Retrying in %.1f s.",
+            "%sAttempt %d of %d failed: %s Retrying in %.1f s.",
+            self.label,
             state.attempt_number,
             self.max_attempts,
             state.outcome and state.outcome.exception(),

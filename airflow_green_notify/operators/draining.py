@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_green_notify.arguments import (
@@ -19,7 +20,6 @@ from airflow_green_notify.arguments import (
     store_of,
 )
 from airflow_green_notify.drain.handling import NotificationHandler
-from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.operators.reader import ReaderOperator
 from airflow_green_notify.stores import open_batch
@@ -27,6 +27,7 @@ from airflow_green_notify.stores import open_batch
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_green_notify.drain.lease import ReaderLease
     from airflow_green_notify.filters import Matching
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores import NotificationStore
@@ -88,7 +89,7 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         store: NotificationStore,
         accept: Matching | Mapping[str, Any] | None = None,
         unmatched: NotificationStore | None = None,
-        green_api_conn_id: str = GreenApiHook.default_conn_name,
+        green_api_conn_id: str | Sequence[str] = GreenApiHook.default_conn_name,
         max_notifications: int | str | None = None,
         max_seconds: float | timedelta | str | None = None,
         empty_answers: int | str = 2,
@@ -97,6 +98,8 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         wait_for_reader: float | timedelta | str = 60,
         overlap: bool | str = True,
         skip_if_empty: bool | str = False,
+        linger: float | timedelta | str = 0,
+        on_instance_error: Literal["fail", "warn"] | str = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -109,6 +112,8 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
             wait_for_reader=wait_for_reader,
             overlap=overlap,
             skip_if_empty=skip_if_empty,
+            linger=linger,
+            on_instance_error=on_instance_error,
             **kwargs,
         )
         self.store = store
@@ -118,28 +123,26 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         self.check_handed_on()
 
     def check_together(self, known: Mapping[str, Any]) -> None:
+        super().check_together(known)
         if (known.get("accept", ...) is None) != (known.get("unmatched", ...) is None):
             raise ValueError("accept and unmatched go together: name a store for what is not accepted.")
         if known.get("unmatched") is not None and "store" in known:
             check_apart("store", known["store"], "unmatched", known["unmatched"])
 
-    def _execute(self, context: Context) -> dict[str, Any]:
-        given = self.judged_arguments()
-        with fail_fast(), ExitStack() as stack:
-            queue = self.hook.config.queue
-            wanted = (given.store, given.unmatched) if given.unmatched else (given.store,)
-            stores = [stack.enter_context(open_batch(store, context, queue)) for store in wanted]
-            store, unmatched = stores[0], stores[1] if given.unmatched else None
-            lease = self._lease(store.leases, self.hook, context)
-            report = self._drain(
-                store, given, lease, stack, stores, context, accept=given.accept, unmatched=unmatched
+    def _execute(self, context: Context, given: SimpleNamespace) -> dict[str, Any]:
+        reading = self._reading(context, given)
+        with ExitStack() as stack:
+            store = stack.enter_context(open_batch(given.store, context, reading.queue))
+            unmatched = given.unmatched and stack.enter_context(
+                open_batch(given.unmatched, context, reading.queue)
             )
+            report = reading.into_store(store, given.accept, unmatched, stack)
             batch = store.close()
             if unmatched:
                 batch["unmatched"] = unmatched.close()
         came = batch["count"] or batch.get("unmatched", batch)["count"]
         self._end(context, report, given.skip_if_empty, {"batch": batch} if came else None)
-        return {**batch, "report": report.as_dict()}
+        return {**batch, **reading.told(report)}
 
 
 class GreenApiProcessNotificationsOperator(ReaderOperator):
@@ -198,7 +201,7 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
         dead_letter: NotificationStore | None = None,
         max_attempts: int | str = 3,
         on_error: Literal["dead_letter", "stop"] = "dead_letter",
-        green_api_conn_id: str = GreenApiHook.default_conn_name,
+        green_api_conn_id: str | Sequence[str] = GreenApiHook.default_conn_name,
         max_notifications: int | str | None = None,
         max_seconds: float | timedelta | str | None = None,
         empty_answers: int | str = 2,
@@ -207,6 +210,8 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
         wait_for_reader: float | timedelta | str = 60,
         overlap: bool | str = True,
         skip_if_empty: bool | str = False,
+        linger: float | timedelta | str = 0,
+        on_instance_error: Literal["fail", "warn"] | str = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -219,6 +224,8 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
             wait_for_reader=wait_for_reader,
             overlap=overlap,
             skip_if_empty=skip_if_empty,
+            linger=linger,
+            on_instance_error=on_instance_error,
             **kwargs,
         )
         self.handler = handler
@@ -228,30 +235,32 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
         self.check_arguments()
 
     def check_together(self, known: Mapping[str, Any]) -> None:
+        super().check_together(known)
         if known.get("on_error") == "dead_letter" and known.get("dead_letter", ...) is None:
             raise ValueError('dead_letter is None; it must be the store that on_error="dead_letter" needs.')
 
-    def _execute(self, context: Context) -> dict[str, Any]:
-        given = self.judged_arguments()
-        with fail_fast(), ExitStack() as stack:
-            queue = self.hook.config.queue
-            store = given.dead_letter and stack.enter_context(open_batch(given.dead_letter, context, queue))
-            lease = self._lease(store.leases, self.hook, context) if store else None
+    def _execute(self, context: Context, given: SimpleNamespace) -> dict[str, Any]:
+        reading = self._reading(context, given)
+        handlers: list[NotificationHandler] = []
+
+        def handler_of(lease: ReaderLease | None) -> NotificationHandler:
             sets_aside = given.on_error == "dead_letter"
-            handling = NotificationHandler(
-                given.handler, given.max_attempts, store, lease, sets_aside=sets_aside
+            handlers.append(
+                NotificationHandler(given.handler, given.max_attempts, store, lease, sets_aside=sets_aside)
             )
-            stores = [store] if store else []
-            # In a thread of its own a handler may run an event loop.
-            report = self._drain(
-                handling, given, lease, stack, stores, context, store_in_thread=True, did="Handled"
+            return handlers[-1]
+
+        with ExitStack() as stack:
+            store = given.dead_letter and stack.enter_context(
+                open_batch(given.dead_letter, context, reading.queue)
             )
+            report = reading.into_handlers(handler_of, store, stack)
             batch = store.close() if store else None
         result = {
-            "handled": handling.handled,
-            "dead_letters": handling.dead_letters,
+            "handled": sum(each.handled for each in handlers),
+            "dead_letters": sum(each.dead_letters for each in handlers),
             "dead_letter_batch": batch,
         }
-        came = handling.handled or handling.dead_letters or (batch and batch["count"])
+        came = result["handled"] or result["dead_letters"] or (batch and batch["count"])
         self._end(context, report, given.skip_if_empty, result if came else None)
-        return {**result, "report": report.as_dict()}
+        return {**result, **reading.told(report)}

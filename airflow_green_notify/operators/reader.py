@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+import logging
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_green_notify.arguments import (
     Judge,
     boolean_of,
+    choice_of,
+    connections_of,
     count_of,
+    linger_of,
     moment_of,
     optional,
     positive_seconds_of,
     receive_timeout_of,
     seconds_of,
 )
-from airflow_green_notify.drain import DrainReport, StopCondition, drain
-from airflow_green_notify.drain.lease import BACKFILL, ReaderLease, renewed
-from airflow_green_notify.drain.ownership import adopt_forgotten
-from airflow_green_notify.drain.task_outcome import TaskOutcomes
-from airflow_green_notify.errors import NotificationStoreError
-from airflow_green_notify.stores import batch_id_of
+from airflow_green_notify.fail_fast import fail_fast
+from airflow_green_notify.operators.reading import OneQueue
+from airflow_green_notify.stoppable import sleep
 from airflow_green_notify.task import GreenApiTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_green_notify.filters import Matching
-    from airflow_green_notify.hooks import GreenApiHook
-    from airflow_green_notify.stores import NotificationSink
-    from airflow_green_notify.stores.notification_store import BatchLedger, LeaseLedger
+    from airflow_green_notify.operators.reading import Reading, Report
+
+log = logging.getLogger(__name__)
+
+FAILS_NO_SOONER = 60.0
+"""Seconds that a try takes at least which lingers and fails, since the next run begins at once."""
 
 
 class ReaderOperator(GreenApiTask):
@@ -51,9 +56,11 @@ class ReaderOperator(GreenApiTask):
         "wait_for_reader",
         "overlap",
         "skip_if_empty",
+        "linger",
+        "on_instance_error",
     )
     judges: ClassVar[Mapping[str, Judge]] = {
-        **GreenApiTask.judges,
+        "green_api_conn_id": connections_of,
         "max_notifications": optional(count_of),
         "max_seconds": optional(positive_seconds_of),
         "empty_answers": count_of,
@@ -62,13 +69,15 @@ class ReaderOperator(GreenApiTask):
         "wait_for_reader": seconds_of,
         "overlap": boolean_of,
         "skip_if_empty": boolean_of,
+        "linger": linger_of,
+        "on_instance_error": choice_of("fail", "warn"),
     }
     ui_color = "#cde3ee"
 
     def __init__(
         self,
         *,
-        green_api_conn_id: str,
+        green_api_conn_id: str | Sequence[str],
         max_notifications: int | str | None,
         max_seconds: float | timedelta | str | None,
         empty_answers: int | str,
@@ -77,10 +86,12 @@ class ReaderOperator(GreenApiTask):
         wait_for_reader: float | timedelta | str,
         overlap: bool | str,
         skip_if_empty: bool | str,
+        linger: float | timedelta | str,
+        on_instance_error: Literal["fail", "warn"] | str,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.green_api_conn_id = green_api_conn_id
+        self.green_api_conn_id = green_api_conn_id  # type: ignore[assignment]  # a list, too, here
         self.max_notifications = max_notifications
         self.max_seconds = max_seconds
         self.empty_answers = empty_answers
@@ -89,83 +100,37 @@ class ReaderOperator(GreenApiTask):
         self.wait_for_reader = wait_for_reader
         self.overlap = overlap
         self.skip_if_empty = skip_if_empty
+        self.linger = linger
+        self.on_instance_error = on_instance_error
+
+    def check_together(self, known: Mapping[str, Any]) -> None:
+        if known.get("linger") == math.inf and not (
+            known.get("max_seconds", ...) or known.get("max_notifications", ...)
+        ):
+            raise ValueError(
+                "linger is 'forever', so max_seconds or max_notifications must say when the batch ends."
+            )
 
     def execute(self, context: Context) -> dict[str, Any]:
-        return self._stoppably(partial(self._execute, context))
+        return self._stoppably(partial(self._execute_judged, context))
 
-    def _execute(self, context: Context) -> dict[str, Any]:
+    def _execute_judged(self, context: Context) -> dict[str, Any]:
+        given = self.judged_arguments()
+        with _no_loop_of_failures(given.linger), fail_fast():
+            return self._execute(context, given)
+
+    def _execute(self, context: Context, given: SimpleNamespace) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _lease(self, leases: LeaseLedger, hook: GreenApiHook, context: Context) -> ReaderLease:
-        reader = f"{batch_id_of(context)} (try {context['ti'].try_number})"
-        return ReaderLease(leases, hook.config.queue, reader)
+    def _reading(self, context: Context, given: SimpleNamespace) -> Reading:
+        """Return what is read: one queue, or those of a fleet."""
+        if isinstance(given.green_api_conn_id, str):
+            return OneQueue(self.hook, given, context, self.log)
+        from airflow_green_notify.operators.fleet import FleetReading
 
-    def _drain(
-        self,
-        sink: NotificationSink,
-        given: SimpleNamespace,
-        lease: ReaderLease | None,
-        stack: ExitStack,
-        ledgers: Sequence[BatchLedger],
-        context: Context,
-        *,
-        accept: Matching | None = None,
-        unmatched: NotificationSink | None = None,
-        store_in_thread: bool = False,
-        did: str = "Drained",
-    ) -> DrainReport:
-        """Become the queue's reader until the stack is left, take over what was forgotten, and drain."""
-        adopted = 0
-        if lease is not None:
-            if not lease.wait(given.wait_for_reader):
-                return self._give_way(lease, context)
-            stack.enter_context(renewed(lease))
-            self._warn_of_other_task(lease)
-            outcomes = TaskOutcomes(context)
-            adopted = sum(adopt_forgotten(batches, outcomes) for batches in ledgers)
-        self.log.info("Draining the queue of %r into %s.", self.green_api_conn_id, sink)
-        report = drain(
-            self.hook,
-            sink,
-            stop=StopCondition(given.max_notifications, given.max_seconds, given.empty_answers, given.until),
-            receive_timeout=given.receive_timeout,
-            accept=accept,
-            unmatched=unmatched,
-            overlap=given.overlap,
-            store_in_thread=store_in_thread,
-            lease=lease,
-        )
-        report.adopted = adopted
-        self.log.info("%s", report.sentence(did))
-        return report
+        return FleetReading(given.green_api_conn_id, given, context, self.log)
 
-    def _warn_of_other_task(self, lease: ReaderLease) -> None:
-        if other := lease.other_task():
-            self.log.warning(
-                "The task %s reads this queue into the same store, too: each takes what the other waits for.",
-                other,
-            )
-
-    def _give_way(self, lease: ReaderLease, context: Context) -> DrainReport:
-        """End without reading, since somebody else does; an earlier try of this task puts into its batch."""
-        if lease.holder.startswith(f"{batch_id_of(context)} (try "):
-            raise NotificationStoreError(
-                f"An earlier try of this task still reads the queue, and fills the same batch: "
-                f"{lease.holder}. A retry goes on when it has ended."
-            )
-        if lease.holder.startswith(BACKFILL):
-            raise NotificationStoreError(
-                f"The queue is reserved by {lease.holder}, and nobody drains it meanwhile. A retry goes on "
-                "when that has ended; to wait longer, set wait_for_reader."
-            )
-        self.log.warning(
-            "The queue is being read by %s, which stores what comes. Nothing to do here; to wait longer, set "
-            "wait_for_reader.",
-            lease.holder,
-        )
-        return DrainReport(stopped_by="another_reader")
-
-    def _end(self, context: Context, report: DrainReport, skip: bool, told: Mapping[str, Any] | None) -> None:
+    def _end(self, context: Context, report: Report, skip: bool, told: Mapping[str, Any] | None) -> None:
         """Tell the outlets what came; if nothing did, tell them nothing, or skip."""
         if not told and skip:
             somebody_else = report.stopped_by == "another_reader"
@@ -173,3 +138,19 @@ class ReaderOperator(GreenApiTask):
                 "Somebody else reads the queue." if somebody_else else "The queue was empty."
             )
         self.tell_outlets(context, told)
+
+
+@contextmanager
+def _no_loop_of_failures(linger: float) -> Iterator[None]:
+    """Keep a Dag that runs all the time from failing all the time."""
+    started = time.monotonic()
+    try:
+        yield
+    except AirflowSkipException:
+        raise
+    except Exception as error:
+        seconds = FAILS_NO_SOONER - (time.monotonic() - started)
+        if linger and seconds > 0:
+            log.error("%s Failing in %.0f s: the next try or run would fail at once.", error, seconds)
+            sleep(seconds)
+        raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
     from datetime import datetime
     from types import TracebackType
 
@@ -67,10 +68,12 @@ class AttemptLedger(Protocol):
 class BatchLedger(Protocol):
     """Which batches of a store were handed on, seen from the one that is open."""
 
-    def not_handed_on(self) -> list[BatchRecord]:
+    def not_handed_on(self, queues: Collection[str] = ()) -> list[BatchRecord]:
         """Return the other batches of this Dag, task and queue that may hold what nobody was told of.
 
         Those that are confirmed, and those adopted of which nothing is left, are not among them.
+
+        :param queues: Other queues whose batches count as those of the batch's own queue do.
         """
         ...
 
@@ -87,23 +90,27 @@ class BatchLedger(Protocol):
 
 
 class LeaseLedger(Protocol):
-    """The leases on queues. Any thread may call it, one at a time, also while a notification is being put."""
+    """The leases on queues. Any thread may call it, one at a time, also while a notification is being put.
 
-    def take_lease(self, queue: str, owner: str, span: float) -> tuple[str, str]:
-        """Take the lease on a queue unless somebody else has it.
+    Each lease is one of its own: of those that are asked for together some may be had and others not. After
+    an error that may be so too, and the same may be asked again.
+    """
 
-        :param span: Seconds until it expires, by the clock of the store.
-        :return: Who has it now, and who had it before (empty if nobody had).
+    def take_leases(self, queues: Sequence[str], owner: str, span: float) -> dict[str, tuple[str, str]]:
+        """Take the leases on queues, except those that somebody else has.
+
+        :param span: Seconds until they expire, by the clock of the store.
+        :return: For each queue who has its lease now, and who had it before (empty if nobody had).
         :raises NotificationStoreError: The store can't be reached.
         """
         ...
 
-    def renew_lease(self, queue: str, owner: str, span: float) -> bool:
-        """Let the lease expire later; ``False`` if somebody else took it."""
+    def renew_leases(self, queues: Sequence[str], owner: str, span: float) -> set[str]:
+        """Let the leases expire later; return the queues whose lease nobody else took."""
         ...
 
-    def release_lease(self, queue: str, owner: str) -> None:
-        """Let the lease expire now, if it is still this owner's."""
+    def release_leases(self, queues: Sequence[str], owner: str) -> None:
+        """Let those of the leases expire now that are still this owner's."""
         ...
 
 

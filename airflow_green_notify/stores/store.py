@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
@@ -120,9 +120,9 @@ class Store(NotificationStore):
     def leases(self) -> LeaseLedger:
         return self._opened().leases
 
-    def not_handed_on(self) -> list[BatchRecord]:
+    def not_handed_on(self, queues: Collection[str] = ()) -> list[BatchRecord]:
         with self._at_work() as batch:
-            return batch.not_handed_on()
+            return batch.not_handed_on(queues)
 
     def adopt(self, record: BatchRecord) -> int | None:
         with self._at_work() as batch:

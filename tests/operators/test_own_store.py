@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -60,8 +60,8 @@ class OwnStore:
     def leases(self) -> Any:
         return self._table.leases
 
-    def not_handed_on(self) -> list[BatchRecord]:
-        return self._table.not_handed_on()
+    def not_handed_on(self, queues: Collection[str] = ()) -> list[BatchRecord]:
+        return self._table.not_handed_on(queues)
 
     def adopt(self, record: BatchRecord) -> int | None:
         return self._table.adopt(record)

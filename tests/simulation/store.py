@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from random import Random
 from types import TracebackType
@@ -89,12 +89,11 @@ class Shelf:
         self.leases[queue] = owner, now + span
         return owner, holder
 
-    def prolong_lease(self, queue: str, owner: str, until: float) -> bool:
-        """Let a lease end at another time, if it is still this owner's."""
-        if self.leases.get(queue, ("", 0.0))[0] != owner:
-            return False
-        self.leases[queue] = owner, until
-        return True
+    def prolong_leases(self, queues: Sequence[str], owner: str, until: float) -> set[str]:
+        """Let the leases end at another time that are still this owner's, and return the queues of those."""
+        own = {queue for queue in queues if self.leases.get(queue, ("", 0.0))[0] == owner}
+        self.leases.update(dict.fromkeys(own, (owner, until)))
+        return own
 
     def begin_attempt(self, key: str) -> int:
         """Count an attempt; 0 if the key is finished."""
@@ -179,7 +178,7 @@ class ModelStore:
             self._ask(lambda: self.shelf.open(self.batch_id, self.owner))
             self.is_open = True
 
-    def not_handed_on(self) -> list[BatchRecord]:
+    def not_handed_on(self, queues: Collection[str] = ()) -> list[BatchRecord]:
         return list(self._ask(lambda: self.shelf.not_handed_on(self.batch_id)))
 
     def adopt(self, record: BatchRecord) -> int | None:
@@ -197,17 +196,20 @@ class ModelStore:
     def leases(self) -> Self:
         return self
 
-    def take_lease(self, queue: str, owner: str, span: float) -> tuple[str, str]:
+    def take_leases(self, queues: Sequence[str], owner: str, span: float) -> dict[str, tuple[str, str]]:
         world = current_process().world
-        holder, before = self._ask_quickly(lambda: self.shelf.take_lease(queue, owner, span, world.now))
-        return holder, before
+        return dict(
+            self._ask_quickly(
+                lambda: {queue: self.shelf.take_lease(queue, owner, span, world.now) for queue in queues}
+            )
+        )
 
-    def renew_lease(self, queue: str, owner: str, span: float) -> bool:
+    def renew_leases(self, queues: Sequence[str], owner: str, span: float) -> set[str]:
         world = current_process().world
-        return bool(self._ask_quickly(lambda: self.shelf.prolong_lease(queue, owner, world.now + span)))
+        return set(self._ask_quickly(lambda: self.shelf.prolong_leases(queues, owner, world.now + span)))
 
-    def release_lease(self, queue: str, owner: str) -> None:
-        self._ask_quickly(lambda: self.shelf.prolong_lease(queue, owner, 0.0))
+    def release_leases(self, queues: Sequence[str], owner: str) -> None:
+        self._ask_quickly(lambda: self.shelf.prolong_leases(queues, owner, 0.0))
 
     def begin_attempt(self, key: str) -> int:
         return int(self._ask(lambda: self.shelf.begin_attempt(key)))

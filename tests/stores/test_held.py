@@ -157,10 +157,10 @@ def test_dead_letter_of_a_message_that_a_backfill_stored_is_kept(
 def test_message_that_a_backfill_stores_between_two_leases_is_seen(store: NotificationStore) -> None:
     """A drain that stood still takes the lease again, and looks again."""
     drain = store.open("dag/run/drain/-1", "queue")
-    assert drain.leases.take_lease("queue", "drain", 0.01)[0] == "drain"
+    assert drain.leases.take_leases(["queue"], "drain", 0.01)["queue"][0] == "drain"
     assert drain.put(message(1))
     with store.open("dag/run/backfill/-1", f"queue{JOURNAL}") as backfill:
         backfill.put(from_journal(message(2)), {"source": "journal"})
-    assert drain.leases.take_lease("queue", "drain", 20)[0] == "drain"
+    assert drain.leases.take_leases(["queue"], "drain", 20)["queue"][0] == "drain"
     assert drain.put(message(2)) is False
     drain.release()

@@ -56,31 +56,31 @@ def once(notifications: list[Notification]) -> Counter[str]:
 def test_lease_is_taken_by_one_at_a_time(store: NotificationStore) -> None:
     """Held, renewed, released; the next one is told who had it."""
     with opened(store, 1) as one, opened(store, 2) as two:
-        assert one.leases.take_lease(QUEUE, "one", 20) == ("one", "")
-        assert two.leases.take_lease(QUEUE, "two", 20) == ("one", "one")
-        assert two.leases.take_lease("another queue", "two", 20)[0] == "two"
-        assert one.leases.renew_lease(QUEUE, "one", 20)
-        assert not two.leases.renew_lease(QUEUE, "two", 20)
-        two.leases.release_lease(QUEUE, "two")
-        assert two.leases.take_lease(QUEUE, "two", 20)[0] == "one"
-        one.leases.release_lease(QUEUE, "one")
-        assert two.leases.take_lease(QUEUE, "two", 20) == ("two", "one")
-        assert not one.leases.renew_lease(QUEUE, "one", 20)
+        assert one.leases.take_leases([QUEUE], "one", 20)[QUEUE] == ("one", "")
+        assert two.leases.take_leases([QUEUE], "two", 20)[QUEUE] == ("one", "one")
+        assert two.leases.take_leases(["another queue"], "two", 20)["another queue"][0] == "two"
+        assert one.leases.renew_leases([QUEUE], "one", 20)
+        assert not two.leases.renew_leases([QUEUE], "two", 20)
+        two.leases.release_leases([QUEUE], "two")
+        assert two.leases.take_leases([QUEUE], "two", 20)[QUEUE][0] == "one"
+        one.leases.release_leases([QUEUE], "one")
+        assert two.leases.take_leases([QUEUE], "two", 20)[QUEUE] == ("two", "one")
+        assert not one.leases.renew_leases([QUEUE], "one", 20)
 
 
 def test_lease_that_ran_out_is_taken_and_its_old_holder_cannot_renew_it(store: NotificationStore) -> None:
     """Also when the one who took it has released it again, and was renewed many times in between."""
     with opened(store, 1) as one, opened(store, 2) as two:
-        one.leases.take_lease(QUEUE, "one", 0.2)
+        one.leases.take_leases([QUEUE], "one", 0.2)
         deadline = time.monotonic() + 10
-        while two.leases.take_lease(QUEUE, "two", 20)[0] != "two":
+        while two.leases.take_leases([QUEUE], "two", 20)[QUEUE][0] != "two":
             assert time.monotonic() < deadline
             time.sleep(0.1)
         for _ in range(5):
-            assert two.leases.renew_lease(QUEUE, "two", 20)
-        assert not one.leases.renew_lease(QUEUE, "one", 20)
-        two.leases.release_lease(QUEUE, "two")
-        assert not one.leases.renew_lease(QUEUE, "one", 20)
+            assert two.leases.renew_leases([QUEUE], "two", 20)
+        assert not one.leases.renew_leases([QUEUE], "one", 20)
+        two.leases.release_leases([QUEUE], "two")
+        assert not one.leases.renew_leases([QUEUE], "one", 20)
 
 
 def test_lease_that_many_want_at_once_is_had_by_one(store: NotificationStore, store_kind: str) -> None:
@@ -94,7 +94,10 @@ def test_lease_that_many_want_at_once_is_had_by_one(store: NotificationStore, st
 
         def ask(number: int, queue: str, start: threading.Barrier, holders: list[str]) -> None:
             start.wait()
-            if readers[number].leases.take_lease(queue, f"reader {number}", 20)[0] == f"reader {number}":
+            if (
+                readers[number].leases.take_leases([queue], f"reader {number}", 20)[queue][0]
+                == f"reader {number}"
+            ):
                 holders.append(f"reader {number}")
 
         threads = [
@@ -120,9 +123,9 @@ def test_lease_where_the_place_tells_no_times_is_taken_after_it_was_watched(tmp_
     files = Timeless(str(tmp_path))
     files.prepare()
     one, two = (FileLeases(files, LocalFilesErrors) for _ in range(2))
-    one.take_lease(QUEUE, "one", 0.4)
+    one.take_leases([QUEUE], "one", 0.4)
     began = time.monotonic()
-    while two.take_lease(QUEUE, "two", 0.4)[0] != "two":
+    while two.take_leases([QUEUE], "two", 0.4)[QUEUE][0] != "two":
         time.sleep(0.05)
     assert time.monotonic() - began >= 0.4
 
@@ -144,13 +147,13 @@ def test_lease_taker_that_was_frozen_before_it_created_its_generation_is_too_lat
     class Frozen(LocalFiles):
         def create(self, name: str, chunks: Any) -> bool:
             for number in range(4):
-                assert leases.take_lease(QUEUE, f"other {number}", 0.0)[0] == f"other {number}"
-            assert leases.take_lease(QUEUE, "holder", 20)[0] == "holder"
+                assert leases.take_leases([QUEUE], f"other {number}", 0.0)[QUEUE][0] == f"other {number}"
+            assert leases.take_leases([QUEUE], "holder", 20)[QUEUE][0] == "holder"
             return super().create(name, chunks)
 
     late = FileLeases(Frozen(str(tmp_path)), LocalFilesErrors)
-    assert late.take_lease(QUEUE, "late", 20)[0] == "holder"
-    assert leases.renew_lease(QUEUE, "holder", 20)
+    assert late.take_leases([QUEUE], "late", 20)[QUEUE][0] == "holder"
+    assert leases.renew_leases([QUEUE], "holder", 20)
 
 
 # --- batches ---

@@ -22,7 +22,7 @@ the key in the index when it finishes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -130,9 +130,9 @@ class DrainingBatch:
         is_stray = owner is not None and owner not in self._batches.owned and self._is_stray(owner, name)
         return None if is_stray else owner
 
-    def not_handed_on(self) -> list[BatchRecord]:
-        """Return the other batches of this task and queue that may hold forgotten notifications."""
-        others = self._batches.others()
+    def not_handed_on(self, queues: Collection[str] = ()) -> list[BatchRecord]:
+        """Return the other batches of this task and these queues that may hold forgotten notifications."""
+        others = self._batches.others(queues)
         return [each.record() for each in others if each.state != "adopted" or self._has_left(each)]
 
     def adopt(self, record: BatchRecord) -> int | None:

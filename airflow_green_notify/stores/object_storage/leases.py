@@ -8,7 +8,7 @@ number comes again and a listing can't miss both.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,35 +34,39 @@ class FileLeases:
     def __init__(self, files: Files, translate_errors: TranslateErrors) -> None:
         self._files = files
         self._translate_errors = translate_errors
-        self._watched = ("", Stopwatch())
+        self._watched: dict[str, tuple[int, Stopwatch]] = {}
         self.times_taken = 0
         """How often a lease was taken; what others stored until then is seen after it."""
 
-    def take_lease(self, queue: str, owner: str, span: float) -> tuple[str, str]:
-        """Take it unless somebody else has it; return who has it now, and who had it before."""
-        folder = _folder(queue)
+    def take_leases(self, queues: Sequence[str], owner: str, span: float) -> dict[str, tuple[str, str]]:
+        """Take those that nobody else has; return who has each now, and who had it before."""
         with self._translate_errors():
-            while True:
-                latest = self._latest(folder)
-                if latest.owner != owner and not self._is_free(folder, latest):
-                    return latest.owner, latest.owner
-                if self._add(folder, _Generation(latest.number + 1, owner, span)):
-                    self.times_taken += 1
-                    return owner, latest.owner
+            holders = {queue: self._take(_folder(queue), owner, span) for queue in queues}
+        self.times_taken += any(holder == owner for holder, _ in holders.values())
+        return holders
 
-    def renew_lease(self, queue: str, owner: str, span: float) -> bool:
-        """Let it expire later, unless somebody else took it."""
-        return self._follow(queue, owner, span)
-
-    def release_lease(self, queue: str, owner: str) -> None:
-        """Let it expire now."""
-        self._follow(queue, owner, 0.0)
-
-    def _follow(self, queue: str, owner: str, span: float) -> bool:
-        folder = _folder(queue)
+    def renew_leases(self, queues: Sequence[str], owner: str, span: float) -> set[str]:
+        """Let them expire later, except those that somebody else took; return which are the owner's."""
         with self._translate_errors():
+            return {queue for queue in queues if self._follow(_folder(queue), owner, span)}
+
+    def release_leases(self, queues: Sequence[str], owner: str) -> None:
+        """Let them expire now."""
+        with self._translate_errors():
+            for queue in queues:
+                self._follow(_folder(queue), owner, 0.0)
+
+    def _take(self, folder: str, owner: str, span: float) -> tuple[str, str]:
+        while True:
             latest = self._latest(folder)
-            return latest.owner == owner and self._add(folder, _Generation(latest.number + 1, owner, span))
+            if latest.owner != owner and not self._is_free(folder, latest):
+                return latest.owner, latest.owner
+            if self._add(folder, _Generation(latest.number + 1, owner, span)):
+                return owner, latest.owner
+
+    def _follow(self, folder: str, owner: str, span: float) -> bool:
+        latest = self._latest(folder)
+        return latest.owner == owner and self._add(folder, _Generation(latest.number + 1, owner, span))
 
     def _latest(self, folder: str) -> _Generation:
         while numbers := self._numbers(folder):
@@ -89,9 +93,11 @@ class FileLeases:
         name = f"{folder}/{latest.number}"
         age = self._files.age(name)
         if age is None:  # the place doesn't tell: watch it for a whole span
-            if self._watched[0] != name:
-                self._watched = (name, Stopwatch())
-            age = self._watched[1].seconds()
+            number, watched = self._watched.get(folder, (0, Stopwatch()))
+            if number != latest.number:
+                watched = Stopwatch()
+                self._watched[folder] = latest.number, watched
+            age = watched.seconds()
         return age > latest.span
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, cast
 
@@ -170,14 +171,14 @@ class FileBatches:
         """Return where any batch stands, of whichever task."""
         return self._chains.last(tag)
 
-    def others(self) -> list[Link]:
-        """Return the batches of this task and queue that may hold forgotten notifications."""
+    def others(self, queues: Collection[str]) -> list[Link]:
+        """Return the batches of this task and these queues that may hold forgotten notifications."""
         links = self._chains.of_task(self._batch_id).values()
         states = ("open", "closed", "released", "adopted")
         return [
             link
             for link in links
-            if link.queue == self._queue and link.tag not in self.owned and link.state in states
+            if link.queue in (self._queue, *queues) and link.tag not in self.owned and link.state in states
         ]
 
     def adopt(self, record: BatchRecord, count: int, parts: tuple[str, ...]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -84,9 +84,9 @@ class SqlBatch:
         found = self._database.rows(select(rows.batch_id, rows.received_at).where(rows.key == key))
         return tuple(found[0]) if found else None
 
-    def not_handed_on(self) -> list[BatchRecord]:
-        """Return the other batches of this task and queue that may hold forgotten notifications."""
-        return self._batches.not_handed_on()
+    def not_handed_on(self, queues: Collection[str] = ()) -> list[BatchRecord]:
+        """Return the other batches of this task and these queues that may hold forgotten notifications."""
+        return self._batches.not_handed_on(queues)
 
     def adopt(self, record: BatchRecord) -> int | None:
         """Move the rows of another batch behind those of this one."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -20,6 +20,7 @@ from sqlalchemy import (
     or_,
     select,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_green_notify.portable_json import storable
 from airflow_green_notify.stores.held import JOURNAL
@@ -56,38 +57,70 @@ class SqlLeases:
         self.times_taken = 0
         """How often a lease was taken; what others stored until then is seen after it."""
 
-    def take_lease(self, queue: str, owner: str, span: float) -> tuple[str, str]:
-        """Take it unless somebody else has it; return who has it now, and who had it before."""
-        leases, name = self._table.c, column_id(queue)
+    def take_leases(self, queues: Sequence[str], owner: str, span: float) -> dict[str, tuple[str, str]]:
+        """Take those that nobody else has; return who has each now, and who had it before."""
+        names = _names(queues)
+        if not names:
+            return {}
         with self._translate_errors():
-            while (before := self._owner(name)) is None:
-                self._database.insert(self._table, {"queue": name, "owner": "", "expires_at": 0.0})
-            free = or_(leases.expires_at <= self._now(), leases.owner == owner)
-            taken = self._table.update().where(leases.queue == name, leases.owner == before, free)
-            self._database.execute(taken.values(owner=owner, expires_at=self._now() + span))
-            holder = self._owner(name) or ""
-            self.times_taken += holder == owner
-            return holder, before
+            before = self._owners(names.values())
+            if missing := sorted({*names.values()} - {*before}):
+                self._add(missing)
+                before = self._owners(names.values())
+            self._database.execute(
+                self._free(before, owner).values(owner=owner, expires_at=self._now() + span)
+            )
+            # What a statement changed that was repeated, only a look can tell.
+            holders = self._owners(names.values())
+        self.times_taken += owner in holders.values()
+        return {queue: (holders.get(name, ""), before.get(name, "")) for queue, name in names.items()}
 
-    def renew_lease(self, queue: str, owner: str, span: float) -> bool:
-        """Let it expire later, unless somebody else took it."""
+    def renew_leases(self, queues: Sequence[str], owner: str, span: float) -> set[str]:
+        """Let them expire later, except those that somebody else took; return which are the owner's."""
+        names = _names(queues)
+        if not names:
+            return set()
         with self._translate_errors():
-            renewed = self._of(queue, owner).values(expires_at=self._now() + span)
-            return self._database.execute(renewed) > 0
+            renewed = self._of(names.values(), owner).values(expires_at=self._now() + span)
+            if self._database.execute(renewed) == len(names):
+                return {*names}
+            holders = self._owners(names.values())
+        return {queue for queue, name in names.items() if holders.get(name) == owner}
 
-    def release_lease(self, queue: str, owner: str) -> None:
-        """Let it expire now."""
-        with self._translate_errors():
-            self._database.execute(self._of(queue, owner).values(expires_at=0.0))
+    def release_leases(self, queues: Sequence[str], owner: str) -> None:
+        """Let them expire now."""
+        if queues:
+            with self._translate_errors():
+                self._database.execute(self._of(_names(queues).values(), owner).values(expires_at=0.0))
 
-    def _of(self, queue: str, owner: str) -> Update:
+    def _free(self, before: dict[str, str], owner: str) -> Update:
+        """Return the update of what is free, or this owner's already, and nobody else took since the look."""
         leases = self._table.c
-        return self._table.update().where(leases.queue == column_id(queue), leases.owner == owner)
+        by_owner: dict[str, list[str]] = {}
+        for name, each in before.items():
+            by_owner.setdefault(each, []).append(name)
+        unchanged = (and_(leases.owner == each, leases.queue.in_(names)) for each, names in by_owner.items())
+        free = or_(leases.expires_at <= self._now(), leases.owner == owner)
+        return self._table.update().where(or_(*unchanged), free)
 
-    def _owner(self, name: str) -> str | None:
+    def _of(self, names: Iterable[str], owner: str) -> Update:
         leases = self._table.c
-        rows = self._database.rows(select(leases.owner).where(leases.queue == name))
-        return rows[0][0] if rows else None
+        return self._table.update().where(leases.queue.in_([*names]), leases.owner == owner)
+
+    def _owners(self, names: Iterable[str]) -> dict[str, str]:
+        leases = self._table.c
+        found = select(leases.queue, leases.owner).where(leases.queue.in_([*names]))
+        return {row.queue: row.owner for row in self._database.rows(found)}
+
+    def _add(self, names: Sequence[str]) -> None:
+        """Insert rows; where others insert some of them at the same time, or all at once can't be, singly."""
+        rows = [{"queue": name, "owner": "", "expires_at": 0.0} for name in names]
+        if len(rows) > 1:
+            with suppress(SQLAlchemyError):
+                self._database.execute(self._table.insert().values(rows))
+                return
+        for row in rows:
+            self._database.insert(self._table, row)
 
     def _now(self) -> ColumnElement[float]:
         clock = _CLOCKS.get(self._database.dialect)
@@ -148,13 +181,13 @@ class SqlBatches:
         found = select(self._table).where(self._table.c.batch_id == column_id(self._batch_id))
         return next((_record(row) for row in self._database.rows(found)), None)
 
-    def not_handed_on(self) -> list[BatchRecord]:
-        """Return the other batches of this task and queue that may hold forgotten notifications."""
+    def not_handed_on(self, queues: Collection[str] = ()) -> list[BatchRecord]:
+        """Return the other batches of this task and these queues that may hold forgotten notifications."""
         batches = self._table.c
         left_over = exists().where(self._rows.c.batch_id == batches.batch_id)
         found = select(self._table).where(
             batches.task == _task(self._batch_id),
-            batches.queue == self._queue,
+            batches.queue.in_([self._queue, *queues]),
             batches.batch_id != column_id(self._batch_id),
             or_(
                 batches.state.in_(("open", "closed", "released")), and_(batches.state == "adopted", left_over)
@@ -222,6 +255,11 @@ def adopters(database: Database, tables: StoreTables, name: str) -> list[BatchRe
     batches = tables.batches.c
     found = select(tables.batches).where(batches.batch_id == name, batches.adopted_by != "")
     return [_record(row) for row in database.rows(found)]
+
+
+def _names(queues: Iterable[str]) -> dict[str, str]:
+    """Return what each queue is called in the table."""
+    return {queue: column_id(queue) for queue in queues}
 
 
 def _task(batch_id: str) -> str:

@@ -1,0 +1,89 @@
+"""Stores in one transaction what all drains of a fleet have waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from airflow_green_notify.drain.store_thread import in_thread
+from airflow_green_notify.errors import NotificationStoreError
+
+if TYPE_CHECKING:
+    from airflow_green_notify.notification import Notification
+    from airflow_green_notify.stores import NotificationSink
+
+Outcome = bool | Exception
+
+
+@runtime_checkable
+class GroupSink(Protocol):
+    """A sink that makes many notifications durable at once."""
+
+    def put_all(self, notifications: Sequence[Notification]) -> list[bool | NotificationStoreError]:
+        """Make notifications durable, and return only then, as ``put`` does with each of them.
+
+        :return: For each, in order, whether it is new, or the error that ``put`` would raise.
+        """
+        ...
+
+
+class GroupCommit:
+    """One writer for many drains: while one group is being stored, the next one gathers.
+
+    A put returns when its own notification is durable. What the store refuses fails for that one alone.
+
+    :param store: Opened; one without ``put_all`` gets one notification after the other.
+    :param thread: The only one that puts into it.
+    """
+
+    def __init__(self, store: NotificationSink, thread: Executor) -> None:
+        self._store = store
+        self._thread = thread
+        self._waiting: list[tuple[Notification, asyncio.Future[bool]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def put(self, notification: Notification) -> bool:
+        """Store a notification, as :meth:`NotificationSink.put` does."""
+        stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((notification, stored))
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+        return await stored
+
+    async def _write(self) -> None:
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting, []
+                outcomes = await in_thread(self._thread, self._put_all, [each for each, _ in group])
+                for (_, stored), outcome in zip(group, outcomes, strict=False):
+                    _settle(stored, outcome)
+        finally:
+            self._writer = None
+
+    def _put_all(self, notifications: list[Notification]) -> list[Outcome]:
+        if not isinstance(self._store, GroupSink) or len(notifications) == 1:
+            return [self._put(notification) for notification in notifications]
+        try:
+            outcomes: list[Outcome] = [*self._store.put_all(notifications)]
+        except Exception as error:
+            return [error] * len(notifications)
+        missing = len(notifications) - len(outcomes)
+        return outcomes + [NotificationStoreError("put_all() tells of fewer than it got.")] * missing
+
+    def _put(self, notification: Notification) -> Outcome:
+        try:
+            return self._store.put(notification)
+        except Exception as error:
+            return error
+
+
+def _settle(stored: asyncio.Future[bool], outcome: Outcome) -> None:
+    """Tell the drain that waits for it; one that was cancelled meanwhile doesn't."""
+    if stored.done():
+        return
+    if isinstance(outcome, Exception):
+        stored.set_exception(outcome)
+    else:
+        stored.set_result(outcome)
