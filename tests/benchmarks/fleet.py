@@ -5,10 +5,10 @@ one task with a fleet; a process per instance, eight at once, as the slots of Ce
 in a thread per instance. ``--short`` is the form of a minute. Each contestant runs in a process of its own,
 in turn, against an emulator in another one, whose CPU is not counted: where the gateway or the machine is
 what limits, the last column says so. "to one" is the rate beside that of one instance drained alone, in the
-same run. The processes are forked with everything imported and looked up, which is less than Airflow needs to
-start a task. The SDK's threads share one connection to the database, and commit one notification each. Exit
-code 1 if anything was lost, was left in its queue, or came twice. The SDK comes with the extra
-``test-vendor``.
+same run; a rate counts until the last notification has left its queue. The processes are forked with
+everything imported and looked up, which is less than Airflow needs to start a task. The SDK's threads share
+one connection to the database, and commit one notification each. Exit code 1 if anything was lost, was left
+in its queue, or came twice. The SDK comes with the extra ``test-vendor``.
 
 Airflow's secrets masker is told to leave the connections alone, as in ``waiters``.
 """
@@ -16,7 +16,6 @@ Airflow's secrets masker is told to leave the connections alone, as in ``waiters
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import multiprocessing
 import os
@@ -35,12 +34,10 @@ from typing import Any
 
 from tests.benchmarks.many_instances import (
     CORES,
-    Cost,
     ManyInstances,
+    Meter,
     Outcome,
     many_instances,
-    memory_mib,
-    tree,
     wait_for_rest,
 )
 from tests.live.database import Database
@@ -50,9 +47,8 @@ EACH = {1: 200, 10: 200, 50: 100, 200: 40}
 SHORT = {1: 100, 20: 40}
 SLOTS = 8
 TABLE = "green_api_notifications"
-SAMPLE_SECONDS = 0.5
 QUIET = {"AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR", "AIRFLOW__LOGGING__MIN_LENGTH_MASKED_SECRET": "1000"}
-BEGIN, RESULT = "begin", "result: "
+BEGIN, CPU = "begin", "CPU: "
 
 
 # --- one contestant, in its own process ---
@@ -75,17 +71,14 @@ def _store() -> Any:
 
 
 def _fleet(hooks: list[Any], each: int) -> None:
-    from airflow_green_notify.drain import StopCondition, adrain
+    from airflow_green_notify.drain import StopCondition
+    from airflow_green_notify.drain.fleet import Fleet, Instance, into_store
 
-    async def one_drain(hook: Any, store: Any) -> None:
-        async with hook:
-            await adrain(hook, store, stop=StopCondition(max_notifications=each), store_in_thread=False)
-
-    async def all_drains(store: Any) -> None:
-        await asyncio.gather(*(one_drain(hook, store) for hook in hooks))
-
+    instances = {hook.green_api_conn_id: Instance(hook) for hook in hooks}
     with _store().open("benchmark") as store:
-        asyncio.run(all_drains(store))
+        stop = StopCondition(max_notifications=each * len(hooks))
+        report = Fleet(instances, into_store(store), stop=stop).drain()
+    assert not report.errors, report.failures()
 
 
 def _processes(hooks: list[Any], each: int) -> None:
@@ -131,13 +124,13 @@ CONTESTANTS: dict[str, Callable[[list[Any], int], None]] = {
 
 
 def _work(name: str, count: int, each: int) -> None:
-    """Run a contestant, and print when it began and what it cost."""
+    """Run a contestant, and print when it began and how many seconds of CPU it took."""
     hooks = _hooks(count)
     _store().open("warm").close()
     print(BEGIN, flush=True)
-    began, cpu = time.perf_counter(), _cpu_seconds()
+    cpu = _cpu_seconds()
     CONTESTANTS[name](hooks, each)
-    print(RESULT + json.dumps({"seconds": time.perf_counter() - began, "cpu": _cpu_seconds() - cpu}))
+    print(CPU + str(_cpu_seconds() - cpu), flush=True)
 
 
 def _cpu_seconds() -> float:
@@ -160,39 +153,19 @@ def _run(name: str, gateway: ManyInstances, each: int, database: Database, patie
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             next(line for line in process.stdout if line.strip() == BEGIN)
-            cost = Cost(gateway)
-            with _peak_memory(process.pid) as peak:
-                line = next(line for line in process.stdout if line.startswith(RESULT))
-            result = json.loads(line.removeprefix(RESULT))
-            cores = cost.cores(result["cpu"])
+            began = time.time()
+            with Meter(process.pid, gateway) as meter:
+                line = next(line for line in process.stdout if line.startswith(CPU))
             process.stdout.read()
-        assert process.returncode == 0
-    total = count * each
-    return cores | {
-        "per_second": total / result["seconds"],
-        "cpu_ms": 1000 * result["cpu"] / total,
-        "peak_mib": max(peak),
+    assert process.returncode == 0
+    total, end = count * each, gateway.last_delete()
+    return meter.cores(end) | {
+        "per_second": total / (end - began),
+        "cpu_ms": 1000 * float(line.removeprefix(CPU)) / total,
+        "peak_mib": meter.peak_mib,
         "requests": gateway.requests() / total,
         "outcome": Outcome.of(gateway, database.column(TABLE, "key")),
     }
-
-
-@contextmanager
-def _peak_memory(pid: int) -> Iterator[list[float]]:
-    """Collect what a process and its children hold, until the end."""
-    found, ended = [memory_mib(tree(pid))], threading.Event()
-
-    def sample() -> None:
-        while not ended.wait(SAMPLE_SECONDS):
-            found.append(memory_mib(tree(pid)))
-
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
-        yield found
-    finally:
-        ended.set()
-        thread.join()
 
 
 def _bound_by(row: dict[str, Any], name: str) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from airflow_green_notify.notification import Notification
 
 TICKS = os.sysconf("SC_CLK_TCK")
 BUSY_PERCENT = 10
+SAMPLE_SECONDS = 0.5
 CORES = os.cpu_count() or 1
 
 
@@ -73,6 +75,10 @@ class ManyInstances:
         """What became of everything that was pushed, instance by instance."""
         for instance in self.ids:
             yield from self._get("audit", instance)
+
+    def last_delete(self) -> float:
+        """UNIX time at which the last notification left its queue."""
+        return max(item["deleted_at"] or 0.0 for item in self.audit())
 
     def requests(self) -> int:
         """How many requests there were since the traffic was pushed."""
@@ -181,23 +187,59 @@ def wait_for_rest(seconds: float) -> None:
         pass
 
 
-class Cost:
-    """CPU of the gateway and of the whole machine, from now on."""
+@dataclass
+class Sample:
+    """What was used up to a moment: CPU seconds, and memory in MiB.
 
-    def __init__(self, gateway: ManyInstances) -> None:
+    :param at: UNIX time.
+    """
+
+    at: float
+    own: float
+    gateway: float
+    machine: float
+    mib: float
+
+
+class Meter:
+    """Samples what a process with its children, the gateway and the machine use, while it is entered."""
+
+    def __init__(self, pid: int, gateway: ManyInstances) -> None:
+        self._pid = pid
         self._gateway = gateway.process.pid
-        self._began = time.perf_counter()
-        self._at_start = self._now()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._go_on)
+        self.samples: list[Sample] = []
 
-    def _now(self) -> tuple[float, float]:
-        return cpu_seconds([self._gateway]), machine_cpu_seconds()
+    def __enter__(self) -> Meter:
+        self._sample()
+        self._thread.start()
+        return self
 
-    def cores(self, own_cpu: float) -> dict[str, float]:
-        """Cores in use so far: by the gateway, and by whatever else beside ``own_cpu`` seconds of ours."""
-        seconds = time.perf_counter() - self._began
-        gateway, machine = (now - then for now, then in zip(self._now(), self._at_start, strict=True))
-        return {
-            "own": own_cpu / seconds,
-            "gateway": gateway / seconds,
-            "elsewhere": max(0.0, machine - gateway - own_cpu) / seconds,
-        }
+    def __exit__(self, *exc_info: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._sample()
+
+    def _go_on(self) -> None:
+        while not self._ended.wait(SAMPLE_SECONDS):
+            self._sample()
+
+    def _sample(self) -> None:
+        pids = tree(self._pid)
+        own, gateway = cpu_seconds(pids), cpu_seconds([self._gateway])
+        self.samples.append(Sample(time.time(), own, gateway, machine_cpu_seconds(), memory_mib(pids)))
+
+    def cores(self, end: float) -> dict[str, float]:
+        """Cores in use until a UNIX time: ours, the gateway's, and what everything else used."""
+        first = self.samples[0]
+        last = next((sample for sample in self.samples[1:] if sample.at >= end), self.samples[-1])
+        seconds = last.at - first.at
+        own, gateway = (last.own - first.own) / seconds, (last.gateway - first.gateway) / seconds
+        elsewhere = (last.machine - first.machine) / seconds - own - gateway
+        return {"own": own, "gateway": gateway, "elsewhere": max(0.0, elsewhere)}
+
+    @property
+    def peak_mib(self) -> float:
+        """The most memory that was held."""
+        return max(sample.mib for sample in self.samples)
