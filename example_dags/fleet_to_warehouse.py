@@ -1,16 +1,17 @@
 """Many instances, one Dag: drain all of them into one store when any has something, and build typed tables.
 
 One doorbell watches all queues and rings at most every five seconds; one task drains them all, whatever rang.
-An instance that fails (a refused token, an outage) fails alone: the task drains the others, then tells which
-one failed and what to do. Its tables are built nevertheless, from the batch that a retry completes.
+An instance that fails (a refused token, an outage) fails alone: tables are built of what the others brought,
+and the run fails in a task of its own, which names the instance and the remedy.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import Asset, AssetWatcher, dag, task
+from airflow.sdk import AssetWatcher, dag, task
 
+from airflow_green_notify.assets import create_asset
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.operators import GreenApiDrainNotificationsOperator
 from airflow_green_notify.stores import SqlStore, read_batch
@@ -25,14 +26,10 @@ TABLES = {
     "delivery": ("instance_id", "notified_at", "chat_id", "id_message", "status"),
 }
 
-FLEET = Asset(
-    "green_api_fleet",
-    watchers=[
-        AssetWatcher(
-            name="green_api_fleet_doorbell", trigger=GreenApiDoorbellTrigger(INSTANCES, min_ring_interval=5)
-        )
-    ],
+DOORBELL = AssetWatcher(
+    name="green_api_fleet_doorbell", trigger=GreenApiDoorbellTrigger(INSTANCES, min_ring_interval=5)
 )
+FLEET = create_asset(fleet="all", name="green_api_fleet", watchers=[DOORBELL])
 
 
 def table_of(notification: Notification) -> str | None:
@@ -49,6 +46,7 @@ def fleet_to_warehouse() -> None:
         task_id="drain",
         green_api_conn_id=INSTANCES,
         store=SqlStore(WAREHOUSE),
+        on_instance_error="warn",
         skip_if_empty=True,
         retries=3,
     )
@@ -68,7 +66,14 @@ def fleet_to_warehouse() -> None:
             warehouse.insert_rows(table, rows[table], target_fields=["key", *columns], replace=True)
         return {table: len(values) for table, values in rows.items()}
 
+    @task
+    def name_failed(batch: dict[str, Any]) -> None:
+        failed = {name: told["error"] for name, told in batch["instances"].items() if "error" in told}
+        if failed:
+            raise RuntimeError("; ".join(f"{name}: {error}" for name, error in failed.items()))
+
     build_tables(drained.output)
+    name_failed(drained.output)
 
 
 fleet_to_warehouse()

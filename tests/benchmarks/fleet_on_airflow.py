@@ -2,7 +2,7 @@
 
 ``python -m tests.benchmarks.fleet_on_airflow`` starts an Airflow (LocalExecutor of eight slots, one
 triggerer, all of it and the warehouse on a private PostgreSQL) and pushes one notification a second into each
-of 20 instances for two minutes, in turn to: a Dag per instance with a doorbell each; one Dag for all with one
+of 20 instances for two minutes, with 50 ms of added round trip, in turn to: a Dag per instance with a doorbell each; one Dag for all with one
 doorbell; a Dag that streams with ``schedule="@continuous"``, once with a ``linger`` so short that the window
 has gaps between runs, once with that of the example. It prints the Dag runs, the cores in use while
 notifications come, and the time from push to row. That is exact: from the gateway's audit to the commit
@@ -192,9 +192,9 @@ def _message() -> dict[str, Any]:
 
 
 @contextmanager
-def _measurement(count: int, gaps: float, files: set[str]) -> Iterator[Measurement]:
+def _measurement(count: int, round_trip: float, gaps: float, files: set[str]) -> Iterator[Measurement]:
     with ExitStack() as stack:
-        gateway = stack.enter_context(many_instances(count, 0))
+        gateway = stack.enter_context(many_instances(count, round_trip))
         database = on_server(stack.enter_context(postgres("track_commit_timestamp=on")))
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         for name in files:
@@ -228,9 +228,9 @@ def _cores(cores: dict[str, float]) -> str:
 def _print(mode: Mode, result: dict[str, Any]) -> None:
     latencies, outcome = result["latencies"], result["outcome"]
     p50, p95, p99 = (latencies[min(len(latencies) - 1, len(latencies) * p // 100)] for p in (50, 95, 99))
-    every = result["window"] / max(1, result["runs"])
+    every = f", one every {result['window'] / result['runs']:.1f} s" if result["runs"] else ""
     print(
-        f"{mode.name:22} {result['runs']:5} Dag runs (one every {every:.1f} s, {result['failed']} failed); "
+        f"{mode.name:22} {result['runs']:5} Dag runs began{every}, {result['failed']} failed; "
         f"push to row p50 {p50:.2f} s, p95 {p95:.2f} s, p99 {p99:.2f} s, max {latencies[-1]:.2f} s "
         f"over {len(latencies)}; lost {outcome.lost}, left {outcome.left}, twice {outcome.twice}\n"
         f"{'':22} {_cores(result['cores'])}",
@@ -243,6 +243,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--instances", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--round-trip", type=float, default=50, help="in milliseconds")
     parser.add_argument("--gaps", type=float, default=25, help="the short linger, in seconds")
     parser.add_argument("--modes", nargs="+", choices=list(modes(0, 0)), default=list(modes(0, 0)))
     parser.add_argument("--patience", type=float, default=30, help="seconds to wait for others to rest")
@@ -250,7 +251,7 @@ def main() -> int:
     known = modes(options.instances, options.gaps)
     chosen = [known[name] for name in known if name in options.modes]
     is_clean, files = True, {mode.file for mode in chosen}
-    with _measurement(options.instances, options.gaps, files) as measurement:
+    with _measurement(options.instances, options.round_trip, options.gaps, files) as measurement:
         print(f"{'idle, all paused':22} {_cores(measurement.idle())}", flush=True)
         for mode in chosen:
             result = measurement.run(mode, options.seconds, options.patience)
