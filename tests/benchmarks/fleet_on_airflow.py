@@ -2,13 +2,13 @@
 
 ``python -m tests.benchmarks.fleet_on_airflow`` starts an Airflow (LocalExecutor of eight slots, one
 triggerer, all of it and the warehouse on a private PostgreSQL) and pushes one notification a second into each
-of 20 instances for two minutes, with 50 ms of added round trip, in turn to: a Dag per instance with a doorbell each; one Dag for all with one
-doorbell; a Dag that streams with ``schedule="@continuous"``, once with a ``linger`` so short that the window
-has gaps between runs, once with that of the example. It prints the Dag runs, the cores in use while
-notifications come, and the time from push to row. That is exact: from the gateway's audit to the commit
-timestamp that PostgreSQL keeps for each row. The CPU of a part counts all its processes, tasks included,
-which LocalExecutor starts below the scheduler; PostgreSQL and the emulator are told apart. Exit code 1 if
-anything was lost, was left in its queue, or came twice.
+of 20 instances for two minutes, with 50 ms of added round trip, in turn to: a Dag per instance with a
+doorbell each; one Dag for all with one doorbell; a Dag that streams with ``schedule="@continuous"``, once
+with a ``linger`` so short that the window has gaps between runs, once with that of the example. It prints the
+Dag runs, the cores in use while notifications come, and the time from push to row. That is exact: from the
+gateway's audit to the commit timestamp that PostgreSQL keeps for each row. The CPU of a part counts all its
+processes, tasks included, which LocalExecutor starts below the scheduler; PostgreSQL and the emulator are
+told apart. Exit code 1 if anything was lost, was left in its queue, or came twice.
 
 Tasks read connections from the environment; the settings are Airflow's defaults but for the slots.
 """
