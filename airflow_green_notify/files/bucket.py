@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -54,6 +55,20 @@ class BucketFiles:
         except FileExistsError:
             return False
         return True
+
+    def create_all(self, contents: Mapping[str, bytes]) -> dict[str, bool | Exception]:
+        """Write many small objects, some at once.
+
+        :return: For each what :meth:`create` would have returned, or raised. Where none of some could be
+            written, the rest is not tried.
+        """
+        outcomes: dict[str, bool | Exception] = {}
+        for some in _batched(contents, _AT_ONCE):
+            found = self._create_at_once({name: contents[name] for name in some})
+            outcomes |= zip(some, found, strict=True)
+            if len(found) > 1 and all(isinstance(each, Exception) for each in found):
+                return dict.fromkeys(contents, found[-1]) | outcomes
+        return outcomes
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the objects in a folder; none if there is no such folder."""
@@ -123,6 +138,24 @@ class BucketFiles:
             except FileNotFoundError:
                 continue
 
+    def _create_at_once(self, contents: Mapping[str, bytes]) -> list[bool | Exception]:
+        if not self._fs.async_impl:
+            return [self._created(name, content) for name, content in contents.items()]
+        from fsspec.asyn import sync  # type: ignore[import-untyped]
+
+        paths = {self._path(name): content for name, content in contents.items()}
+        return [_is_new(result) for result in sync(self._fs.loop, self._pipe_new, paths)]
+
+    async def _pipe_new(self, contents: Mapping[str, bytes]) -> list[object]:
+        written = (self._fs._pipe_file(path, content, mode="create") for path, content in contents.items())
+        return list(await asyncio.gather(*written, return_exceptions=True))
+
+    def _created(self, name: str, content: bytes) -> bool | Exception:
+        try:
+            return self.create(name, [content])
+        except Exception as error:
+            return error
+
     def _path(self, name: str) -> str:
         _refuse_wildcards(name)
         return f"{self._root}/{'/'.join(parts_below(name))}"
@@ -158,6 +191,16 @@ def _discard(stream: AbstractBufferedFile) -> None:
         stream.discard()
     finally:
         stream.closed = True  # or the garbage collector would close it, and so write what there is
+
+
+def _is_new(result: object) -> bool | Exception:
+    if isinstance(result, FileExistsError):
+        return False
+    if isinstance(result, Exception):
+        return result
+    if isinstance(result, BaseException):
+        raise result
+    return True
 
 
 def _content(result: bytes | Exception) -> bytes | None:

@@ -7,7 +7,7 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from typing import BinaryIO
@@ -51,10 +51,24 @@ class LocalFiles:
         """Write a file unless the name is taken; return whether it was written. Durable either way."""
         *above, last = parts_below(name)
         with self._folder(above, make=True) as folder:
-            # What another process has just made must not vanish in a power cut after this one relied on it.
             created = not _is_file(last, folder) and self._link_new(last, folder, chunks)
+            # What another process has just made must not vanish in a power cut after this one relied on it.
             os.fsync(folder)
         return created
+
+    def create_all(self, contents: Mapping[str, bytes]) -> dict[str, bool | Exception]:
+        """Write many small files, and hand each of their folders to the disk but once.
+
+        :return: For each what :meth:`create` would have returned, or raised.
+        """
+        outcomes: dict[str, bool | Exception] = {}
+        for above in dict.fromkeys(name.rpartition("/")[0] for name in contents):
+            some = {name: content for name, content in contents.items() if name.rpartition("/")[0] == above}
+            try:
+                outcomes |= self._create_in(above, some)
+            except OSError as error:
+                outcomes |= dict.fromkeys(some, error)
+        return outcomes
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in a folder; none if there is no such folder."""
@@ -125,6 +139,18 @@ class LocalFiles:
             yield handle
         finally:
             os.close(handle)
+
+    def _create_in(self, above: str, contents: Mapping[str, bytes]) -> dict[str, bool | Exception]:
+        outcomes: dict[str, bool | Exception] = {}
+        with self._folder(parts_below(above), make=True) as folder:
+            for name, content in contents.items():
+                *_, last = parts_below(name)
+                try:
+                    outcomes[name] = not _is_file(last, folder) and self._link_new(last, folder, [content])
+                except OSError as error:
+                    outcomes[name] = error
+            os.fsync(folder)
+        return outcomes
 
     def _link_new(self, name: str, folder: int, chunks: Iterable[bytes]) -> bool:
         temporary = uuid.uuid4().hex

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -20,6 +20,10 @@ class Files(Protocol):
 
     def create(self, name: str, chunks: Iterable[bytes]) -> bool:
         """Write a file unless the name is taken; return whether it was written. Durable either way."""
+        ...
+
+    def create_all(self, contents: Mapping[str, bytes]) -> dict[str, bool | Exception]:
+        """Write many small files; return for each what :meth:`create` would have returned, or raised."""
         ...
 
     def names(self, folder: str) -> list[str]:
