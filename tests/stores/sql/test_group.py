@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import traceback
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseHook
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, text
 
 from airflow_green_notify import stopwatch
 from airflow_green_notify.emulator import traffic
@@ -26,6 +27,7 @@ from tests.stores.sql.test_store import (  # noqa: F401  # fixtures
     CUTS,
     batch_that_was_taken,
     cut_store,
+    engine,
     proxy,
     query,
     run,
@@ -100,14 +102,37 @@ def test_group_of_large_bodies_is_cut_into_statements(sql_store: Any, statements
     assert [n.key for n in read_batch(opened.close())] == [n.key for n in given]
 
 
+def test_group_on_sqlite_has_parameters_for_every_version_in_the_order_of_keys(make_store: Any) -> None:
+    """Versions before 3.32 take 999 of them; and two writers of the same rows meet them in the same order."""
+    sent: list[tuple[Any, ...]] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        if "UNION ALL" in statement:
+            sent.append(parameters)
+
+    given = some(100)
+    with make_store("sqlite").open("batch") as opened:
+        event.listen(Engine, "before_cursor_execute", note)
+        assert opened.put_all(given) == [True] * 100
+        event.remove(Engine, "before_cursor_execute", note)
+    assert all(len(parameters) <= 999 for parameters in sent)
+    keys = [[value for value in parameters if value in {n.key for n in given}] for parameters in sent]
+    assert sum(map(len, keys)) > 90
+    assert all(each == sorted(each) for each in keys)
+
+
 # --- the batch is another's ---
 
 
-def test_group_into_a_batch_that_was_taken_stores_nothing_and_says_so_of_each(sql_store: Any) -> None:
+def test_group_into_a_batch_that_was_taken_stores_nothing_and_says_so_of_each(
+    sql_store: Any, statements: list[str]
+) -> None:
     """However many statements it would have been; what is there is there."""
     given = some(250)
     frozen: Any = batch_that_was_taken(sql_store, given[0])
+    del statements[:]
     outcomes = frozen.put_all(given)
+    assert len(statements) < 10
     assert outcomes[0] is False
     assert [type(each) for each in outcomes[1:]] == [BatchTaken] * 249
     assert query(f"SELECT count(*) AS n FROM {sql_store.table}") == [{"n": 1}]
@@ -125,6 +150,27 @@ def test_group_of_a_try_whose_batch_another_try_opened_stores_nothing(sql_store:
     assert query(f"SELECT count(*) AS n FROM {sql_store.table}") == [{"n": 3}]
     frozen.release()
     retried.release()
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+def test_group_waits_for_who_is_about_to_take_the_batch(kind: str, make_store: Any) -> None:
+    """An adopter that is about to commit has the batch: what was stored now, nobody would read."""
+    store = make_store(kind)
+    given = some(6)
+    opened = store.open("batch")
+    assert opened.put_all(given[:2]) == [True, True]
+    outcomes: list[Any] = []
+    with engine() as other, other.connect() as connection:
+        taking = connection.begin()
+        connection.execute(text(f"UPDATE {store.table}_batches SET state = 'adopted'"))
+        putting = threading.Thread(target=lambda: outcomes.extend(opened.put_all(given[2:])))
+        putting.start()
+        putting.join(0.3)
+        taking.commit()
+    putting.join()
+    assert [type(each) for each in outcomes] == [BatchTaken] * 4
+    assert query(f"SELECT count(*) AS n FROM {store.table}") == [{"n": 2}]
+    opened.release()
 
 
 # --- what a database refuses ---
