@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.files.names import parts_below
@@ -22,6 +23,7 @@ T = TypeVar("T")
 _BLOCK = 8 * 2**20
 _AT_ONCE = 32
 _REMOVED_AT_ONCE = 500
+_LISTED_SINGLY = 4
 _WHOLE_SECONDS = 2.0
 """Services tell times in whole seconds, so two of them may be that much closer."""
 
@@ -64,10 +66,11 @@ class BucketFiles:
         """
         outcomes: dict[str, bool | Exception] = {}
         for some in _batched(contents, _AT_ONCE):
-            found = self._create_at_once({name: contents[name] for name in some})
-            outcomes |= zip(some, found, strict=True)
-            if len(found) > 1 and all(isinstance(each, Exception) for each in found):
-                return dict.fromkeys(contents, found[-1]) | outcomes
+            calls = [(self._path(name), contents[name]) for name in some]
+            created = list(map(_is_new, self._call_each("pipe_file", calls, mode="create")))
+            outcomes |= zip(some, created, strict=True)
+            if len(created) > 1 and all(isinstance(each, Exception) for each in created):
+                return dict.fromkeys(contents, created[-1]) | outcomes
         return outcomes
 
     def names(self, folder: str) -> list[str]:
@@ -81,6 +84,20 @@ class BucketFiles:
         finally:
             self._fs.invalidate_cache(path)
         return [entry.rstrip("/").rpartition("/")[2] for entry in found]
+
+    def names_below(self, parent: str, folders: Collection[str]) -> dict[str, list[str]]:
+        """Return the names of the objects in some of the folders that lie in another.
+
+        Of more than a few, all are listed: that is one request for each thousand objects.
+        """
+        if len(folders) <= _LISTED_SINGLY:
+            return {folder: self.names(f"{parent}/{folder}") for folder in folders}
+        found: dict[str, list[str]] = {folder: [] for folder in folders}
+        self._fs.invalidate_cache()
+        for path in self._fs.find(self._path(parent)):
+            above, _, name = path.rpartition("/")
+            found.get(above.rpartition("/")[2], []).append(name)
+        return found
 
     def read(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         """Yield each name with its content, some read at once; ``None`` for a missing object."""
@@ -102,21 +119,25 @@ class BucketFiles:
             if (written := _time_in(facts)) is None or written >= since
         ]
 
-    def age(self, name: str) -> float | None:
-        """Return how many seconds ago an object was written, at least, by the clock of the service."""
-        probe = f"{name}-{uuid.uuid4().hex}"
+    def ages(self, names: Collection[str]) -> dict[str, float | None]:
+        """Return how many seconds ago objects were written, at least, by the clock of the service."""
+        probe = f"{next(iter(names))}-{uuid.uuid4().hex}"
         self._fs.pipe_file(self._path(probe), b"")
         try:
-            now, then = self._written(probe), self._written(name)
+            now, *times = self._written([probe, *names])
         finally:
             self.remove([probe])
-        return (now - then).total_seconds() - _WHOLE_SECONDS if now and then else None
+        return {
+            name: (now - then).total_seconds() - _WHOLE_SECONDS if now and then else None
+            for name, then in zip(names, times, strict=True)
+        }
 
-    def _written(self, name: str) -> datetime | None:
-        try:
-            return _time_in(self._fs.info(self._path(name), refresh=True))
-        except FileNotFoundError:
-            return None
+    def _written(self, names: Iterable[str]) -> Iterator[datetime | None]:
+        for some in _batched(names, _AT_ONCE):
+            for facts in self._call_each("info", [(self._path(name),) for name in some], refresh=True):
+                if isinstance(facts, BaseException) and not isinstance(facts, FileNotFoundError):
+                    raise facts
+                yield None if isinstance(facts, FileNotFoundError) else _time_in(facts)
 
     def open(self, name: str) -> BinaryIO:
         """Open an object for reading."""
@@ -138,23 +159,17 @@ class BucketFiles:
             except FileNotFoundError:
                 continue
 
-    def _create_at_once(self, contents: Mapping[str, bytes]) -> list[bool | Exception]:
+    def _call_each(self, method: str, calls: Sequence[tuple[Any, ...]], **options: Any) -> list[Any]:
+        """Call a method of the file system with each of these arguments; return results and errors.
+
+        All at once where that is asynchronous; others are not made for several threads.
+        """
         if not self._fs.async_impl:
-            return [self._created(name, content) for name, content in contents.items()]
+            return [_caught(partial(getattr(self._fs, method), *each, **options)) for each in calls]
         from fsspec.asyn import sync  # type: ignore[import-untyped]
 
-        paths = {self._path(name): content for name, content in contents.items()}
-        return [_is_new(result) for result in sync(self._fs.loop, self._pipe_new, paths)]
-
-    async def _pipe_new(self, contents: Mapping[str, bytes]) -> list[object]:
-        written = (self._fs._pipe_file(path, content, mode="create") for path, content in contents.items())
-        return list(await asyncio.gather(*written, return_exceptions=True))
-
-    def _created(self, name: str, content: bytes) -> bool | Exception:
-        try:
-            return self.create(name, [content])
-        except Exception as error:
-            return error
+        asynchronous = partial(getattr(self._fs, f"_{method}"), **options)
+        return list(sync(self._fs.loop, _gather, asynchronous, calls))
 
     def _path(self, name: str) -> str:
         _refuse_wildcards(name)
@@ -191,6 +206,17 @@ def _discard(stream: AbstractBufferedFile) -> None:
         stream.discard()
     finally:
         stream.closed = True  # or the garbage collector would close it, and so write what there is
+
+
+async def _gather(method: Callable[..., Awaitable[T]], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    return await asyncio.gather(*(method(*each) for each in calls), return_exceptions=True)
+
+
+def _caught(work: Callable[[], T]) -> T | Exception:
+    try:
+        return work()
+    except Exception as error:
+        return error
 
 
 def _is_new(result: object) -> bool | Exception:

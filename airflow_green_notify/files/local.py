@@ -7,7 +7,7 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from typing import BinaryIO
@@ -62,12 +62,11 @@ class LocalFiles:
         :return: For each what :meth:`create` would have returned, or raised.
         """
         outcomes: dict[str, bool | Exception] = {}
-        for above in dict.fromkeys(name.rpartition("/")[0] for name in contents):
-            some = {name: content for name, content in contents.items() if name.rpartition("/")[0] == above}
+        for above, names in _by_folder(contents).items():
             try:
-                outcomes |= self._create_in(above, some)
+                outcomes |= self._create_in(above, {name: contents[name] for name in names})
             except OSError as error:
-                outcomes |= dict.fromkeys(some, error)
+                outcomes |= dict.fromkeys(names, error)
         return outcomes
 
     def names(self, folder: str) -> list[str]:
@@ -77,6 +76,10 @@ class LocalFiles:
                 return os.listdir(handle)
         except FileNotFoundError:
             return []
+
+    def names_below(self, parent: str, folders: Collection[str]) -> dict[str, list[str]]:
+        """Return the names of the files in some of the folders that lie in another."""
+        return {folder: self.names(f"{parent}/{folder}") for folder in folders}
 
     def read(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         """Yield each name with its content; ``None`` for a missing file."""
@@ -101,16 +104,22 @@ class LocalFiles:
                 if _modified(name, handle) >= since.timestamp()
             ]
 
-    def age(self, name: str) -> float | None:
-        """Return how many seconds ago a file was written, by the clock of the file system."""
+    def ages(self, names: Collection[str]) -> dict[str, float | None]:
+        """Return how many seconds ago files were written, by the clock of the file system."""
         probe = f"{_WRITING}/{uuid.uuid4().hex}"
         try:
-            with self._opened(probe, _NEW_FILE) as new, self._opened(name) as old:
-                return os.fstat(new.fileno()).st_mtime - os.fstat(old.fileno()).st_mtime
-        except FileNotFoundError:
-            return None
+            with self._opened(probe, _NEW_FILE) as new:
+                now = os.fstat(new.fileno()).st_mtime
+                return {name: None if (then := self._written(name)) is None else now - then for name in names}
         finally:
             self.remove([probe])
+
+    def _written(self, name: str) -> float | None:
+        try:
+            with self._opened(name) as stream:
+                return os.fstat(stream.fileno()).st_mtime
+        except FileNotFoundError:
+            return None
 
     def open(self, name: str) -> BinaryIO:
         """Open a file for reading."""
@@ -140,11 +149,11 @@ class LocalFiles:
         finally:
             os.close(handle)
 
-    def _create_in(self, above: str, contents: Mapping[str, bytes]) -> dict[str, bool | Exception]:
+    def _create_in(self, above: Sequence[str], contents: Mapping[str, bytes]) -> dict[str, bool | Exception]:
         outcomes: dict[str, bool | Exception] = {}
-        with self._folder(parts_below(above), make=True) as folder:
+        with self._folder(above, make=True) as folder:
             for name, content in contents.items():
-                *_, last = parts_below(name)
+                last = name.rpartition("/")[2]
                 try:
                     outcomes[name] = not _is_file(last, folder) and self._link_new(last, folder, [content])
                 except OSError as error:
@@ -203,6 +212,13 @@ def _make_folder(path: str) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _by_folder(names: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
+    folders: dict[tuple[str, ...], list[str]] = {}
+    for name in names:
+        folders.setdefault((*parts_below(name)[:-1],), []).append(name)
+    return folders
 
 
 def _is_file(name: str, folder: int) -> bool:
