@@ -11,7 +11,7 @@ import pytest
 
 from airflow_green_notify.drain import StopCondition, lease
 from airflow_green_notify.drain.fleet import Fleet, Instance, into_sinks, into_store
-from airflow_green_notify.drain.lease import ReaderLease, renewed, take_all
+from airflow_green_notify.drain.lease import ReaderLease, renew_all, renewed, take_all
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.filters import NotificationFilter
@@ -276,6 +276,7 @@ def test_store_derived_from_ours_is_asked_for_each_notification(
 @pytest.fixture
 def leases(opened: SqlStore, gateways: Instances) -> dict[str, ReaderLease]:
     first = ReaderLease(opened.leases, "fleet", "dag/run/task/-1 (try 1)")
+    assert first.take()
     queues = [GreenApiHook(f"g{number}").config.queue for number in range(5)]
     return {
         f"g{number}": ReaderLease(opened.leases, queue, "", beside=first)
@@ -351,6 +352,36 @@ def test_lost_lease_ends_that_drain_alone(
     assert report.instances["g2"].stopped_by == "another_reader"
     assert len(gateways[2].queue()) >= 19
     assert all(not gateway.queue() for number, gateway in enumerate(gateways) if number != 2)
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_fleet_whose_batch_is_anothers_deletes_nothing_more(
+    gateways: Instances, opened: SqlStore, leases: dict[str, ReaderLease], has_ended: bool
+) -> None:
+    """The next try of the task fills the same batch, though perhaps from other queues: none is its own."""
+    fill(gateways, 5)
+    taken: list[dict[str, tuple[str, str]]] = []
+
+    class Waking:
+        """Comes back from the first put when the batch's lease has run out and another try took it."""
+
+        def put(self, notification: Notification) -> bool:
+            new = opened.put(notification)
+            if not taken:
+                opened.leases.release_leases(["fleet"], leases["g0"].owner)
+                taken.append(opened.leases.take_leases(["fleet"], "dag/run/task/-1 (try 2)", 60))
+                if has_ended:
+                    opened.leases.release_leases(["fleet"], "dag/run/task/-1 (try 2)")
+                renew_all([first, *leases.values()])
+            return new
+
+    first = leases["g0"]._beside
+    assert first is not None
+    take_all([*leases.values()])
+    report = fleet(opened, leases=leases, writing=into_store(Waking()))
+    assert (report.total().deleted, report.stopped_by) == (
+        (25, "empty") if has_ended else (0, "another_reader")
+    )
 
 
 # --- lingering ---
