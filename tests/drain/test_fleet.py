@@ -114,6 +114,30 @@ def test_limit_is_reached_although_other_readers_take_some(gateways: Instances, 
     assert report.total().deleted == 40
 
 
+def test_delete_in_doubt_that_ends_its_drain_keeps_its_place(gateways: Instances, opened: SqlStore) -> None:
+    """It may have had its effect, so that one more by another drain would be one too many."""
+    gateways[0].push_traffic(seed=0, n=1)
+    gateways[1].push_traffic(seed=1, n=9)
+    gateways[0].fault("500_after", method="deleteNotification", times=1)
+    gateways[0].fault("status", status=401, method="receiveNotification", times=None, after=1)
+    gateways[1].fault("slow", seconds=1.5, times=1)
+    report = fleet(opened, stop=StopCondition(max_notifications=5))
+    assert [*report.errors] == ["g0"]
+    assert sum(entry["deletions"] for gateway in gateways for entry in gateway.audit()) == 5
+
+
+def test_delete_in_doubt_before_an_empty_queue_ends_a_fleet_that_lingers(
+    gateways: Instances, opened: SqlStore
+) -> None:
+    """Its place counts as used when the queue proves empty; else nobody would ever reach the limit."""
+    gateways[0].push_traffic(seed=0, n=1)
+    gateways[1].push_traffic(seed=1, n=3)
+    gateways[0].fault("500_after", method="deleteNotification", times=1)
+    report = fleet(opened, stop=StopCondition(max_notifications=4, max_seconds=30, linger=float("inf")))
+    assert report.stopped_by == "max_notifications"
+    assert report.total().deleted == 4
+
+
 def test_max_seconds_holds_for_the_fleet(gateways: Instances, opened: SqlStore) -> None:
     """Every drain stops, whatever comes."""
     report = fleet(opened, stop=StopCondition(max_seconds=0.5, linger=60))
