@@ -238,6 +238,28 @@ def test_store_that_tells_of_fewer_than_it_got_fails_the_rest(gateways: Instance
     assert pushed - waiting <= stored
 
 
+@pytest.mark.parametrize("odd", [StopIteration, asyncio.CancelledError, SystemExit])
+@pytest.mark.parametrize("groups", [False, True])
+def test_store_that_raises_what_no_future_takes_fails_every_drain(
+    gateways: Instances, opened: SqlStore, odd: type[BaseException], groups: bool
+) -> None:
+    """A slip in a store of one's own, such as next() of nothing, is an error and not a task that hangs."""
+
+    class Odd:
+        def put(self, notification: Notification) -> bool:
+            raise odd("Oops.")
+
+    class OddGroups(Odd):
+        def put_all(self, notifications: list[Notification]) -> Any:
+            raise odd("Oops.")
+
+    fill(gateways, 3)
+    report = fleet(opened, writing=into_store(OddGroups() if groups else Odd()))
+    assert len(report.errors) == 5
+    assert odd.__name__ in report.failures()
+    assert all(len(gateway.queue()) == 3 for gateway in gateways)
+
+
 def test_one_hanging_gateway_holds_up_nobody_else(gateways: Instances, opened: SqlStore) -> None:
     """The others are drained to the end while it hangs."""
     fill(gateways, 5)
