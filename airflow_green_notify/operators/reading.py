@@ -8,10 +8,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_green_notify.drain import DrainReport, StopCondition, drain
-from airflow_green_notify.drain.lease import BACKFILL, ReaderLease, renewed, take_all
+from airflow_green_notify.drain.lease import ReaderLease, renewed, take_all
 from airflow_green_notify.drain.ownership import adopt_forgotten
 from airflow_green_notify.drain.task_outcome import TaskOutcomes
-from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.stores import batch_id_of
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ class Turn:
             else reads.
         """
         if not lease.wait(self._given.wait_for_reader):
-            self._give_way(lease)
+            self.log.warning("%s", lease.leave_it())
             return None
         if beside:
             take_all(beside)
@@ -119,24 +118,6 @@ class Turn:
                 "The task %s reads this queue into the same store, too: each takes what the other waits for.",
                 other,
             )
-
-    def _give_way(self, lease: ReaderLease) -> None:
-        """End without reading, since somebody else does; an earlier try of this task puts into its batch."""
-        if lease.holder.startswith(f"{batch_id_of(self._context)} (try "):
-            raise NotificationStoreError(
-                f"An earlier try of this task still reads the queue, and fills the same batch: "
-                f"{lease.holder}. A retry goes on when it has ended."
-            )
-        if lease.holder.startswith(BACKFILL):
-            raise NotificationStoreError(
-                f"The queue is reserved by {lease.holder}, and nobody drains it meanwhile. A retry goes on "
-                "when that has ended; to wait longer, set wait_for_reader."
-            )
-        self.log.warning(
-            "The queue is being read by %s, which stores what comes. Nothing to do here; to wait longer, set "
-            "wait_for_reader.",
-            lease.holder,
-        )
 
 
 class OneQueue:
