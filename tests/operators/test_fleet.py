@@ -272,3 +272,23 @@ def test_failure_while_lingering_takes_its_time(
     with pytest.raises(AirflowFailException):
         drain(store=store, green_api_conn_id=ids, linger=300)
     assert 50 < slept[0] <= 60
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"green_api_conn_id": "[]"}, {"linger": "an hour"}, {"receive_timeout": "x"}]
+)
+def test_wrong_argument_of_a_task_that_lingers_takes_its_time_too(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str]
+) -> None:
+    """A template may have rendered it, and the next run would render the same."""
+    slept: list[float] = []
+    monkeypatch.setattr(reader, "sleep", slept.append)
+    options = {"green_api_conn_id": IDS, "store": store, "linger": 300} | dict.fromkeys(
+        wrong, "{{ rendered }}"
+    )
+    operator = GreenApiDrainNotificationsOperator(task_id="drain", **options)
+    for name, value in wrong.items():
+        setattr(operator, name, value)
+    with pytest.raises(WrongArgumentError):
+        operator.execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
+    assert 50 < slept[0] <= 60
