@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -220,6 +221,20 @@ def test_store_that_is_away_fails_every_drain_and_deletes_nothing(
     assert len(report.errors) == 5
     assert report.failures().count("The database is away.") == 1
     assert all(len(gateway.queue()) == 3 for gateway in gateways)
+
+
+def test_error_of_any_length_is_told_briefly(gateways: Instances, opened: SqlStore) -> None:
+    """A database driver may put whole rows into it; a report goes into an XCom, with each instance."""
+
+    class Wordy:
+        def put(self, notification: Notification) -> bool:
+            raise OSError(f"Full.\nINSERT {'x' * 1_000_000}")
+
+    fill(gateways, 1)
+    report = fleet(opened, writing=into_store(Wordy()))
+    assert report.as_dict()["instances"]["g0"]["error"].startswith("Full.\\nINSERT")
+    assert len(json.dumps(report.as_dict())) < 5_000
+    assert len(report.failures()) < 5_000
 
 
 def test_store_that_tells_of_fewer_than_it_got_fails_the_rest(gateways: Instances, opened: SqlStore) -> None:

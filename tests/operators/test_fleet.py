@@ -209,6 +209,29 @@ def test_handlers_of_a_fleet_are_called_once_for_each_notification(
     assert Counter(handled) + keys_of(result["dead_letter_batch"]) == keys_pushed(gateways)
 
 
+def test_handler_of_a_fleet_that_gives_up_stops_its_instance_and_uses_no_retry(
+    gateways: list[Any], store: SqlStore
+) -> None:
+    """A notification that stays at the head of one queue holds up no other; there is no batch to speak of."""
+
+    def handler(notification: Notification) -> None:
+        if notification.instance_id == gateways[2].id_instance:
+            raise AirflowFailException("never")
+
+    operator = GreenApiProcessNotificationsOperator(
+        task_id="drain",
+        green_api_conn_id=IDS,
+        handler=handler,
+        dead_letter=store,
+        on_error="stop",
+        receive_timeout=0.2,
+        until=None,
+    )
+    with pytest.raises(AirflowFailException, match=r"^1 of 3 .* g2: never\. What was handled is deleted\.$"):
+        operator.execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
+    assert [len(gateway.queue()) for gateway in gateways] == [0, 0, 4]
+
+
 def test_list_may_come_from_another_task_or_a_template(
     gateways: list[Any], store: SqlStore, run_dag: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
