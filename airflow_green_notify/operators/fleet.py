@@ -35,11 +35,10 @@ class FleetReading:
     def __init__(
         self, conn_ids: Sequence[str], given: SimpleNamespace, context: Context, log: Logger
     ) -> None:
-        task = context["ti"]
-        self.queue = f"fleet/{task.dag_id}/{task.task_id}/{task.map_index}"
         self._conn_ids = conn_ids
         self._given = given
         self._turn = Turn(given, context, log)
+        self.queue = self._turn.fleet
         self._instances: dict[str, Instance] = {}
         self._errors: dict[str, Exception] = {}
         self._look_up(conn_ids)

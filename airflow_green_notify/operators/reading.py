@@ -76,6 +76,9 @@ class Turn:
         self._given = given
         self._context = context
         self._reader = f"{batch_id_of(context)} (try {context['ti'].try_number})"
+        task = context["ti"]
+        self.fleet = f"fleet/{task.dag_id}/{task.task_id}/{task.map_index}"
+        """What the ledger calls the queues of this task if there are many."""
 
     def lease(self, ledger: LeaseLedger, queue: str, beside: ReaderLease | None = None) -> ReaderLease:
         """Return the lease of this try on a queue."""
@@ -87,9 +90,11 @@ class Turn:
         ledgers: Sequence[BatchLedger],
         stack: ExitStack,
         beside: Sequence[ReaderLease] = (),
+        former: ReaderLease | None = None,
     ) -> int | None:
         """Hold the lease, and what is free of those beside it, until the stack is left.
 
+        :param former: On what this task may have read before, and left something of.
         :return: How many notifications were taken over from batches of earlier runs; ``None`` if somebody
             else reads.
         """
@@ -103,7 +108,7 @@ class Turn:
             self._warn_of_other_task(each)
         held = [each.queue for each in beside if each.is_valid()]
         outcomes = TaskOutcomes(self._context)
-        return sum(adopt_forgotten(batches, outcomes, held) for batches in ledgers)
+        return sum(adopt_forgotten(batches, outcomes, held, former) for batches in ledgers)
 
     def stop_condition(self) -> StopCondition:
         """Return when to stop."""
@@ -158,8 +163,12 @@ class OneQueue:
         stack: ExitStack,
         options: Mapping[str, Any],
     ) -> DrainReport:
-        lease = None if store is None else self._turn.lease(store.leases, self.queue)
-        adopted = 0 if lease is None else self._turn.begin(lease, ledgers, stack)
+        lease: ReaderLease | None = None
+        adopted: int | None = 0
+        if store is not None:
+            lease = self._turn.lease(store.leases, self.queue)
+            former = self._turn.lease(store.leases, self._turn.fleet, lease)
+            adopted = self._turn.begin(lease, ledgers, stack, former=former)
         if adopted is None:
             return DrainReport(stopped_by="another_reader")
         sink = sink_of(lease)

@@ -175,6 +175,23 @@ def test_batch_of_a_single_connection_is_taken_over_by_the_fleet(
     assert keys_of(drain(TaskInstance("next"), store=store)) == keys_pushed(gateways)
 
 
+@pytest.mark.parametrize("is_at_work", [False, True])
+def test_batch_of_a_fleet_is_taken_over_by_a_single_connection(
+    gateways: list[Any], store: SqlStore, is_at_work: bool
+) -> None:
+    """So it is where a list became one connection, unless that fleet's last run is still at work."""
+    gateways[1].fault("status", status=401, times=None)
+    with pytest.raises(AirflowFailException):
+        drain(store=store)
+    with store.open("dag/other/drain/-1", "fleet/dag/drain/-1") as other:
+        if is_at_work:
+            assert other.leases.take_leases(["fleet/dag/drain/-1"], "dag/other/drain/-1 (try 1)", 60)
+        batch = drain(TaskInstance("next"), store=store, green_api_conn_id="g0")
+        assert batch["report"]["adopted"] == (0 if is_at_work else 8)
+        if not is_at_work:
+            assert other.leases.take_leases(["fleet/dag/drain/-1"], "a", 60)["fleet/dag/drain/-1"][0] == "a"
+
+
 def test_second_run_beside_the_first_ends_in_words(gateways: list[Any], store: SqlStore) -> None:
     """Both would fill batches of one task; the first one drains the queues."""
     with store.open("dag/other/drain/-1", "fleet/dag/drain/-1") as other:
