@@ -106,7 +106,7 @@ class Drain:
     def _stopped_by(self, head: Notification | None) -> str:
         """Say why to stop with this head still in the queue, or ``""``."""
         if head is None:
-            if self.budget.is_spent and not self.has_claim:
+            if not self.has_claim and self.budget.refuses():
                 return "max_notifications"
             if self.queue.empty_answers >= self.stop.empty_answers:
                 self._settle(head)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from airflow_green_notify.drain import StopCondition, lease
+from airflow_green_notify.drain import DrainReport, StopCondition, lease
 from airflow_green_notify.drain.fleet import Fleet, Instance, into_sinks, into_store
+from airflow_green_notify.drain.fleet_report import FleetReport
 from airflow_green_notify.drain.lease import ReaderLease, renew_all, renewed, take_all
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.errors import NotificationStoreError
@@ -79,6 +81,21 @@ def test_fleet_stores_everything_of_all_instances_once(gateways: Instances, open
     }  # fmt: skip
 
 
+def test_total_tells_of_the_worst(gateways: Instances, opened: SqlStore) -> None:
+    """The age that matters is that of the oldest, and a gateway that reorders is one too many."""
+    fill(gateways, 3)
+    total = fleet(opened).total()
+    assert total.oldest_age
+    reports = {
+        "a": DrainReport(oldest_age=5.0),
+        "b": DrainReport(overlap=False),
+        "c": DrainReport(oldest_age=7.0),
+    }
+    total = FleetReport(reports).total()
+    assert (total.oldest_age, total.overlap) == (7.0, False)
+    assert FleetReport({"a": DrainReport()}).total() == DrainReport()
+
+
 def test_queue_order_holds_for_each_instance(gateways: Instances, opened: SqlStore) -> None:
     """Groups mix instances, never what one of them brings."""
     fill(gateways, 30)
@@ -115,6 +132,29 @@ def test_limit_is_reached_although_other_readers_take_some(gateways: Instances, 
 
     report = fleet(opened, stop=StopCondition(max_notifications=40), writing=into_store(Thief()))
     assert report.total().deleted == 40
+
+
+def test_drain_that_waits_at_an_empty_queue_holds_no_place_and_ends_with_the_others(
+    gateways: Instances, opened: SqlStore
+) -> None:
+    """What it was about to delete is gone when it looks again; nothing else may ever come to that queue."""
+    gateways[0].push_traffic(seed=0, n=1)
+    gateways[1].push_traffic(seed=1, n=6)
+
+    class Slow:
+        """Loses the head of g0 to another consumer, and takes so long that it is received again."""
+
+        def put(self, notification: Notification) -> bool:
+            if notification.instance_id == gateways[0].id_instance:
+                GreenApiHook("g0").clear_webhooks_queue()
+                time.sleep(1.1)
+            return opened.put(notification)
+
+    stop = StopCondition(max_notifications=4, max_seconds=30, linger=math.inf)
+    report = fleet(opened, stop=stop, writing=into_store(Slow()))
+    assert report.instances["g0"].deleted == 0
+    assert report.instances["g1"].deleted in (3, 4)
+    assert report.stopped_by == "max_notifications"
 
 
 def test_delete_in_doubt_that_ends_its_drain_keeps_its_place(gateways: Instances, opened: SqlStore) -> None:
@@ -309,6 +349,7 @@ def test_sinks_of_their_own_are_called_one_at_a_time(gateways: Instances, opened
             nonlocal most
             at_work.append(notification.key)
             most = max(most, len(at_work))
+            time.sleep(0.02)
             at_work.remove(notification.key)
             return True
 
