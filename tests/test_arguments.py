@@ -312,6 +312,7 @@ def test_connections_are_one_id_or_a_list_also_as_text(value: Any, judged: Any) 
         (["a", None], r"green_api_conn_id\[1\]"),
         ("['a', b]", "a list of the ids"),
         ("['a'", "a list of the ids"),
+        ("[{[]: 1}]", "a list of the ids"),
         (None, "the id of a connection"),
         ({"a": "b"}, "the id of a connection"),
     ],

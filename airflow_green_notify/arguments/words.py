@@ -85,7 +85,7 @@ def _written_list(name: str, text: str) -> Any:
     """Return the list that a text is, as JSON or as Python writes it."""
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError):
         raise refusal(name, text, "a list of the ids of connections") from None
 
 
