@@ -24,7 +24,7 @@ class GreenApiMessageQueueProvider(BaseMessageQueueProvider):
     """Makes ``MessageQueueTrigger(scheme="green-api", …)`` a doorbell.
 
     It takes the arguments of :class:`~airflow_green_notify.triggers.doorbell.GreenApiDoorbellTrigger`, and a
-    crash leaves behind what it says there: everything in the queue.
+    crash leaves behind what it says there: everything in the queue. ``green_api_conn_id`` may be a list.
 
     .. code-block:: python
 

@@ -35,8 +35,8 @@ def postgres_connection() -> Iterator[str]:
 
 
 @contextmanager
-def postgres() -> Iterator[str]:
-    """Run an empty PostgreSQL, and give the Airflow connection that leads to it."""
+def postgres(*settings: str) -> Iterator[str]:
+    """Run an empty PostgreSQL with settings (``name=value``), and give the Airflow connection to it."""
     driver = _module("psycopg2", "psycopg2-binary")
     program = _program("postgres", "/usr/lib/postgresql/*/bin/postgres", "postgresql")
     with _folder("postgres") as folder:
@@ -44,7 +44,7 @@ def postgres() -> Iterator[str]:
         initdb = str(Path(program).parent / "initdb")
         _run([*user, initdb, "-D", data, "-U", "store", "-A", "trust", "-E", "UTF8"])
         options = ["-D", data, "-p", str(port), "-k", str(folder), "-c", "listen_addresses=127.0.0.1"]
-        options += ["-c", "timezone=Asia/Vladivostok"]
+        options += ["-c", "timezone=Asia/Vladivostok", *(f"--{setting}" for setting in settings)]
         login = {"host": "127.0.0.1", "port": port, "user": "store", "dbname": "postgres"}
         quickly = signal.SIGINT  # on SIGTERM it waits for its clients
         with _running([*user, program, *options], folder, lambda: driver.connect(**login).close(), quickly):

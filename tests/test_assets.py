@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from airflow.providers.openlineage.utils.utils import translate_airflow_asset
@@ -19,6 +20,7 @@ from airflow_green_notify.triggers import GreenApiDoorbellTrigger
         ("green-api://api.green-api.com/1101000001", "green-api://api.green-api.com/1101000001"),
         ("green-api://7103.API.greenapi.com/7103000001/", "green-api://7103.api.greenapi.com/7103000001"),
         ("green-api://127.0.0.1:18090/1101000001", "green-api://127.0.0.1:18090/1101000001"),
+        ("green-api://API.green-api.com/fleets/Support-1/", "green-api://api.green-api.com/fleets/Support-1"),
     ],
 )
 def test_uri_is_brought_to_one_form(given: str, normal: str) -> None:
@@ -35,6 +37,11 @@ def test_uri_is_brought_to_one_form(given: str, normal: str) -> None:
         "green-api://api.green-api.com/1101000001?token=x",
         "green-api://token@api.green-api.com/1101000001",
         "green-api:///1101000001",
+        "green-api://api.green-api.com/fleets",
+        "green-api://api.green-api.com/fleets/..",
+        "green-api://api.green-api.com/fleets/support/1101000001",
+        "green-api://api.green-api.com/fleets/sup port",
+        "green-api://token@api.green-api.com/fleets/support",
     ],
 )
 def test_uri_that_names_no_queue_or_more_than_one_is_refused(uri: str) -> None:
@@ -51,6 +58,35 @@ def test_create_asset_builds_uri_and_keeps_its_watchers() -> None:
     )
     assert (asset.name, asset.uri) == ("inbox", "green-api://7103.api.greenapi.com/1101000001")
     assert asset.watchers == [watcher]
+
+
+def test_create_asset_of_a_fleet_has_its_name_in_the_uri() -> None:
+    """The instances are the watchers' business; the asset stays the same when one is added."""
+    watcher = AssetWatcher(name="doorbell", trigger=GreenApiDoorbellTrigger(["support_1", "support_2"]))
+    asset = create_asset(fleet="support", watchers=[watcher])
+    assert (asset.name, asset.uri) == ("green-api://api.green-api.com/fleets/support",) * 2
+    assert asset.watchers == [watcher]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({}, "neither was given"),
+        ({"instance_id": 1101000001, "fleet": "support"}, "both were given"),
+        ({"instance_id": "waInstance1101000001"}, "instance_id is 'waInstance1101000001'; it must be"),
+        ({"instance_id": ""}, "instance_id is ''; it must be"),
+        ({"fleet": ""}, "fleet is ''; it must be"),
+        ({"fleet": "a/b"}, "fleet is 'a/b'; it must be"),
+        ({"fleet": ".."}, "fleet is '..'; it must be"),
+        ({"fleet": "\u00fcber"}, "fleet is '\u00fcber'; it must be"),
+        ({"fleet": ["a", "b"]}, r"fleet is \['a', 'b'\]; it must be"),
+        ({"fleet": "support", "host": "https://api.green-api.com"}, "host is 'https://api.green-api.com'"),
+    ],
+)
+def test_create_asset_of_nothing_in_particular_is_refused(wrong: dict[str, Any], text: str) -> None:
+    """The error names what was wrong."""
+    with pytest.raises(ValueError, match=text):
+        create_asset(**wrong)
 
 
 def test_scheme_is_registered_with_handler_factory_and_converter() -> None:
@@ -70,6 +106,13 @@ def test_lineage_names_the_queue_by_host_and_instance(host: str) -> None:
     dataset = translate_airflow_asset(create_asset(instance_id=1101000001, host=host, name="inbox"), None)
     assert dataset is not None
     assert (dataset.namespace, dataset.name) == (f"green-api://{host}", "1101000001")
+
+
+def test_lineage_names_a_fleet_below_its_host() -> None:
+    """Instances and fleets of one host share a namespace."""
+    dataset = translate_airflow_asset(create_asset(fleet="support", host="127.0.0.1:18090"), None)
+    assert dataset is not None
+    assert (dataset.namespace, dataset.name) == ("green-api://127.0.0.1:18090", "fleets/support")
 
 
 WITHOUT_OPENLINEAGE = """

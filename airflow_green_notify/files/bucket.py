@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.files.names import parts_below
@@ -21,6 +23,7 @@ T = TypeVar("T")
 _BLOCK = 8 * 2**20
 _AT_ONCE = 32
 _REMOVED_AT_ONCE = 500
+_LISTED_SINGLY = 4
 _WHOLE_SECONDS = 2.0
 """Services tell times in whole seconds, so two of them may be that much closer."""
 
@@ -55,6 +58,21 @@ class BucketFiles:
             return False
         return True
 
+    def create_all(self, contents: Mapping[str, bytes]) -> dict[str, bool | Exception]:
+        """Write many small objects, some at once.
+
+        :return: For each what :meth:`create` would have returned, or raised. Where none of some could be
+            written, the rest is not tried.
+        """
+        outcomes: dict[str, bool | Exception] = {}
+        for some in _batched(contents, _AT_ONCE):
+            calls = [(self._path(name), contents[name]) for name in some]
+            created = list(map(_is_new, self._call_each("pipe_file", calls, mode="create")))
+            outcomes |= zip(some, created, strict=True)
+            if len(created) > 1 and all(isinstance(each, Exception) for each in created):
+                return dict.fromkeys(contents, created[-1]) | outcomes
+        return outcomes
+
     def names(self, folder: str) -> list[str]:
         """Return the names of the objects in a folder; none if there is no such folder."""
         path = self._path(folder)
@@ -66,6 +84,20 @@ class BucketFiles:
         finally:
             self._fs.invalidate_cache(path)
         return [entry.rstrip("/").rpartition("/")[2] for entry in found]
+
+    def names_below(self, parent: str, folders: Collection[str]) -> dict[str, list[str]]:
+        """Return the names of the objects in some of the folders that lie in another.
+
+        Of more than a few, all are listed: that is one request for each thousand objects.
+        """
+        if len(folders) <= _LISTED_SINGLY:
+            return {folder: self.names(f"{parent}/{folder}") for folder in folders}
+        found: dict[str, list[str]] = {folder: [] for folder in folders}
+        self._fs.invalidate_cache()
+        for path in self._fs.find(self._path(parent)):
+            above, _, name = path.rpartition("/")
+            found.get(above.rpartition("/")[2], []).append(name)
+        return found
 
     def read(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         """Yield each name with its content, some read at once; ``None`` for a missing object."""
@@ -87,21 +119,25 @@ class BucketFiles:
             if (written := _time_in(facts)) is None or written >= since
         ]
 
-    def age(self, name: str) -> float | None:
-        """Return how many seconds ago an object was written, at least, by the clock of the service."""
-        probe = f"{name}-{uuid.uuid4().hex}"
+    def ages(self, names: Collection[str]) -> dict[str, float | None]:
+        """Return how many seconds ago objects were written, at least, by the clock of the service."""
+        probe = f"{next(iter(names))}-{uuid.uuid4().hex}"
         self._fs.pipe_file(self._path(probe), b"")
         try:
-            now, then = self._written(probe), self._written(name)
+            now, *times = self._written([probe, *names])
         finally:
             self.remove([probe])
-        return (now - then).total_seconds() - _WHOLE_SECONDS if now and then else None
+        return {
+            name: (now - then).total_seconds() - _WHOLE_SECONDS if now and then else None
+            for name, then in zip(names, times, strict=True)
+        }
 
-    def _written(self, name: str) -> datetime | None:
-        try:
-            return _time_in(self._fs.info(self._path(name), refresh=True))
-        except FileNotFoundError:
-            return None
+    def _written(self, names: Iterable[str]) -> Iterator[datetime | None]:
+        for some in _batched(names, _AT_ONCE):
+            for facts in self._call_each("info", [(self._path(name),) for name in some], refresh=True):
+                if isinstance(facts, BaseException) and not isinstance(facts, FileNotFoundError):
+                    raise facts
+                yield None if isinstance(facts, FileNotFoundError) else _time_in(facts)
 
     def open(self, name: str) -> BinaryIO:
         """Open an object for reading."""
@@ -122,6 +158,18 @@ class BucketFiles:
                 self._fs.rm_file(self._path(name))
             except FileNotFoundError:
                 continue
+
+    def _call_each(self, method: str, calls: Sequence[tuple[Any, ...]], **options: Any) -> list[Any]:
+        """Call a method of the file system with each of these arguments; return results and errors.
+
+        All at once where that is asynchronous; others are not made for several threads.
+        """
+        if not self._fs.async_impl:
+            return [_caught(partial(getattr(self._fs, method), *each, **options)) for each in calls]
+        from fsspec.asyn import sync  # type: ignore[import-untyped]
+
+        asynchronous = partial(getattr(self._fs, f"_{method}"), **options)
+        return list(sync(self._fs.loop, _gather, asynchronous, calls))
 
     def _path(self, name: str) -> str:
         _refuse_wildcards(name)
@@ -158,6 +206,27 @@ def _discard(stream: AbstractBufferedFile) -> None:
         stream.discard()
     finally:
         stream.closed = True  # or the garbage collector would close it, and so write what there is
+
+
+async def _gather(method: Callable[..., Awaitable[T]], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    return await asyncio.gather(*(method(*each) for each in calls), return_exceptions=True)
+
+
+def _caught(work: Callable[[], T]) -> T | Exception:
+    try:
+        return work()
+    except Exception as error:
+        return error
+
+
+def _is_new(result: object) -> bool | Exception:
+    if isinstance(result, FileExistsError):
+        return False
+    if isinstance(result, Exception):
+        return result
+    if isinstance(result, BaseException):
+        raise result
+    return True
 
 
 def _content(result: bytes | Exception) -> bytes | None:

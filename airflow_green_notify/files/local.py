@@ -7,7 +7,7 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from typing import BinaryIO
@@ -51,10 +51,23 @@ class LocalFiles:
         """Write a file unless the name is taken; return whether it was written. Durable either way."""
         *above, last = parts_below(name)
         with self._folder(above, make=True) as folder:
-            # What another process has just made must not vanish in a power cut after this one relied on it.
             created = not _is_file(last, folder) and self._link_new(last, folder, chunks)
+            # What another process has just made must not vanish in a power cut after this one relied on it.
             os.fsync(folder)
         return created
+
+    def create_all(self, contents: Mapping[str, bytes]) -> dict[str, bool | Exception]:
+        """Write many small files, and hand each of their folders to the disk but once.
+
+        :return: For each what :meth:`create` would have returned, or raised.
+        """
+        outcomes: dict[str, bool | Exception] = {}
+        for above, names in _by_folder(contents).items():
+            try:
+                outcomes |= self._create_in(above, {name: contents[name] for name in names})
+            except OSError as error:
+                outcomes |= dict.fromkeys(names, error)
+        return outcomes
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in a folder; none if there is no such folder."""
@@ -63,6 +76,10 @@ class LocalFiles:
                 return os.listdir(handle)
         except FileNotFoundError:
             return []
+
+    def names_below(self, parent: str, folders: Collection[str]) -> dict[str, list[str]]:
+        """Return the names of the files in some of the folders that lie in another."""
+        return {folder: self.names(f"{parent}/{folder}") for folder in folders}
 
     def read(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         """Yield each name with its content; ``None`` for a missing file."""
@@ -87,16 +104,22 @@ class LocalFiles:
                 if _modified(name, handle) >= since.timestamp()
             ]
 
-    def age(self, name: str) -> float | None:
-        """Return how many seconds ago a file was written, by the clock of the file system."""
+    def ages(self, names: Collection[str]) -> dict[str, float | None]:
+        """Return how many seconds ago files were written, by the clock of the file system."""
         probe = f"{_WRITING}/{uuid.uuid4().hex}"
         try:
-            with self._opened(probe, _NEW_FILE) as new, self._opened(name) as old:
-                return os.fstat(new.fileno()).st_mtime - os.fstat(old.fileno()).st_mtime
-        except FileNotFoundError:
-            return None
+            with self._opened(probe, _NEW_FILE) as new:
+                now = os.fstat(new.fileno()).st_mtime
+                return {name: None if (then := self._written(name)) is None else now - then for name in names}
         finally:
             self.remove([probe])
+
+    def _written(self, name: str) -> float | None:
+        try:
+            with self._opened(name) as stream:
+                return os.fstat(stream.fileno()).st_mtime
+        except FileNotFoundError:
+            return None
 
     def open(self, name: str) -> BinaryIO:
         """Open a file for reading."""
@@ -125,6 +148,18 @@ class LocalFiles:
             yield handle
         finally:
             os.close(handle)
+
+    def _create_in(self, above: Sequence[str], contents: Mapping[str, bytes]) -> dict[str, bool | Exception]:
+        outcomes: dict[str, bool | Exception] = {}
+        with self._folder(above, make=True) as folder:
+            for name, content in contents.items():
+                last = name.rpartition("/")[2]
+                try:
+                    outcomes[name] = not _is_file(last, folder) and self._link_new(last, folder, [content])
+                except OSError as error:
+                    outcomes[name] = error
+            os.fsync(folder)
+        return outcomes
 
     def _link_new(self, name: str, folder: int, chunks: Iterable[bytes]) -> bool:
         temporary = uuid.uuid4().hex
@@ -177,6 +212,13 @@ def _make_folder(path: str) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _by_folder(names: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
+    folders: dict[tuple[str, ...], list[str]] = {}
+    for name in names:
+        folders.setdefault((*parts_below(name)[:-1],), []).append(name)
+    return folders
 
 
 def _is_file(name: str, folder: int) -> bool:

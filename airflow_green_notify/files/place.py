@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -22,8 +22,16 @@ class Files(Protocol):
         """Write a file unless the name is taken; return whether it was written. Durable either way."""
         ...
 
+    def create_all(self, contents: Mapping[str, bytes]) -> dict[str, bool | Exception]:
+        """Write many small files; return for each what :meth:`create` would have returned, or raised."""
+        ...
+
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in a folder; none if there is no such folder."""
+        ...
+
+    def names_below(self, parent: str, folders: Collection[str]) -> dict[str, list[str]]:
+        """Return the names of the files in some of the folders that lie in another, by names of these."""
         ...
 
     def read(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
@@ -34,10 +42,10 @@ class Files(Protocol):
         """Return the files in a folder and those below it that were written since then."""
         ...
 
-    def age(self, name: str) -> float | None:
-        """Return how many seconds ago a file was written, at least, by the clock of the place.
+    def ages(self, names: Collection[str]) -> dict[str, float | None]:
+        """Return how many seconds ago files were written, at least, by the clock of the place.
 
-        :return: ``None`` if the place doesn't tell, or there is no such file.
+        :return: ``None`` for each if the place doesn't tell, or there is no such file.
         """
         ...
 

@@ -46,6 +46,15 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
     drains of a queue into different stores don't see each other's lease; what is left to them stands in
     :class:`~airflow_green_notify.hooks.receipt.Receipt`.
 
+    With a list of connections it drains a fleet: all queues at once, into one batch, in one transaction for
+    whatever they have waiting. ``max_notifications`` and ``max_seconds`` hold for all together. What fails,
+    fails alone (a refused token, an outage, a row that the database refuses), and is named at the end. One
+    run of a fleet's task at a time: a lease keeps the next one waiting.
+
+    With ``linger`` it stays: an empty queue is waited on, so that a Dag with ``schedule="@continuous"`` and
+    ``max_active_runs=1`` streams one batch after the other with the latency of a round trip. A failure then
+    takes a minute, or such a Dag would fail all the time.
+
     With ``outlets``, each asset event carries ``{"batch": …}``, the batch description, in its ``extra``; when
     nothing came there is no event.
 
@@ -56,7 +65,8 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         Everything else goes into ``unmatched``; what it fails on goes into ``store``. It has to judge a
         notification that comes again as before: one whose verdict changes may lie in both stores.
     :param unmatched: The store for everything else, another than ``store``; required with ``accept``.
-    :param green_api_conn_id: The connection, of type ``greenapi``.
+    :param green_api_conn_id: The connection, of type ``greenapi``, or a list of them, one for each instance;
+        a template may render the list.
     :param max_notifications: Hard limit of notifications.
     :param max_seconds: No receive begins later than this after the start.
     :param empty_answers: The queue counts as empty after so many empty answers in a row.
@@ -68,8 +78,14 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         ends without reading: nothing is lost by that, since the other one drains the queue.
     :param overlap: Whether to receive the next notification while the last is being deleted.
     :param skip_if_empty: Skip this task, and what is behind it, if the batch is empty.
+    :param linger: Seconds after the start in which an empty queue doesn't end the drain; ``until="start"`` is
+        then counted from their end. ``"forever"``: only ``max_seconds`` or ``max_notifications`` end it, so
+        set one of them.
+    :param on_instance_error: What the failure of some of a list does at the end: ``"fail"`` fails the task,
+        and its retry, or the next run, hands on what the others brought; ``"warn"`` warns, unless all failed.
     :return: The batch description for :func:`~airflow_green_notify.stores.read_batch`, with ``"report"``
-        (and ``"unmatched"``, the description of the other store's batch).
+        (and ``"unmatched"``, the description of the other store's batch). For a list that report is the sum,
+        and ``"instances"`` has, by connection, what differs from nothing, and ``"error"`` where it failed.
     :raises ValueError: An argument is wrong, as far as no template hides it; what a template hides fails the
         task at once. So is ``do_xcom_push=False``: what is stored is handed on by what this task returns.
     """
@@ -173,9 +189,10 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
     :param on_error: After ``max_attempts``: ``"dead_letter"`` sets the notification aside. ``"stop"`` fails
         the task and leaves it at the head of the queue: without using the task's retries if there is a store
         that counts, and the next run, or the cleared task, counts anew.
-    :param green_api_conn_id: The connection, of type ``greenapi``.
+    :param green_api_conn_id: The connection, of type ``greenapi``, or a list of them. Their handlers take
+        turns in one thread, so a slow one holds up all.
     :param max_notifications: As in :class:`GreenApiDrainNotificationsOperator`, like all that follow.
-    :return: ``{"handled", "dead_letters", "dead_letter_batch", "report"}``.
+    :return: ``{"handled", "dead_letters", "dead_letter_batch", "report"}``, and ``"instances"`` for a list.
     :raises ValueError: An argument is wrong, such as a handler that is async, whose body would never run.
     """
 

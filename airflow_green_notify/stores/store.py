@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LedgerView
     from airflow_green_notify.stores.notification_store import AttemptLedger, LeaseLedger
+    from airflow_green_notify.stores.outcome import Outcome
 
 
 class OpenBatch(NoteSink, BatchLedger, MessageLookup, Protocol):
@@ -44,6 +45,10 @@ class OpenBatch(NoteSink, BatchLedger, MessageLookup, Protocol):
     @property
     def taken(self) -> BatchRecord | None:
         """This batch's record if another batch took from it."""
+        ...
+
+    def put_all(self, notifications: Sequence[Notification]) -> list[Outcome]:
+        """Put many, and return the outcome of each; errors of the store are raised for none of them."""
         ...
 
     def finish(self) -> int:
@@ -82,14 +87,26 @@ class Store(NotificationStore):
 
     def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
         if not notification.key_is_checked:
-            raise ValueError(
-                f"{notification!r} was not stored: its key is not that of its body. A thumbnail was left out "
-                "on its way through XCom, or somebody made the key up. The store would take the real one for "
-                "a duplicate, and a drain would delete it. Drain the queue into the store, or put "
-                "Notification(receipt_id, body), which has a key of its own."
-            )
+            raise ValueError(_unchecked(notification))
         with self._at_work() as batch:
             return batch.put(notification, note)
+
+    def put_all(self, notifications: Sequence[Notification]) -> list[Outcome]:
+        """Store many at once (group commit), as :meth:`put` stores each, and return when they are durable.
+
+        Those of one queue stand in the batch in the order in which they are given. After a crash in the
+        middle each is stored or not.
+
+        :return: For each, in the same order, ``True`` if it is new, ``False`` if it was there already, or the
+            error with which it was not stored, or perhaps was: one that the database refuses fails alone. If
+            the batch is another's now, that is :class:`BatchTaken` for all that are not there.
+        """
+        batch = self._opened()
+        outcomes = iter(batch.put_all([each for each in notifications if each.key_is_checked]))
+        return [
+            next(outcomes) if each.key_is_checked else NotificationStoreError(_unchecked(each))
+            for each in notifications
+        ]
 
     def close(self) -> dict[str, Any]:
         if "count" not in self._description:
@@ -182,3 +199,12 @@ class Store(NotificationStore):
     def _translate_errors(self) -> AbstractContextManager[None]:
         """Turn whatever goes wrong into an error that says what to do."""
         raise NotImplementedError
+
+
+def _unchecked(notification: Notification) -> str:
+    return (
+        f"{notification!r} was not stored: its key is not that of its body. A thumbnail was left out "
+        "on its way through XCom, or somebody made the key up. The store would take the real one for "
+        "a duplicate, and a drain would delete it. Drain the queue into the store, or put "
+        "Notification(receipt_id, body), which has a key of its own."
+    )

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_green_notify.arguments import (
-    connection_of,
+    connections_of,
+    count_of,
     of_trigger,
     positive_seconds_of,
     receive_timeout_of,
     seconds_of,
 )
 from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.notification import Notification
-from airflow_green_notify.printable import NAME, printable
+from airflow_green_notify.triggers.bell import Bell, Patience
+from airflow_green_notify.triggers.fleet import FleetWatch, named
+from airflow_green_notify.triggers.sighting import Lookout, Looks
 from airflow_green_notify.triggers.watch import RECEIVE_TIMEOUT, QueueWatch
 
-Sighting = dict[str, Any]
+LISTED_AT_MOST = 100
+"""How many connections a ring of a fleet names: Airflow keeps asset events for long, and logs them whole."""
 
 
 class GreenApiDoorbellTrigger(BaseEventTrigger):
@@ -39,12 +41,28 @@ class GreenApiDoorbellTrigger(BaseEventTrigger):
     several rings in a row once more when it has been quiet, with ``key`` ``None``: nothing lies longer than
     ``ring_again_after``, at the price of a Dag run that may find the queue empty.
 
-    :param green_api_conn_id: The connection, of type ``greenapi``.
+    With a list of connections it watches all of their queues, and keeps to ``min_ring_interval`` for all of
+    them together. An instance that refuses, is away or has no connection stops none of the others, and rings
+    for nothing meanwhile; the log names it. The event is ``{"connections", "instance_ids", "count",
+    "waiting_since"}`` then: what has something waiting, the one that waits longest first and at most 100 of
+    them, how many there are in all, and since when the first of them waits (ISO time). The ring after a burst
+    has empty lists and ``count`` 0.
+
+    With ``min_waiting`` above 1 it rings once that many notifications wait behind heads that were not rung
+    for yet, in all queues together, or one of these heads has waited for ``max_wait``. How many they are is
+    the gateway's own count (getWebhooksCount), which is up to 10 s old and known to be 0 where something
+    waits; a count that fails or is 0 counts as 1. So a ring may come late, but never later than ``max_wait``.
+
+    :param green_api_conn_id: The connection, of type ``greenapi``, or a list of them, each of another
+        instance.
     :param min_ring_interval: Seconds between two rings at least.
     :param ring_again_after: Seconds after which it rings again for a head that still waits.
     :param receive_timeout: Seconds the gateway may hold an idle look open, 5 to 60. Watchers with the same
-        connection and ``receive_timeout`` share one look in a triggerer (Airflow 3.3+). Across triggerers
+        connections and ``receive_timeout`` share one look in a triggerer (Airflow 3.3+). Across triggerers
         they don't: prefer one watcher per instance, and several Dags on its asset.
+    :param min_waiting: How many notifications must wait for a ring.
+    :param max_wait: Seconds after which fewer than ``min_waiting`` are rung for, too: since the time that the
+        notification bears, by the gateway's clock, or since the head was first seen, whichever is longer ago.
     :raises TypeError: An argument is wrong.
 
     .. seealso:: https://green-api.com/en/docs/api/receiving/technology-http-api/ReceiveNotification/
@@ -52,115 +70,105 @@ class GreenApiDoorbellTrigger(BaseEventTrigger):
 
     def __init__(
         self,
-        green_api_conn_id: str = GreenApiHook.default_conn_name,
+        green_api_conn_id: str | Sequence[str] = GreenApiHook.default_conn_name,
         min_ring_interval: float = 2.0,
         ring_again_after: float = 60.0,
         receive_timeout: float = RECEIVE_TIMEOUT,
+        min_waiting: int = 1,
+        max_wait: float = 60.0,
     ) -> None:
         super().__init__()
-        self.green_api_conn_id = of_trigger(connection_of)("green_api_conn_id", green_api_conn_id)
+        self.green_api_conn_id = of_trigger(connections_of)("green_api_conn_id", green_api_conn_id)
         self.min_ring_interval = of_trigger(seconds_of)("min_ring_interval", min_ring_interval)
         self.ring_again_after = of_trigger(positive_seconds_of)("ring_again_after", ring_again_after)
         self.receive_timeout = of_trigger(receive_timeout_of)("receive_timeout", receive_timeout)
-        self._watch: QueueWatch | None = None
+        self.min_waiting = of_trigger(count_of)("min_waiting", min_waiting)
+        self.max_wait = of_trigger(positive_seconds_of)("max_wait", max_wait)
+        self._watch: Lookout | FleetWatch | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments; credentials stay in the connection."""
+        conn_ids = self.green_api_conn_id
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
-                "green_api_conn_id": self.green_api_conn_id,
+                "green_api_conn_id": conn_ids if isinstance(conn_ids, str) else list(conn_ids),
                 "min_ring_interval": self.min_ring_interval,
                 "ring_again_after": self.ring_again_after,
                 "receive_timeout": self.receive_timeout,
+                "min_waiting": self.min_waiting,
+                "max_wait": self.max_wait,
             },
         )
 
     def shared_stream_key(self) -> Hashable:
-        """Let doorbells of one connection share one look at its queue; each keeps its own pace."""
-        return ("green_api_doorbell", self.green_api_conn_id, self.receive_timeout)
+        """Let doorbells of the same connections share one look at the queues; each keeps its own pace."""
+        conn_ids = self.green_api_conn_id
+        queues = conn_ids if isinstance(conn_ids, str) else tuple(sorted(conn_ids))
+        return ("green_api_doorbell", queues, self.receive_timeout, self.min_waiting > 1)
 
     @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Sighting]:
-        """Yield what each look at the queue shows, for all doorbells of one connection."""
-        watch = QueueWatch(kwargs["green_api_conn_id"], receive_timeout=kwargs["receive_timeout"])
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Looks]:
+        """Yield what the looks at the queues show, for all doorbells of the same connections."""
+        watch = _watch_of(kwargs)
         try:
-            async for sighting in _sightings(watch):
-                yield sighting
+            async for looks in watch.looks():
+                yield looks
         finally:
             await watch.close()
 
-    async def filter_shared_stream(
-        self, shared_stream: AsyncIterator[Sighting]
-    ) -> AsyncIterator[TriggerEvent]:
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Looks]) -> AsyncIterator[TriggerEvent]:
         """Turn looks into rings."""
         bell = Bell(self.min_ring_interval, self.ring_again_after, self.receive_timeout)
-        async for sighting in shared_stream:
-            if bell.strikes(sighting["key"], time.monotonic()):
-                self.log.info(
-                    "Ringing for the queue of %r: %s.",
-                    self.green_api_conn_id,
-                    f"notification {sighting['key']} waits" if sighting["key"] else "a burst is over",
-                )
-                yield TriggerEvent(sighting)
+        patience = Patience(self.min_waiting, self.max_wait)
+        async for looks in shared_stream:
+            now = time.monotonic()
+            waiting = {conn_id: seen.key for conn_id, seen in looks.items() if seen.key is not None}
+            news = [looks[conn_id] for conn_id in bell.news(waiting)]
+            if bell.strikes(waiting, now, patience.is_over(news, now)):
+                yield TriggerEvent(self._ring(looks, waiting))
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Do the same where Airflow has no shared streams (below 3.3)."""
-        self._watch = QueueWatch(self.green_api_conn_id, receive_timeout=self.receive_timeout)
-        async for event in self.filter_shared_stream(_sightings(self._watch)):
+        self._watch = _watch_of(self.serialize()[1])
+        async for event in self.filter_shared_stream(self._watch.looks()):
             yield event
 
     async def cleanup(self) -> None:
-        """Leave the shared session. The queue stays as it is: this runs on a mere hand-over too."""
+        """Leave the shared session. The queues stay as they are: this runs on a mere hand-over too."""
         if self._watch is not None:
             await self._watch.close()
 
-
-class Bell:
-    """Decides whether a look at the queue is worth a ring. All times are seconds.
-
-    :param hold: How long the next look may take: a ring that would come due in that time comes before.
-    """
-
-    def __init__(self, min_ring_interval: float, ring_again_after: float, hold: float) -> None:
-        self._min_interval = min_ring_interval
-        self._ring_again_after = ring_again_after
-        self._quiet_after = max(min_ring_interval, ring_again_after - hold)
-        self._rung_at = -math.inf
-        self._rung_for: str | None = None
-        self._in_a_row = False
-
-    def strikes(self, key: str | None, now: float) -> bool:
-        """Say whether to ring for the head ``key``, or for an empty queue."""
-        silence = now - self._rung_at
-        if key is None:
-            due = self._in_a_row and silence >= self._quiet_after
-        elif key == self._rung_for:
-            due = silence >= self._ring_again_after
-        else:
-            due = silence >= self._min_interval
-        if due:
-            self._in_a_row = key is not None and silence < self._ring_again_after
-            self._rung_at, self._rung_for = now, key
-        return due
+    def _ring(self, looks: Looks, waiting: Mapping[str, str]) -> dict[str, Any]:
+        """Return the event for what waits, and tell of it."""
+        if isinstance(self.green_api_conn_id, str):
+            (sighting,) = looks.values()
+            self.log.info(
+                "Ringing for the queue of %r: %s.",
+                self.green_api_conn_id,
+                f"notification {sighting.key} waits" if sighting.key else "a burst is over",
+            )
+            return sighting.as_event()
+        ordered = sorted(waiting, key=lambda conn_id: (looks[conn_id].since, conn_id))
+        self.log.info(
+            "Ringing for %d of %d queues: %s.",
+            len(ordered),
+            len(self.green_api_conn_id),
+            named(ordered) if ordered else "a burst is over",
+        )
+        listed = ordered[:LISTED_AT_MOST]
+        return {
+            "connections": listed,
+            "instance_ids": [looks[conn_id].instance_id for conn_id in listed],
+            "count": len(ordered),
+            "waiting_since": looks[listed[0]].as_event()["waiting_since"] if listed else None,
+        }
 
 
-async def _sightings(watch: QueueWatch) -> AsyncIterator[Sighting]:
-    """Yield what is seen of the head: enough to know it again, nothing of what it says."""
-    while True:
-        head = await watch.look()
-        yield _sighting(head, watch.hook.config.id_instance)
-        if head is not None:
-            await watch.pause()
-
-
-def _sighting(head: Notification | None, instance_id: str) -> Sighting:
-    if head is None:
-        return {"instance_id": instance_id, "key": None, "type_webhook": None, "waiting_since": None}
-    kind = head.type_webhook or ""
-    return {
-        "instance_id": instance_id,
-        "key": head.key,
-        "type_webhook": printable(kind, NAME) if kind.isidentifier() else None,
-        "waiting_since": (head.timestamp or head.received_at).isoformat(),
-    }
+def _watch_of(kwargs: Mapping[str, Any]) -> Lookout | FleetWatch:
+    """Return what looks at the queue, or the queues, of the arguments in a trigger's row."""
+    conn_ids, hold = kwargs["green_api_conn_id"], kwargs["receive_timeout"]
+    counting = kwargs["min_waiting"] > 1
+    if isinstance(conn_ids, str):
+        return Lookout(QueueWatch(conn_ids, receive_timeout=hold), counting=counting)
+    return FleetWatch(conn_ids, receive_timeout=hold, counting=counting)

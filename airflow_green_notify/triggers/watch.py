@@ -56,6 +56,12 @@ class QueueWatch:
         self._told_at = time.monotonic()
         self._empty_since = Stopwatch()
         self._told_silence = False
+        self._silence_after = 1.0  # hours
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last look failed."""
+        return self._failures > 0
 
     async def look(self) -> Notification | None:
         """Return the head as soon as the gateway shows one, ``None`` if none came; wait outages out.
@@ -66,7 +72,7 @@ class QueueWatch:
             self._tell_that_it_goes_on()
             self._looks += 1
             try:
-                head = await self.head.receive_checked(self.receive_timeout)
+                head = await self._receive()
                 await self._tell_silence(head)
             except Exception as error:  # a watcher that raises is started again every 2 s, for ever
                 if not self.patient and not getattr(error, "retryable", False):
@@ -75,6 +81,9 @@ class QueueWatch:
             else:
                 self._tell_recovery()
                 return head
+
+    async def _receive(self) -> Notification | None:
+        return await self.head.receive_checked(self.receive_timeout)
 
     async def pause(self) -> None:
         """Wait a little before the next look at a head that is still there."""
@@ -89,11 +98,11 @@ class QueueWatch:
     async def _tell_silence(self, head: Notification | None) -> None:
         """Warn, once, of an instance that is authorized and brings nothing for longer than is usual for it.
 
-        It is looked for once an hour while the queue is empty.
+        It is looked for about once an hour while the queue is empty.
         """
         if head is not None:
             self._empty_since, self._told_silence = Stopwatch(), False
-        elif not self._told_silence and self._empty_since.seconds() >= HEARTBEAT:
+        elif not self._told_silence and self._empty_since.seconds() >= HEARTBEAT * self._silence_after:
             self._empty_since = Stopwatch()
             try:
                 silence = await asilence_of(self.hook)
@@ -124,19 +133,23 @@ class QueueWatch:
 
     def _tell_failure(self, error: Exception) -> None:
         fault = f"{type(error).__name__} {getattr(error, 'status', '')}"
-        if fault == self._fault:
+        if not self._is_news(fault):
             return
         if not self._failures:
             self._failing_since = time.monotonic()
         self._fault = fault
         unexpected = not isinstance(error, GreenApiError)
-        log.warning(
+        log.log(
+            getattr(error, "log_level", logging.WARNING),
             "Can't look at the queue of %r: %s Retrying, at most %d s apart.",
             self.hook.green_api_conn_id,
             error,
             MAX_BACK_OFF,
             exc_info=error if unexpected else None,
         )
+
+    def _is_news(self, fault: str) -> bool:
+        return fault != self._fault
 
     def _tell_recovery(self) -> None:
         if not self._failures:

@@ -142,7 +142,7 @@ def test_name_that_leads_elsewhere_is_refused(files: LocalFiles, tmp_path: Path,
         lambda: files.names(name),
         lambda: list(files.read([name])),
         lambda: files.open(name),
-        lambda: files.age(name),
+        lambda: files.ages([name]),
         lambda: files.modified_since(name, datetime.now(UTC)),
         lambda: files.remove([name]),
     ):

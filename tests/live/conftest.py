@@ -21,6 +21,13 @@ from tests.live.live_airflow import LiveAirflow
 
 WAITS = 6
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
+COPIED = (
+    "wait_for_reply",
+    "on_new_notifications",
+    "one_run_per_message",
+    "fleet_to_warehouse",
+    "stream_to_warehouse",
+)
 WATCHERS = [f"watcher_{number}" for number in range(4)]
 
 on_sqlite = pytest.mark.parametrize("live", ["sqlite"], indirect=True)
@@ -36,6 +43,7 @@ class Live:
     gateway: GreenApiEmulator
     waiters: Waiters
     shared: GatewayInstance
+    fleet: list[GatewayInstance]
     warehouse: Database
 
 
@@ -55,7 +63,7 @@ def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     pytest.importorskip("airflow.triggers.shared_stream", reason="the Dags here need Airflow 3.3")
     home = tmp_path_factory.mktemp("airflow")
     dags = shutil.copytree(DAGS, home / "dags")
-    for name in ("wait_for_reply", "on_new_notifications", "one_run_per_message"):
+    for name in COPIED:
         shutil.copy(EXAMPLES / f"{name}.py", dags)
     for name in WATCHERS:
         shutil.copy(Path(__file__).with_name("watcher.py"), dags / f"{name}.py")
@@ -64,11 +72,14 @@ def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     with GreenApiEmulator() as gateway:
         waiters = Waiters(gateway, database("store"), WAITS)
         shared, warehouse = gateway.add_instance(), database("warehouse")
+        fleet = [gateway.add_instance() for _ in range(2)]
         connections = waiters.connections | {
+            "green_api_sales": fleet[0].connection,
+            "green_api_support": fleet[1].connection,
             "green_api_default": gateway.connection,
             "green_api_shared": shared.connection,
             "green_api_warehouse": warehouse.connection,
         }
         triggerers = TRIGGERERS[request.param]
         with LiveAirflow(home, dags, connections, database("airflow"), triggerers) as airflow:
-            yield Live(airflow, gateway, waiters, shared, warehouse)
+            yield Live(airflow, gateway, waiters, shared, fleet, warehouse)

@@ -1,4 +1,4 @@
-"""The example Dags of waiting, in a real Airflow, driven by what comes into the queue."""
+"""The example Dags that wait or stream, in a real Airflow, driven by what comes into the queues."""
 
 from __future__ import annotations
 
@@ -51,6 +51,47 @@ def test_one_run_per_message_starts_a_run_for_each(live: Live) -> None:
         handled = "SELECT run_id FROM dag_run WHERE dag_id = 'handle_message' AND state = 'success'"
         until(lambda: {run for (run,) in live.airflow.query(handled)} == wanted, 120, "run for each message")
     assert live.gateway.queue() == []
+
+
+def test_fleet_to_warehouse_drains_all_instances_when_something_comes(live: Live) -> None:
+    """One ring, and what waits in each queue of the fleet is a row, typed and told apart by instance."""
+    with live.airflow.running("fleet_to_warehouse"):
+        until(lambda: live.airflow.is_watched_by("GreenApiDoorbellTrigger"), 60, "watcher")
+        push_texts(live, "fleet")
+        wanted = {(instance.id_instance, "fleet") for instance in live.fleet}
+        until(lambda: rows(live, "texts") >= wanted, 120, "a text of each instance in the table")
+    assert not any(instance.queue() for instance in live.fleet)
+
+
+def test_stream_to_warehouse_stores_what_comes_while_its_task_runs(live: Live) -> None:
+    """Messages of both instances are rows while one and the same run goes on; ended, it lets go."""
+    with live.airflow.running("stream_to_warehouse"):
+        runs = "SELECT run_id FROM dag_run WHERE dag_id = 'stream_to_warehouse'"
+        until(lambda: live.airflow.query(runs), 60, "run")
+        for text in ("streamed first", "streamed next"):
+            push_texts(live, text)
+            wanted = {(instance.id_instance, text) for instance in live.fleet}
+            until(lambda: rows(live, "green_api_notifications") >= wanted, 90, f"rows: {text}")  # noqa: B023
+        ((run,),) = live.airflow.query(runs)
+        assert live.airflow.task_state("stream_to_warehouse", run, "drain") == "running"
+    live.airflow.api("PATCH", f"dags/stream_to_warehouse/dagRuns/{run}", state="failed")
+    held = "SELECT 1 FROM green_api_notifications_leases WHERE expires_at > 0 AND owner LIKE 'stream_to_%'"
+    until(lambda: not live.warehouse.query(held), 60, "release of the leases")
+
+
+def push_texts(live: Live, text: str) -> None:
+    """Push a message to each instance of the fleet."""
+    for instance in live.fleet:
+        message = answer_to({"chatId": "1@c.us", "idMessage": text})
+        message["instanceData"] = {"idInstance": int(instance.id_instance)}
+        message["messageData"] = {"typeMessage": "textMessage", "textMessageData": {"textMessage": text}}
+        instance.push(message)
+
+
+def rows(live: Live, table: str) -> set[tuple[str, str]]:
+    """Instance and text of each row of a table; nothing if nobody has made it yet."""
+    instances, texts = (live.warehouse.column(table, name) for name in ("instance_id", "text"))
+    return set(zip(instances, texts, strict=False))
 
 
 def answer_to(question: dict[str, object]) -> dict[str, object]:

@@ -248,6 +248,14 @@ def a_drain(store: SqlStore) -> Any:
     return drain_operator(store, receive_timeout=20)
 
 
+def a_stream(store: SqlStore) -> Any:
+    return drain_operator(store, receive_timeout=20, linger=300)
+
+
+def a_fleet(store: SqlStore) -> Any:
+    return drain_operator(store, receive_timeout=20, linger=300, green_api_conn_id=["green_api_default"])
+
+
 def a_process(store: SqlStore) -> Any:
     return GreenApiProcessNotificationsOperator(
         task_id="drain", handler=print, dead_letter=store, receive_timeout=20
@@ -268,7 +276,7 @@ def a_backfill(store: SqlStore) -> Any:
     return GreenApiBackfillMessagesOperator(task_id="drain", store=store, receive_timeout=20)
 
 
-@pytest.mark.parametrize("make", [a_drain, a_process, a_sensor, a_delete, a_backfill])
+@pytest.mark.parametrize("make", [a_drain, a_stream, a_fleet, a_process, a_sensor, a_delete, a_backfill])
 def test_sigterm_ends_a_task_in_the_middle_of_a_long_poll(
     make: Callable[[SqlStore], Any], green_api_connection: GreenApiEmulator, sqlite: SqlStore
 ) -> None:

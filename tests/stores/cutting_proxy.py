@@ -11,16 +11,22 @@ from typing import Any, Literal
 class CuttingProxy:
     """Passes bytes on; ``cut`` drops the client's next bytes ("before") or the next answer ("after").
 
-    With ``words`` it drops the next bytes that hold these, or the answer to them.
+    With ``words`` it drops the next bytes that hold these, or the answer to them. While it ``is_away`` it
+    hangs up on each new connection.
     """
 
     def __init__(self, port: int) -> None:
         self.cut: Literal["", "before", "after"] = ""
         self.words = b""
+        self.is_away = False
+        self.hung_up = 0
         proxy = self
 
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
+                if proxy.is_away:
+                    proxy.hung_up += 1
+                    return
                 asked = [b""]
                 with socket.create_connection(("127.0.0.1", port)) as server:
                     ends = (server, self.request, "after", asked)

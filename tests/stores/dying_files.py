@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
 from airflow_green_notify.files.place import Files
@@ -45,6 +45,9 @@ class DyingFiles:
             raise Died
         self._count()
         return created
+
+    def create_all(self, contents: Mapping[str, bytes]) -> dict[str, bool | Exception]:
+        return {name: self.create(name, [content]) for name, content in contents.items()}
 
     def remove(self, names: Iterable[str]) -> None:
         for name in names:

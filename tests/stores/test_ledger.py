@@ -83,6 +83,50 @@ def test_lease_that_ran_out_is_taken_and_its_old_holder_cannot_renew_it(store: N
         assert not one.leases.renew_leases([QUEUE], "one", 20)
 
 
+def test_leases_of_many_queues_are_each_had_by_themselves(store: NotificationStore) -> None:
+    """Half of what a fleet asks for is another's: it has, renews and releases the rest alone."""
+    queues = [f"gateway/{number}" for number in range(12)]
+    evens, odds = queues[::2], queues[1::2]
+    with opened(store, 1) as one, opened(store, 2) as two:
+        assert two.leases.take_leases(odds, "two", 20) == dict.fromkeys(odds, ("two", ""))
+        assert one.leases.take_leases(queues, "one", 20) == (
+            dict.fromkeys(evens, ("one", "")) | dict.fromkeys(odds, ("two", "two"))
+        )
+        assert one.leases.renew_leases(queues, "one", 20) == {*evens}
+        one.leases.release_leases(queues, "one")
+        assert two.leases.renew_leases(queues, "two", 20) == {*odds}
+        two.leases.release_leases(odds[:2], "two")
+        assert one.leases.take_leases(queues, "one", 20) == (
+            dict.fromkeys(evens, ("one", "one"))
+            | dict.fromkeys(odds[:2], ("one", "two"))
+            | dict.fromkeys(odds[2:], ("two", "two"))
+        )
+        assert one.leases.renew_leases(queues, "one", 20) == {*evens, *odds[:2]}
+
+
+def test_no_leases_are_none(store: NotificationStore) -> None:
+    """A fleet of which nothing is left asks for nothing."""
+    with opened(store, 1) as one:
+        assert one.leases.take_leases([], "one", 20) == {}
+        assert one.leases.renew_leases([], "one", 20) == set()
+        one.leases.release_leases([], "one")
+
+
+def test_leases_of_many_queues_that_ran_out_are_taken_together(store: NotificationStore) -> None:
+    """A fleet died: the next one has all of its queues, and what is asked for twice counts once."""
+    queues = [f"gateway/{number}" for number in range(8)]
+    with opened(store, 1) as one, opened(store, 2) as two:
+        one.leases.take_leases(queues, "one", 0.2)
+        deadline = time.monotonic() + 10
+        while two.leases.take_leases(queues * 2, "two", 20) != dict.fromkeys(queues, ("two", "one")):
+            assert time.monotonic() < deadline
+            if two.leases.renew_leases(queues, "two", 20):
+                two.leases.release_leases(queues, "two")
+                one.leases.take_leases(queues, "one", 0.2)
+            time.sleep(0.1)
+        assert one.leases.renew_leases(queues, "one", 20) == set()
+
+
 def test_lease_that_many_want_at_once_is_had_by_one(store: NotificationStore, store_kind: str) -> None:
     """Eight ask at the same moment, again and again."""
     if store_kind.startswith("s3"):
@@ -117,8 +161,8 @@ def test_lease_where_the_place_tells_no_times_is_taken_after_it_was_watched(tmp_
     """Nobody's clock is trusted: it has to stay as it is for a whole span."""
 
     class Timeless(LocalFiles):
-        def age(self, name: str) -> None:
-            return None
+        def ages(self, names: Any) -> dict[str, float | None]:
+            return dict.fromkeys(names)
 
     files = Timeless(str(tmp_path))
     files.prepare()
@@ -145,18 +189,49 @@ def test_lease_taker_that_was_frozen_before_it_created_its_generation_is_too_lat
     leases = FileLeases(files, LocalFilesErrors)
 
     class Frozen(LocalFiles):
-        def create(self, name: str, chunks: Any) -> bool:
+        def create_all(self, contents: Any) -> dict[str, bool | Exception]:
             for number in range(4):
                 assert leases.take_leases([QUEUE], f"other {number}", 0.0)[QUEUE][0] == f"other {number}"
             assert leases.take_leases([QUEUE], "holder", 20)[QUEUE][0] == "holder"
-            return super().create(name, chunks)
+            return super().create_all(contents)
 
     late = FileLeases(Frozen(str(tmp_path)), LocalFilesErrors)
     assert late.take_leases([QUEUE], "late", 20)[QUEUE][0] == "holder"
     assert leases.renew_leases([QUEUE], "holder", 20)
 
 
+def test_lease_whose_renewal_had_its_effect_but_no_answer_is_still_its_owners(tmp_path: Any) -> None:
+    """A request that is repeated finds the name taken by what it had written itself."""
+    files = LocalFiles(str(tmp_path))
+    files.prepare()
+
+    class Repeating(LocalFiles):
+        repeats = 1
+
+        def create_all(self, contents: Any) -> dict[str, bool | Exception]:
+            if self.repeats:
+                self.repeats -= 1
+                super().create_all(contents)
+            return super().create_all(contents)
+
+    FileLeases(files, LocalFilesErrors).take_leases([QUEUE], "one", 20)
+    leases = FileLeases(Repeating(str(tmp_path)), LocalFilesErrors)
+    assert leases.renew_leases([QUEUE], "one", 20) == {QUEUE}
+
+
 # --- batches ---
+
+
+def test_batches_of_other_queues_are_found_when_they_are_named(store: NotificationStore) -> None:
+    """A fleet that an instance was added to looks for what that had as one of its own."""
+    for number, queue in enumerate(("one", "two", "three")):
+        with store.open(run(number), queue) as batch:
+            batch.put(some(1, start=number)[0])
+    with store.open(run(9), "one") as fleet:
+        assert [record.queue for record in fleet.not_handed_on()] == ["one"]
+        found = fleet.not_handed_on({"two", "one", "four"})
+        assert sorted(record.queue for record in found) == ["one", "two"]
+        assert sum(fleet.adopt(record) or 0 for record in found) == 2
 
 
 def test_open_and_closed_batches_are_adopted_once(store: NotificationStore) -> None:

@@ -61,12 +61,12 @@ class TestBell:
 
     def test_first_head_is_rung_for_at_once(self) -> None:
         """What waits already when the trigger starts rings."""
-        assert Bell(2, 60, 20).strikes("a", 0)
+        assert Bell(2, 60, 20).strikes({"q": "a"}, 0)
 
     def test_same_head_is_rung_for_again_only_after_ring_again_after(self) -> None:
         """A lost ring costs a minute, and a queue that nobody drains rings no more often."""
         bell = Bell(2, 60, 20)
-        assert [bell.strikes("a", now) for now in (0, 2, 59, 60, 62, 120)] == [
+        assert [bell.strikes({"q": "a"}, now) for now in (0, 2, 59, 60, 62, 120)] == [
             True,
             False,
             False,
@@ -78,22 +78,22 @@ class TestBell:
     def test_other_head_within_min_ring_interval_is_rung_for_later(self) -> None:
         """Rings keep their distance, and none is forgotten."""
         bell = Bell(2, 60, 20)
-        assert bell.strikes("a", 0)
-        assert not bell.strikes("b", 1)
-        assert bell.strikes("b", 2)
+        assert bell.strikes({"q": "a"}, 0)
+        assert not bell.strikes({"q": "b"}, 1)
+        assert bell.strikes({"q": "b"}, 2)
 
     def test_empty_queue_after_one_ring_stays_silent(self) -> None:
         """A single notification makes a single Dag run."""
         bell = Bell(2, 60, 20)
-        bell.strikes("a", 0)
-        assert not any(bell.strikes(None, now) for now in range(20, 500, 20))
+        bell.strikes({"q": "a"}, 0)
+        assert not any(bell.strikes({}, now) for now in range(20, 500, 20))
 
     def test_empty_queue_after_rings_in_a_row_is_rung_for_once_in_time(self) -> None:
         """What Airflow left lying of a burst is picked up within ring_again_after of the last ring."""
         bell = Bell(2, 60, 20)
         for now, key in ((0, "a"), (2, "b"), (4, "c")):
-            assert bell.strikes(key, now)
-        rung = [now for now in range(24, 500, 20) if bell.strikes(None, now)]
+            assert bell.strikes({"q": key}, now)
+        rung = [now for now in range(24, 500, 20) if bell.strikes({}, now)]
         assert rung == [44]
 
 

@@ -22,8 +22,9 @@ the key in the index when it finishes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.errors import NotificationStoreError
@@ -39,6 +40,7 @@ from airflow_green_notify.stores.object_storage.draining_objects import Draining
 from airflow_green_notify.stores.object_storage.leases import FileLeases
 from airflow_green_notify.stores.object_storage.ledger import FileBatches
 from airflow_green_notify.stores.object_storage.own_files import OwnFiles
+from airflow_green_notify.stores.outcome import Outcome, attempt, for_each
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -70,6 +72,7 @@ class DrainingBatch:
         translate_errors: TranslateErrors = nullcontext,
     ) -> None:
         self._files = files
+        self._translate_errors = translate_errors
         self._objects = DrainingObjects(files)
         self._closed = ClosedKeys(files)
         self.attempts = FileAttempts(files)
@@ -90,16 +93,58 @@ class DrainingBatch:
     def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
         """Create the object of a notification unless its key is there, in this batch or another."""
         name = safe_name(notification.key)
+        entry = self._entry_of(name, notification, note)
+        return entry is not None and self._keep(name, entry, self._create_or_find(name, entry))
+
+    def put_all(self, notifications: Sequence[Notification]) -> list[Outcome]:
+        """Create the objects of many, some at once; return what :meth:`put` would have told of each."""
+        names = [safe_name(notification.key) for notification in notifications]
+        outcomes: dict[str, Outcome] = {}
+        entries: dict[str, Entry] = {}
+        for name, notification in zip(names, notifications, strict=True):
+            if name not in entries and name not in outcomes:
+                entry = attempt(partial(self._entry_of, name, notification), self._translate_errors)
+                if isinstance(entry, Entry):
+                    entries[name] = entry
+                else:
+                    outcomes[name] = entry or False
+                if isinstance(entry, NotificationStoreError):
+                    # It came of what all have in common, and would come again for the next one.
+                    outcomes |= {each: entry for each in names if each not in entries | outcomes}
+        return for_each(names, outcomes | self._create_all(entries))
+
+    def _create_all(self, entries: dict[str, Entry]) -> dict[str, Outcome]:
+        created = attempt(partial(self._objects.create_all, entries), self._translate_errors)
+        if isinstance(created, NotificationStoreError):
+            return dict.fromkeys(entries, created)
+        return {
+            name: attempt(partial(self._settled, name, entry, result), self._translate_errors)
+            for (name, entry), result in zip(entries.items(), created, strict=True)
+        }
+
+    def _settled(self, name: str, entry: Entry, created: bool | Exception) -> bool:
+        """Tell what the creation of an object came to."""
+        if isinstance(created, Exception):
+            raise created
+        return self._keep(name, entry, entry.batch_id if created else self._create_or_find(name, entry))
+
+    def _entry_of(
+        self, name: str, notification: Notification, note: dict[str, Any] | None = None
+    ) -> Entry | None:
+        """Open the batch, and return its next entry; ``None`` for what is there already."""
         if name in self._closed:
-            return False
+            return None
         self._open()
         if name in self._mine or (note is None and notification in self._from_journal):
-            return False
+            return None
         self._sequence += 1
-        entry = Entry(notification, self._batches.tag, note, self._sequence)
-        if self._create_or_find(name, entry) not in self._batches.owned:
-            return False  # another batch's, and durable there
-        self._mine[name] = self._sequence
+        return Entry(notification, self._batches.tag, note, self._sequence)
+
+    def _keep(self, name: str, entry: Entry, owner: str) -> bool:
+        """Note an object as this batch's, unless it is another's, and durable there."""
+        if owner not in self._batches.owned:
+            return False
+        self._mine[name] = entry.sequence or 0
         return True
 
     def _look(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_green_notify.errors import NotificationStoreError
@@ -35,6 +35,13 @@ class DrainingObjects:
     def create(self, name: str, entry: Entry) -> bool:
         """Create the object of a notification unless the name is taken; return whether it was created."""
         return self._files.create(object_name(name), [to_json(entry)])
+
+    def create_all(self, entries: Mapping[str, Entry]) -> list[bool | Exception]:
+        """Create many, and return for each what :meth:`create` would have returned, or raised."""
+        outcomes = self._files.create_all(
+            {object_name(name): to_json(entry) for name, entry in entries.items()}
+        )
+        return [outcomes[object_name(name)] for name in entries]
 
     def tag_of(self, name: str) -> str | None:
         """Return whose an object is; ``None`` if it is gone.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,12 +18,15 @@ from airflow_green_notify.stores.ledger import BatchTaken, warn_of
 from airflow_green_notify.stores.row import from_row, to_row
 from airflow_green_notify.stores.sql.attempts import SqlAttempts
 from airflow_green_notify.stores.sql.database import Database, translate_errors
+from airflow_green_notify.stores.sql.group import GroupCommit
+from airflow_green_notify.stores.sql.group_insert import GroupInsert
 from airflow_green_notify.stores.sql.ledger import SqlBatches, SqlLeases, adopters
 from airflow_green_notify.stores.sql.tables import StoreTables, column_id
 
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState
+    from airflow_green_notify.stores.outcome import Outcome
     from airflow_green_notify.stores.sql.ledger import TranslateErrors
 
 _PAGE = 100
@@ -45,6 +48,8 @@ class SqlBatch:
         self.leases = SqlLeases(self._beside, tables, translate_errors)
         self._batches = SqlBatches(self._database, tables, batch_id, queue)
         self._guarded_insert = self._batches.guarded_insert()
+        insert = GroupInsert(self._database, self._rows, self._batches)
+        self._groups = GroupCommit(self, self._database, self._rows, insert, translate_errors)
         self._is_open = False
         self._was_there = False
         self._sequence = 0
@@ -54,23 +59,34 @@ class SqlBatch:
 
     def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
         """Insert the row of a notification unless its key is there, or the message came from a journal."""
-        self._open()
-        if note is None and notification in self._from_journal:
-            return False
-        self._sequence += 1
-        row = to_row(Entry(notification, self._batch_id, note)) | {"sequence": self._sequence}
-        repeats = self._database.repeats
+        row = self.row_of(notification, note)
+        return row is not None and self.insert(row)
+
+    def insert(self, row: dict[str, Any]) -> bool:
+        """Insert a row that :meth:`row_of` returned, unless its key is there."""
         try:
             if self._database.execute(self._guarded_insert, row):
                 return True
         except IntegrityError:
-            held = self._place_of(notification.key)
+            held = self._place_of(row["key"])
             if held is None:
                 raise
             # A statement that was repeated may have met what it had inserted itself.
-            return self._database.repeats > repeats and held == (self._batch_id, notification.received_at)
+            return held == (self._batch_id, row["sequence"])
         self._is_open = False
         raise BatchTaken
+
+    def put_all(self, notifications: Sequence[Notification]) -> list[Outcome]:
+        """Insert the rows of many together, and return what :meth:`put` would have told of each."""
+        return self._groups.put_all(notifications)
+
+    def row_of(self, notification: Notification, note: dict[str, Any] | None = None) -> dict[str, Any] | None:
+        """Open the batch, and return the next row of it; ``None`` if the message came from a journal."""
+        self._open()
+        if note is None and notification in self._from_journal:
+            return None
+        self._sequence += 1
+        return to_row(Entry(notification, self._batch_id, note)) | {"sequence": self._sequence}
 
     def _look(self) -> bool:
         self._journal_keys = self._batches.keys_from_journal(datetime.now(UTC) - QUEUED_FOR)
@@ -79,9 +95,9 @@ class SqlBatch:
     def _holds(self, key: str) -> bool:
         return key in self._journal_keys
 
-    def _place_of(self, key: str) -> tuple[str, datetime] | None:
+    def _place_of(self, key: str) -> tuple[str, int] | None:
         rows = self._rows.c
-        found = self._database.rows(select(rows.batch_id, rows.received_at).where(rows.key == key))
+        found = self._database.rows(select(rows.batch_id, rows.sequence).where(rows.key == key))
         return tuple(found[0]) if found else None
 
     def not_handed_on(self, queues: Collection[str] = ()) -> list[BatchRecord]:

@@ -8,8 +8,15 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from airflow.sdk import BaseHook
-from sqlalchemy import Connection, Engine, Executable, Row, Table, func, select
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy import Connection, Dialect, Engine, Executable, Row, Table, func, literal, select
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from airflow_green_notify.errors import GreenApiError, NotificationStoreError
 from airflow_green_notify.stores.sql.errors import words_of
@@ -45,8 +52,6 @@ class Database:
         self._owns_engine = engine is None
         self._conn_id = conn_id
         self._connection: Connection | None = None
-        self.repeats = 0
-        """How many statements were repeated so far."""
         self._in_use = threading.Lock()
         self._is_closing = False
 
@@ -59,12 +64,30 @@ class Database:
         """The kind of database, as SQLAlchemy names it."""
         return self._engine.dialect.name
 
+    @property
+    def driver(self) -> Dialect:
+        """How the driver of this kind of database is talked to."""
+        return self._engine.dialect
+
+    def answers(self) -> bool:
+        """Tell whether the database is there, and answers a question."""
+        try:
+            with self._connected() as connection:
+                connection.execute(select(literal(1)))
+        except SQLAlchemyError:
+            return False
+        return True
+
     def execute(self, statement: Executable, values: Mapping[str, Any] | None = None) -> int:
         """Execute a statement and return how many rows it changed or inserted.
 
         If it was repeated, that may be none, though the lost one had its effect.
         """
         return self._repeated(lambda connection: connection.execute(statement, values).rowcount)
+
+    def execute_text(self, text: str, values: tuple[Any, ...]) -> int:
+        """Do the same as :meth:`execute` for a statement in the driver's own words."""
+        return self._repeated(lambda connection: connection.exec_driver_sql(text, values).rowcount)
 
     def execute_once(self, statement: Executable) -> int:
         """Execute a statement that must not be repeated."""
@@ -122,7 +145,6 @@ class Database:
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
-        self.repeats += 1
         with self._connected() as connection:
             return work(connection)
 

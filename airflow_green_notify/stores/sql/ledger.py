@@ -137,24 +137,26 @@ class SqlBatches:
     def __init__(self, database: Database, tables: StoreTables, batch_id: str, queue: str) -> None:
         self._database = database
         self._rows = tables.notifications
-        self._table = tables.batches
+        self.table = tables.batches
         self._batch_id = batch_id
         self._queue = queue
         self._owner = uuid.uuid4().hex
+        self.own = {"batch_id": column_id(batch_id), "owner": self._owner, "state": "open"}
+        """What stands in the row of this batch as long as it is this try's."""
 
     def open(self) -> bool:
         """Make this try the one that puts into the batch; ``False`` if an earlier one did."""
         name = column_id(self._batch_id)
         row = {"state": "open", "owner": self._owner, "queue": self._queue}
         known = {"batch_id": name, "name": storable(self._batch_id), "task": _task(self._batch_id)}
-        if self._database.insert(self._table, known | row | {"adopted_by": "", "adopted": 0}):
+        if self._database.insert(self.table, known | row | {"adopted_by": "", "adopted": 0}):
             return True
-        self._database.execute(self._table.update().where(self._table.c.batch_id == name).values(row))
+        self._database.execute(self.table.update().where(self.table.c.batch_id == name).values(row))
         return False
 
     def keys_from_journal(self, since: datetime) -> set[str]:
         """Return the keys that backfills have stored since then."""
-        rows, batches = self._rows.c, self._table.c
+        rows, batches = self._rows.c, self.table.c
         backfills = select(batches.batch_id).where(batches.queue.endswith(JOURNAL))
         found = select(rows.key).where(rows.batch_id.in_(backfills), rows.received_at >= since)
         return {row.key for row in self._database.rows(found)}
@@ -167,25 +169,25 @@ class SqlBatches:
         """
         columns = list(self._rows.c)
         values = select(*(bindparam(column.name, type_=column.type) for column in columns))
-        mine = values.select_from(self._table).where(*self._mine())
+        mine = values.select_from(self.table).where(*self._mine())
         if self._database.dialect in ("postgresql", "mysql", "mariadb"):
             mine = mine.with_for_update(read=True)
         return self._rows.insert().from_select(columns, mine)
 
     def close(self) -> bool:
         """Note that the description is about to be returned; ``False`` if the batch is another try's."""
-        return self._database.execute(self._table.update().where(*self._mine()).values(state="closed")) > 0
+        return self._database.execute(self.table.update().where(*self._mine()).values(state="closed")) > 0
 
     def own_record(self) -> BatchRecord | None:
         """Return what is noted of this batch, by an earlier try perhaps."""
-        found = select(self._table).where(self._table.c.batch_id == column_id(self._batch_id))
+        found = select(self.table).where(self.table.c.batch_id == column_id(self._batch_id))
         return next((_record(row) for row in self._database.rows(found)), None)
 
     def not_handed_on(self, queues: Collection[str] = ()) -> list[BatchRecord]:
         """Return the other batches of this task and these queues that may hold forgotten notifications."""
-        batches = self._table.c
+        batches = self.table.c
         left_over = exists().where(self._rows.c.batch_id == batches.batch_id)
-        found = select(self._table).where(
+        found = select(self.table).where(
             batches.task == _task(self._batch_id),
             batches.queue.in_([self._queue, *queues]),
             batches.batch_id != column_id(self._batch_id),
@@ -203,7 +205,7 @@ class SqlBatches:
         taken = self._rows.update().where(self._rows.c.batch_id == column_id(record.batch_id))
         moved = {"batch_id": column_id(self._batch_id), "sequence": self._rows.c.sequence + last_sequence}
         count = self._database.execute(taken.values(moved))
-        adopted = self._table.update().where(self._table.c.batch_id == column_id(record.batch_id))
+        adopted = self.table.update().where(self.table.c.batch_id == column_id(record.batch_id))
         self._database.execute(adopted.values(adopted=record.adopted + count))
         return count
 
@@ -212,16 +214,11 @@ class SqlBatches:
         self._database.execute(self._unchanged(record).values(state=state))
 
     def _mine(self) -> tuple[ColumnElement[bool], ...]:
-        batches = self._table.c
-        return (
-            batches.batch_id == column_id(self._batch_id),
-            batches.owner == self._owner,
-            batches.state == "open",
-        )
+        return tuple(self.table.c[name] == value for name, value in self.own.items())
 
     def _unchanged(self, record: BatchRecord) -> Update:
-        batches = self._table.c
-        return self._table.update().where(
+        batches = self.table.c
+        return self.table.update().where(
             batches.batch_id == column_id(record.batch_id),
             batches.owner == record.owner,
             batches.state == record.state,

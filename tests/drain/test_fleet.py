@@ -1,0 +1,426 @@
+"""Many queues in one event loop: limits they share, failures they don't."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from airflow_green_notify.drain import StopCondition, lease
+from airflow_green_notify.drain.fleet import Fleet, Instance, into_sinks, into_store
+from airflow_green_notify.drain.lease import ReaderLease, renewed, take_all
+from airflow_green_notify.emulator import GreenApiEmulator
+from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.filters import NotificationFilter
+from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.notification import Notification
+from airflow_green_notify.stores import SqlStore, read_batch
+from tests.balance import key_of
+
+Instances = list[Any]
+
+
+@pytest.fixture
+def gateways(monkeypatch: pytest.MonkeyPatch) -> Iterator[Instances]:
+    """Five instances of one gateway, with the connections g0 to g4."""
+    with GreenApiEmulator(rate_limits=False) as first:
+        gateways = [first, *(first.add_instance(rate_limits=False) for _ in range(4))]
+        for number, gateway in enumerate(gateways):
+            monkeypatch.setenv(f"AIRFLOW_CONN_G{number}", gateway.connection)
+        yield gateways
+
+
+@pytest.fixture
+def opened(store: SqlStore) -> Iterator[SqlStore]:
+    with store.open("dag/run/task/-1") as opened:
+        yield opened
+
+
+def fleet(opened: Any, *, leases: Any = None, writing: Any = None, **options: Any) -> Any:
+    """Drain g0 to g4, quickly."""
+    instances = {f"g{number}": Instance(GreenApiHook(f"g{number}", max_attempts=2)) for number in range(5)}
+    for conn_id, each in instances.items():
+        each.lease = leases and leases[conn_id]
+    return Fleet(instances, writing or into_store(opened), receive_timeout=0.2, **options).drain()
+
+
+def keys_in(opened: Any) -> Counter[str]:
+    return Counter(notification.key for notification in read_batch(opened.close()))
+
+
+def keys_pushed(gateways: Instances) -> Counter[str]:
+    return Counter(key_of(entry["body"]) for gateway in gateways for entry in gateway.audit())
+
+
+def fill(gateways: Instances, n: int) -> None:
+    for number, gateway in enumerate(gateways):
+        gateway.push_traffic(seed=number, n=n)
+
+
+def test_fleet_stores_everything_of_all_instances_once(gateways: Instances, opened: SqlStore) -> None:
+    """Each drain has a report of its own, and the total is their sum."""
+    fill(gateways, 30)
+    report = fleet(opened)
+    assert keys_in(opened) == keys_pushed(gateways)
+    assert all(entry["deletions"] == 1 for gateway in gateways for entry in gateway.audit())
+    assert {conn_id: one.deleted for conn_id, one in report.instances.items()} == {
+        f"g{number}": 30 for number in range(5)
+    }
+    assert (report.total().stored, report.total().deleted, report.stopped_by) == (150, 150, "empty")
+    assert "150 notifications of 5 instances" in report.sentence("Drained")
+    assert report.as_dict()["instances"]["g3"].keys() == {
+        "received", "stored", "deleted", "stopped_by", "oldest_age", "seconds"
+    }  # fmt: skip
+
+
+def test_queue_order_holds_for_each_instance(gateways: Instances, opened: SqlStore) -> None:
+    """Groups mix instances, never what one of them brings."""
+    fill(gateways, 30)
+    fleet(opened)
+    stored = [notification.key for notification in read_batch(opened.close())]
+    for gateway in gateways:
+        own = [key_of(entry["body"]) for entry in gateway.audit()]
+        assert [key for key in stored if key in own] == own
+
+
+@pytest.mark.parametrize("limit", [1, 4, 7, 149])
+def test_max_notifications_is_a_hard_limit_of_the_whole_fleet(
+    gateways: Instances, opened: SqlStore, limit: int
+) -> None:
+    """However many drains are at work at once, no more than that is deleted or stored."""
+    fill(gateways, 30)
+    report = fleet(opened, stop=StopCondition(max_notifications=limit))
+    assert report.total().deleted == limit
+    assert sum(entry["deletions"] for gateway in gateways for entry in gateway.audit()) == limit
+    assert sum(keys_in(opened).values()) == limit
+
+
+def test_limit_is_reached_although_other_readers_take_some(gateways: Instances, opened: SqlStore) -> None:
+    """What another consumer deletes is not counted, and holds no place."""
+    fill(gateways, 10)
+
+    class Thief:
+        """Takes the head of g0 away whenever it is being stored."""
+
+        def put(self, notification: Notification) -> bool:
+            if notification.instance_id == gateways[0].id_instance:
+                GreenApiHook("g0").clear_webhooks_queue()
+            return opened.put(notification)
+
+    report = fleet(opened, stop=StopCondition(max_notifications=40), writing=into_store(Thief()))
+    assert report.total().deleted == 40
+
+
+def test_max_seconds_holds_for_the_fleet(gateways: Instances, opened: SqlStore) -> None:
+    """Every drain stops, whatever comes."""
+    report = fleet(opened, stop=StopCondition(max_seconds=0.5, linger=60))
+    assert {one.stopped_by for one in report.instances.values()} == {"max_seconds"}
+
+
+def test_refused_token_stops_that_drain_alone(gateways: Instances, opened: SqlStore) -> None:
+    """The others go on to the end, and what failed is named with its remedy."""
+    fill(gateways, 10)
+    gateways[2].fault("status", status=401, times=None)
+    report = fleet(opened)
+    assert [*report.errors] == ["g2"]
+    assert "401" in str(report.errors["g2"])
+    assert report.instances["g2"].stopped_by == "error"
+    assert report.total().deleted == 40
+    assert len(gateways[2].queue()) == 10
+    assert "g2: " in report.failures()
+    assert "401" in report.as_dict()["instances"]["g2"]["error"]
+
+
+def test_webhook_url_and_outage_stop_their_drains_alone(gateways: Instances, opened: SqlStore) -> None:
+    """An outage lasts longer than the hook's attempts; a webhookUrl can't be polled at all."""
+    fill(gateways, 10)
+    gateways[1].fault("502", times=None)
+    gateways[3].settings(webhookUrl="https://example.com/hook")
+    report = fleet(opened)
+    assert {*report.errors} == {"g1", "g3"}
+    assert report.total().deleted == 30
+    assert [error.retryable for error in report.errors.values()].count(True) == 1
+
+
+class OneRefused:
+    """A store that refuses what one instance brings."""
+
+    def __init__(self, store: SqlStore, refused: str) -> None:
+        self._store = store
+        self._refused = refused
+
+    def put(self, notification: Notification) -> bool:
+        if notification.instance_id == self._refused:
+            raise NotificationStoreError("Too odd a body.")
+        return self._store.put(notification)
+
+    def put_all(self, notifications: list[Notification]) -> list[bool | NotificationStoreError]:
+        outcomes: list[bool | NotificationStoreError] = []
+        for notification in notifications:
+            try:
+                outcomes.append(self.put(notification))
+            except NotificationStoreError as error:
+                outcomes.append(error)
+        return outcomes
+
+
+def test_refused_row_fails_its_own_drain_alone(gateways: Instances, opened: SqlStore) -> None:
+    """It stays in the queue; everything of the others is stored and deleted."""
+    fill(gateways, 10)
+    refusing = OneRefused(opened, gateways[4].id_instance)
+    report = fleet(opened, writing=into_store(refusing))
+    assert [*report.errors] == ["g4"]
+    assert len(gateways[4].queue()) == 10
+    assert sum(keys_in(opened).values()) == 40
+
+
+def test_store_that_is_away_fails_every_drain_and_deletes_nothing(
+    gateways: Instances, opened: SqlStore
+) -> None:
+    """A group that fails as a whole fails for each of it; equal reasons are told once."""
+
+    class Away:
+        def put(self, notification: Notification) -> bool:
+            raise NotificationStoreError("The database is away.")
+
+        def put_all(self, notifications: list[Notification]) -> Any:
+            raise NotificationStoreError("The database is away.")
+
+    fill(gateways, 3)
+    report = fleet(opened, writing=into_store(Away()))
+    assert len(report.errors) == 5
+    assert report.failures().count("The database is away.") == 1
+    assert all(len(gateway.queue()) == 3 for gateway in gateways)
+
+
+def test_store_that_tells_of_fewer_than_it_got_fails_the_rest(gateways: Instances, opened: SqlStore) -> None:
+    """Whoever waits for an outcome gets one: nothing hangs, and nothing is deleted that may not be stored."""
+
+    class Short:
+        def put(self, notification: Notification) -> bool:
+            return opened.put(notification)
+
+        def put_all(self, notifications: list[Notification]) -> Any:
+            return [opened.put(notifications[0])]
+
+    fill(gateways, 3)
+    report = fleet(opened, writing=into_store(Short()))
+    assert report.errors
+    pushed, stored = keys_pushed(gateways), keys_in(opened)
+    waiting = Counter(key_of(body) for gateway in gateways for body in gateway.queue())
+    assert pushed - waiting <= stored
+
+
+def test_one_hanging_gateway_holds_up_nobody_else(gateways: Instances, opened: SqlStore) -> None:
+    """The others are drained to the end while it hangs."""
+    fill(gateways, 5)
+    gateways[0].fault("slow", seconds=30, times=None)
+    report = fleet(opened, stop=StopCondition(max_seconds=3))
+    assert all(not gateway.queue() for gateway in gateways[1:])
+    assert report.total().deleted >= 20
+
+
+def test_what_is_not_accepted_goes_to_the_other_store(
+    gateways: Instances, store: SqlStore, opened: SqlStore
+) -> None:
+    """A filter judges each notification as in a single drain."""
+    fill(gateways, 20)
+    accept = NotificationFilter(type_webhook="incomingMessageReceived")
+    with SqlStore("store", table="rest").open("dag/run/task/-1") as rest:
+        report = fleet(opened, writing=into_store(opened, accept, rest))
+        assert report.total().unmatched == sum(keys_in(rest).values()) > 0
+    assert keys_in(rest) + keys_in(opened) == keys_pushed(gateways)
+
+
+def test_sinks_of_their_own_are_called_one_at_a_time(gateways: Instances, opened: SqlStore) -> None:
+    """Handlers of a fleet need not be safe for threads."""
+    fill(gateways, 4)
+    at_work: list[str] = []
+    most = 0
+
+    class Sink:
+        def put(self, notification: Notification) -> bool:
+            nonlocal most
+            at_work.append(notification.key)
+            most = max(most, len(at_work))
+            at_work.remove(notification.key)
+            return True
+
+    report = fleet(opened, writing=into_sinks(lambda _: Sink()))
+    assert (report.total().deleted, most) == (20, 1)
+
+
+def test_store_derived_from_ours_is_asked_for_each_notification(
+    gateways: Instances, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever overrides put() to do more with a notification sees each of them, in a fleet too."""
+    seen: list[str] = []
+
+    class Seeing(SqlStore):
+        def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
+            seen.append(notification.key)
+            return super().put(notification, note)
+
+    fill(gateways, 10)
+    with Seeing("store").open("dag/run/task/-1") as opened:
+        fleet(opened)
+    assert Counter(seen) == keys_pushed(gateways)
+
+
+# --- leases ---
+
+
+@pytest.fixture
+def leases(opened: SqlStore, gateways: Instances) -> dict[str, ReaderLease]:
+    first = ReaderLease(opened.leases, "fleet", "dag/run/task/-1 (try 1)")
+    queues = [GreenApiHook(f"g{number}").config.queue for number in range(5)]
+    return {
+        f"g{number}": ReaderLease(opened.leases, queue, "", beside=first)
+        for number, queue in enumerate(queues)
+    }
+
+
+def test_queue_that_somebody_reads_is_left_to_that_reader(
+    gateways: Instances, store: SqlStore, opened: SqlStore, leases: dict[str, ReaderLease]
+) -> None:
+    """The other queues are drained; nothing of that one is touched, and that is no error."""
+    fill(gateways, 5)
+    with store.open("other/run/task/-1") as other:
+        assert ReaderLease(other.leases, leases["g1"].queue, "other").take()
+        take_all([*leases.values()])
+        with renewed(*leases.values()):
+            report = fleet(opened, leases=leases)
+    assert report.instances["g1"].stopped_by == "another_reader"
+    assert not report.errors
+    assert [len(gateway.queue()) for gateway in gateways] == [0, 5, 0, 0, 0]
+
+
+def test_queue_is_drained_when_its_reader_ends_meanwhile(
+    gateways: Instances,
+    store: SqlStore,
+    opened: SqlStore,
+    leases: dict[str, ReaderLease],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Waiting for one queue holds up no other."""
+    monkeypatch.setattr("airflow_green_notify.drain.fleet.ASK_EVERY", 0.1)
+    fill(gateways, 5)
+    with store.open("other/run/task/-1") as other:
+        held = ReaderLease(other.leases, leases["g1"].queue, "other")
+        assert held.take()
+        take_all([*leases.values()])
+
+        class Releasing:
+            """Ends the other reader once the last of the other queues is stored."""
+
+            def put(self, notification: Notification) -> bool:
+                new = opened.put(notification)
+                if sum(len(gateway.queue()) for gateway in gateways) <= 6:
+                    held.release()
+                return new
+
+        with renewed(*leases.values()):
+            fleet(opened, leases=leases, writing=into_store(Releasing()), wait_for_reader=30)
+    assert keys_in(opened) == keys_pushed(gateways)
+
+
+def test_lost_lease_ends_that_drain_alone(
+    gateways: Instances, opened: SqlStore, leases: dict[str, ReaderLease], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease that somebody else took meanwhile is not deleted under."""
+    monkeypatch.setattr(lease, "RENEW_EVERY", 0.05)
+    fill(gateways, 20)
+    take_all([*leases.values()])
+    stolen = False
+
+    class Stealing:
+        def put(self, notification: Notification) -> bool:
+            nonlocal stolen
+            if not stolen:
+                stolen = True
+                opened.leases.release_leases([leases["g2"].queue], leases["g2"].owner)
+                opened.leases.take_leases([leases["g2"].queue], "thief", 60)
+                leases["g2"].renew()
+            return opened.put(notification)
+
+    with renewed(*leases.values()):
+        report = fleet(opened, leases=leases, writing=into_store(Stealing()))
+    assert report.instances["g2"].stopped_by == "another_reader"
+    assert len(gateways[2].queue()) >= 19
+    assert all(not gateway.queue() for number, gateway in enumerate(gateways) if number != 2)
+
+
+# --- lingering ---
+
+
+def test_lingering_drain_stores_what_comes_later(
+    gateways: Instances, opened: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty queue doesn't end it; what is pushed while it lingers is in the batch, whoever gets it."""
+
+    async def push_later() -> None:
+        for number, gateway in enumerate(gateways):
+            await asyncio.sleep(0.3)
+            gateway.push_traffic(seed=number, n=3)
+
+    async def run() -> Any:
+        instances = {f"g{number}": Instance(GreenApiHook(f"g{number}")) for number in range(5)}
+        lingering = Fleet(instances, into_store(opened), receive_timeout=0.2, stop=StopCondition(linger=3))
+        report, _ = await asyncio.gather(lingering.adrain(), push_later())
+        return report
+
+    report = asyncio.run(run())
+    assert keys_in(opened) == keys_pushed(gateways)
+    assert report.stopped_by == "empty"
+
+
+@pytest.mark.parametrize(("linger", "stopped_by"), [(0.0, "until"), (3600.0, "max_seconds")])
+def test_start_is_counted_from_the_end_of_lingering(
+    gateways: Instances, opened: SqlStore, linger: float, stopped_by: str
+) -> None:
+    """Without it, what is newer than the start is left; while it lingers, it is what is waited for."""
+    body = {"typeWebhook": "stateInstanceChanged", "stateInstance": "authorized"}
+    now = GreenApiHook("g0")
+    now.get_state_instance()
+    clock = now.gateway_time()
+    assert clock is not None
+    for gateway in gateways:
+        gateway.push(body | {"timestamp": int(clock.timestamp()) + 20, "n": gateway.id_instance})
+    report = fleet(opened, stop=StopCondition(until="start", linger=linger, max_seconds=1.5))
+    assert report.instances["g4"].stopped_by == stopped_by
+    assert len(gateways[4].queue()) == (1 if stopped_by == "until" else 0)
+
+
+# --- the end ---
+
+
+def test_cancelled_fleet_leaves_no_connection_and_deletes_nothing_more(
+    gateways: Instances, opened: SqlStore
+) -> None:
+    """What was cancelled in the middle of a long poll has given back its session."""
+    from airflow_green_notify.hooks import aiohttp_transport
+
+    async def run() -> None:
+        instances = {f"g{number}": Instance(GreenApiHook(f"g{number}")) for number in range(5)}
+        running = Fleet(instances, into_store(opened), stop=StopCondition(linger=60), receive_timeout=20)
+        task = asyncio.create_task(running.adrain())
+        await asyncio.sleep(1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not aiohttp_transport._sessions
+
+    asyncio.run(run())
+
+
+def test_failing_hook_names_its_instance_in_the_log(
+    gateways: Instances, opened: SqlStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In one log of many instances each line says whose it is."""
+    gateways[0].fault("status", status=401, times=None)
+    fleet(opened)
+    assert any("g0: failed, the others go on" in record.getMessage() for record in caplog.records)
+    assert gateways[0].api_token not in caplog.text
