@@ -72,7 +72,8 @@ def operator_of(job: dict[str, Any]) -> Any:
 
 def run(job: dict[str, Any]) -> int:
     """Execute the operator and keep what it returned, as Airflow does with a task that succeeds."""
-    lease.SPAN, lease.MARGIN, lease.RENEW_EVERY, lease.ASK_EVERY = SPAN, 0.4, 0.5, 0.1
+    span = job.get("span", SPAN)
+    lease.SPAN, lease.MARGIN, lease.RENEW_EVERY, lease.ASK_EVERY = span, span / 5, span / 4, 0.1
     operator = operator_of(job)
     if job["kind"] == "fleet":
         call.READ_TIMEOUT = 1.0  # of a gateway that hangs

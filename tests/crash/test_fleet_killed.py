@@ -23,6 +23,7 @@ from airflow_green_notify.stores import read_batch
 from tests.balance import Balance, balances, key_of
 from tests.crash.processes import Zygote
 from tests.crash.runs import Runs
+from tests.crash.task_run import SPAN
 
 pytestmark = pytest.mark.crash
 
@@ -37,6 +38,9 @@ AFTER_FIRST, AFTER_LAST = 0.4, 2.5
 
 PATIENCE = 10.0
 """Seconds to wait for a delete: the lease of a run that was killed has to run out, and requests fail."""
+
+BUCKET_SPAN = 5.0
+"""Seconds of a lease in a bucket, which takes five requests to renew each of 20."""
 
 TERMINATED = 143
 """The exit code of a run that was told to stop."""
@@ -70,11 +74,12 @@ def environment(
 class Killed:
     """Runs of a task that drains a fleet, one after the other, all but the last of them killed."""
 
-    def __init__(self, zygote: Zygote, fleet: list[GatewayInstance], runs: Runs) -> None:
+    def __init__(self, zygote: Zygote, fleet: list[GatewayInstance], runs: Runs, span: float) -> None:
         self.deaths: Counter[str] = Counter()
         self.returned: dict[str, dict[str, Any]] = {}
         self._zygote, self._fleet, self._runs = zygote, fleet, runs
         self.chance = runs.chance
+        self._span = span
         self._bodies = [traffic(seed, id_instance=int(each.id_instance)) for seed, each in enumerate(fleet)]
         self._last: dict[str, Any] | None = None
 
@@ -108,7 +113,7 @@ class Killed:
 
     def _job(self, retry_of: dict[str, Any] | None = None) -> dict[str, Any]:
         connections = [f"instance_{number}" for number in range(INSTANCES)]
-        return self._runs.job("fleet", retry_of) | {"connections": connections}
+        return self._runs.job("fleet", retry_of) | {"connections": connections, "span": self._span}
 
     def _end(self, job: dict[str, Any]) -> int:
         code = self._zygote.end()
@@ -131,10 +136,10 @@ class Killed:
             time.sleep(self.chance.uniform(0, AFTER_LAST))
 
     def _wait_until(self, reached: Callable[[list[int]], bool]) -> None:
-        """Wait until the queues of those that never fail are so long."""
+        """Wait until the queues of some that never fail for good are so long."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            if reached([len(instance.queue()) for instance in self._fleet[:-1]]):
+            if reached([len(instance.queue()) for instance in self._fleet[:3]]):
                 return
             time.sleep(0.05)
 
@@ -149,7 +154,9 @@ def killed(
 ) -> Killed:
     seed = os.environ.get("GREEN_API_SEED", str(time.time_ns()))
     print(f"GREEN_API_SEED={seed}")
-    return Killed(zygote, fleet, Runs(tmp_path, store, environment, seed))
+    is_bucket = store["arguments"].get("path", "").startswith("s3://")
+    span = BUCKET_SPAN if is_bucket else SPAN
+    return Killed(zygote, fleet, Runs(tmp_path, store, environment, seed), span)
 
 
 def refuse_token(instance: GatewayInstance, conn_id: str) -> None:
