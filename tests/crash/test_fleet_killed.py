@@ -113,7 +113,9 @@ class Killed:
 
     def _job(self, retry_of: dict[str, Any] | None = None) -> dict[str, Any]:
         connections = [f"instance_{number}" for number in range(INSTANCES)]
-        return self._runs.job("fleet", retry_of) | {"connections": connections, "span": self._span}
+        own: dict[str, Any] = {"connections": connections, "span": self._span}
+        own["seconds_to_return"] = self.chance.choice((0.0, 2.0))
+        return self._runs.job("fleet", retry_of) | own
 
     def _end(self, job: dict[str, Any]) -> int:
         code = self._zygote.end()
