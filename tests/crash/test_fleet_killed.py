@@ -33,7 +33,7 @@ INSTANCES = 20
 WAITING = (2, 15)
 """Notifications in each queue before a run, at least and at most."""
 
-AFTER_FIRST, AFTER_LAST = 0.4, 2.5
+AFTER_FIRST, AFTER_LAST = 0.4, 3.0
 """Seconds from the first or from the last delete of a run to its kill, at most."""
 
 PATIENCE = 10.0
@@ -130,7 +130,7 @@ class Killed:
         moment = self.chance.random()
         if moment < 0.1:
             time.sleep(self.chance.uniform(0, AFTER_LAST))
-        elif moment < 0.7:
+        elif moment < 0.6:
             self._wait_until(lambda waiting: min(waiting) < filled)
             time.sleep(self.chance.uniform(0, AFTER_FIRST))
         else:
