@@ -71,14 +71,21 @@ def operator_of(job: dict[str, Any]) -> Any:
 
 
 def run(job: dict[str, Any]) -> int:
-    """Execute the operator and keep what it returned, as Airflow does with a task that succeeds."""
-    lease.SPAN, lease.MARGIN, lease.RENEW_EVERY, lease.ASK_EVERY = SPAN, 0.4, 0.5, 0.1
+    """Execute the operator and keep what it returned, as Airflow does with a task that succeeds.
+
+    Airflow takes its time to keep it, and some more until it knows that the task succeeded.
+    """
+    span = job.get("span", SPAN)
+    lease.SPAN, lease.MARGIN, lease.RENEW_EVERY, lease.ASK_EVERY = span, span / 5, span / 4, 0.1
     operator = operator_of(job)
     if job["kind"] == "fleet":
         call.READ_TIMEOUT = 1.0  # of a gateway that hangs
         signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())  # as Airflow does
     result = operator.execute({"ti": TaskInstance(job)})
+    pause = job.get("seconds_to_return", 0.0) / 2
+    time.sleep(pause)
     returned = Path(job["folder"]) / f"{job['name']}.json"
     returned.with_suffix(".part").write_text(json.dumps(result.get("dead_letter_batch") or result))
     returned.with_suffix(".part").rename(returned)
+    time.sleep(pause)
     return 0
