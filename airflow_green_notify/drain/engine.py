@@ -96,7 +96,8 @@ class Drain:
         except LeaseLost:
             self.report.stopped_by = "another_reader"
         finally:
-            self._give_back_claim()
+            if not self.unsettled:  # else it may be what was deleted
+                self._give_back_claim()
             self.report.seconds = round(time.monotonic() - self.started, 3)
         return self.report
 
@@ -107,9 +108,10 @@ class Drain:
         if head is None:
             if self.budget.is_spent and not self.has_claim:
                 return "max_notifications"
-            if self.queue.empty_answers >= self.stop.empty_answers and self._linger_left() <= 0:
+            if self.queue.empty_answers >= self.stop.empty_answers:
                 self._settle(head)
-                return "empty"
+                if self._linger_left() <= 0:
+                    return "empty"
         elif not self._claim():
             return "max_notifications"
         elif self._is_newer(head):

@@ -53,29 +53,32 @@ class GroupCommit:
 
     async def _write(self) -> None:
         try:
-            while self._waiting:
-                group, self._waiting = self._waiting, []
+            while group := [each for each in self._waiting if not each[1].done()]:
+                self._waiting = []
                 outcomes = await in_thread(self._thread, self._put_all, [each for each, _ in group])
-                for (_, stored), outcome in zip(group, outcomes, strict=False):
+                for (_, stored), outcome in zip(group, outcomes, strict=True):
                     _settle(stored, outcome)
         finally:
             self._writer = None
+            self._waiting = []
 
     def _put_all(self, notifications: list[Notification]) -> list[Outcome]:
         if len(notifications) == 1 or not takes_groups(self._store):
             return [self._put(notification) for notification in notifications]
         try:
             outcomes: list[Outcome] = [*self._store.put_all(notifications)]
-        except Exception as error:
-            return [error] * len(notifications)
-        missing = len(notifications) - len(outcomes)
-        return outcomes + [NotificationStoreError("put_all() tells of fewer than it got.")] * missing
+        except BaseException as error:
+            return [_told(error)] * len(notifications)
+        if len(outcomes) != len(notifications):
+            text = f"put_all() was given {len(notifications)} notifications, and told of {len(outcomes)}."
+            return [NotificationStoreError(text)] * len(notifications)
+        return outcomes
 
     def _put(self, notification: Notification) -> Outcome:
         try:
             return self._store.put(notification)
-        except Exception as error:
-            return error
+        except BaseException as error:
+            return _told(error)
 
 
 def takes_groups(store: object) -> TypeGuard[GroupSink]:
@@ -85,6 +88,15 @@ def takes_groups(store: object) -> TypeGuard[GroupSink]:
     """
     kinds = (vars(kind) for kind in type(store).__mro__)
     return "put_all" in next((kind for kind in kinds if {"put", "put_all"} & {*kind}), {})
+
+
+def _told(error: BaseException) -> Exception:
+    """Return what a future takes: each drain that waits must be told something."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    told = NotificationStoreError(f"The store raised {type(error).__name__}: {error}")
+    told.__cause__ = error
+    return told
 
 
 def _settle(stored: asyncio.Future[bool], outcome: Outcome) -> None:

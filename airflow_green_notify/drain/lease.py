@@ -48,7 +48,8 @@ class ReaderLease:
 
     :param queue: Which queue, see :attr:`~airflow_green_notify.hooks.connection.InstanceConfig.queue`.
     :param reader: What other readers are told of this one: the batch and the try.
-    :param beside: Another lease of the same reader, in the same ledger.
+    :param beside: Another lease of the same reader, in the same ledger, without which this one is worth
+        nothing: a fleet's, which keeps its batch apart from other tries and runs.
     """
 
     def __init__(
@@ -61,13 +62,15 @@ class ReaderLease:
         self.previous = ""
         """Who had it before that."""
         self._ledger = ledger
+        self._beside = beside
         self._renewed: Stopwatch | None = None
         self._one_at_a_time: threading.Lock = beside._one_at_a_time if beside else threading.Lock()
 
     def take(self) -> bool:
         """Take it, or note in :attr:`holder` who has it."""
-        take_all([self])
-        return self._renewed is not None
+        lost = self._beside is not None and not self._beside.is_valid()
+        take_all([self._beside, self] if self._beside and lost else [self])
+        return self._renewed is not None and (self._beside is None or self._beside._renewed is not None)
 
     def wait(self, seconds: float) -> bool:
         """Take it as soon as it is free, and tell whether that was within so many seconds."""
@@ -97,9 +100,10 @@ class ReaderLease:
         release_all([self])
 
     def is_valid(self) -> bool:
-        """Tell whether it is surely nobody else's yet."""
+        """Tell whether it is surely nobody else's yet, nor is the one that it needs."""
         renewed = self._renewed
-        return renewed is not None and renewed.seconds() < SPAN - MARGIN
+        is_own = renewed is not None and renewed.seconds() < SPAN - MARGIN
+        return is_own and (self._beside is None or self._beside.is_valid())
 
     def check(self) -> None:
         """Raise :class:`LeaseLost` unless it is valid."""

@@ -57,5 +57,13 @@ async def in_thread(thread: Executor, work: Callable[..., T], *arguments: object
 
     Nothing is deleted if the drain is cancelled meanwhile.
     """
-    call = partial(contextvars.copy_context().run, work, *arguments)
+    call = partial(contextvars.copy_context().run, _without_stop_iteration, work, *arguments)
     return await asyncio.get_running_loop().run_in_executor(thread, call)
+
+
+def _without_stop_iteration(work: Callable[..., T], *arguments: object) -> T:
+    """Raise anything but a StopIteration, which futures refuse, so that whoever waits would wait for ever."""
+    try:
+        return work(*arguments)
+    except StopIteration as error:
+        raise RuntimeError(f"StopIteration: {error}") from error

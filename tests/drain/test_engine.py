@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -79,6 +80,21 @@ def test_drain_notification_put_before_its_delete(
 
     report, _ = run(Watching("store"))
     assert report.deleted == 10
+
+
+def test_drain_ends_though_its_store_raises_what_no_future_takes(
+    green_api_connection: GreenApiEmulator, store: SqlStore
+) -> None:
+    """The next() of nothing in a store of one's own is an error: whoever waits for its thread is told."""
+    green_api_connection.push(*traffic(seed=1, n=2))
+
+    class Odd(SqlStore):
+        def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
+            raise StopIteration
+
+    with Odd("store").open("dag/run/task/-1") as opened, pytest.raises(RuntimeError, match="StopIteration"):
+        asyncio.run(asyncio.wait_for(adrain(GreenApiHook(), opened, receive_timeout=0.2), 20))
+    assert len(green_api_connection.queue()) == 2
 
 
 def test_drain_put_fails_stops_and_leaves_the_rest_in_the_queue(

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_green_notify.drain import StopCondition, lease
 from airflow_green_notify.drain.fleet import Fleet, Instance, into_sinks, into_store
-from airflow_green_notify.drain.lease import ReaderLease, renewed, take_all
+from airflow_green_notify.drain.lease import ReaderLease, renew_all, renewed, take_all
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.filters import NotificationFilter
@@ -114,6 +114,30 @@ def test_limit_is_reached_although_other_readers_take_some(gateways: Instances, 
     assert report.total().deleted == 40
 
 
+def test_delete_in_doubt_that_ends_its_drain_keeps_its_place(gateways: Instances, opened: SqlStore) -> None:
+    """It may have had its effect, so that one more by another drain would be one too many."""
+    gateways[0].push_traffic(seed=0, n=1)
+    gateways[1].push_traffic(seed=1, n=9)
+    gateways[0].fault("500_after", method="deleteNotification", times=1)
+    gateways[0].fault("status", status=401, method="receiveNotification", times=None, after=1)
+    gateways[1].fault("slow", seconds=1.5, times=1)
+    report = fleet(opened, stop=StopCondition(max_notifications=5))
+    assert [*report.errors] == ["g0"]
+    assert sum(entry["deletions"] for gateway in gateways for entry in gateway.audit()) == 5
+
+
+def test_delete_in_doubt_before_an_empty_queue_ends_a_fleet_that_lingers(
+    gateways: Instances, opened: SqlStore
+) -> None:
+    """Its place counts as used when the queue proves empty; else nobody would ever reach the limit."""
+    gateways[0].push_traffic(seed=0, n=1)
+    gateways[1].push_traffic(seed=1, n=3)
+    gateways[0].fault("500_after", method="deleteNotification", times=1)
+    report = fleet(opened, stop=StopCondition(max_notifications=4, max_seconds=30, linger=float("inf")))
+    assert report.stopped_by == "max_notifications"
+    assert report.total().deleted == 4
+
+
 def test_max_seconds_holds_for_the_fleet(gateways: Instances, opened: SqlStore) -> None:
     """Every drain stops, whatever comes."""
     report = fleet(opened, stop=StopCondition(max_seconds=0.5, linger=60))
@@ -214,6 +238,28 @@ def test_store_that_tells_of_fewer_than_it_got_fails_the_rest(gateways: Instance
     assert pushed - waiting <= stored
 
 
+@pytest.mark.parametrize("odd", [StopIteration, asyncio.CancelledError, SystemExit])
+@pytest.mark.parametrize("groups", [False, True])
+def test_store_that_raises_what_no_future_takes_fails_every_drain(
+    gateways: Instances, opened: SqlStore, odd: type[BaseException], groups: bool
+) -> None:
+    """A slip in a store of one's own, such as next() of nothing, is an error and not a task that hangs."""
+
+    class Odd:
+        def put(self, notification: Notification) -> bool:
+            raise odd("Oops.")
+
+    class OddGroups(Odd):
+        def put_all(self, notifications: list[Notification]) -> Any:
+            raise odd("Oops.")
+
+    fill(gateways, 3)
+    report = fleet(opened, writing=into_store(OddGroups() if groups else Odd()))
+    assert len(report.errors) == 5
+    assert odd.__name__ in report.failures()
+    assert all(len(gateway.queue()) == 3 for gateway in gateways)
+
+
 def test_one_hanging_gateway_holds_up_nobody_else(gateways: Instances, opened: SqlStore) -> None:
     """The others are drained to the end while it hangs."""
     fill(gateways, 5)
@@ -276,6 +322,7 @@ def test_store_derived_from_ours_is_asked_for_each_notification(
 @pytest.fixture
 def leases(opened: SqlStore, gateways: Instances) -> dict[str, ReaderLease]:
     first = ReaderLease(opened.leases, "fleet", "dag/run/task/-1 (try 1)")
+    assert first.take()
     queues = [GreenApiHook(f"g{number}").config.queue for number in range(5)]
     return {
         f"g{number}": ReaderLease(opened.leases, queue, "", beside=first)
@@ -351,6 +398,36 @@ def test_lost_lease_ends_that_drain_alone(
     assert report.instances["g2"].stopped_by == "another_reader"
     assert len(gateways[2].queue()) >= 19
     assert all(not gateway.queue() for number, gateway in enumerate(gateways) if number != 2)
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_fleet_whose_batch_is_anothers_deletes_nothing_more(
+    gateways: Instances, opened: SqlStore, leases: dict[str, ReaderLease], has_ended: bool
+) -> None:
+    """The next try of the task fills the same batch, though perhaps from other queues: none is its own."""
+    fill(gateways, 5)
+    taken: list[dict[str, tuple[str, str]]] = []
+
+    class Waking:
+        """Comes back from the first put when the batch's lease has run out and another try took it."""
+
+        def put(self, notification: Notification) -> bool:
+            new = opened.put(notification)
+            if not taken:
+                opened.leases.release_leases(["fleet"], leases["g0"].owner)
+                taken.append(opened.leases.take_leases(["fleet"], "dag/run/task/-1 (try 2)", 60))
+                if has_ended:
+                    opened.leases.release_leases(["fleet"], "dag/run/task/-1 (try 2)")
+                renew_all([first, *leases.values()])
+            return new
+
+    first = leases["g0"]._beside
+    assert first is not None
+    take_all([*leases.values()])
+    report = fleet(opened, leases=leases, writing=into_store(Waking()))
+    assert (report.total().deleted, report.stopped_by) == (
+        (25, "empty") if has_ended else (0, "another_reader")
+    )
 
 
 # --- lingering ---
