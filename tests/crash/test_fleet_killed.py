@@ -19,6 +19,7 @@ import pytest
 
 from airflow_green_notify.emulator import GatewayInstance, GreenApiEmulator, traffic
 from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import read_batch
 from tests.balance import Balance, balances, key_of
 from tests.crash.processes import Zygote
@@ -76,7 +77,8 @@ class Killed:
 
     def __init__(self, zygote: Zygote, fleet: list[GatewayInstance], runs: Runs, span: float) -> None:
         self.deaths: Counter[str] = Counter()
-        self.returned: dict[str, dict[str, Any]] = {}
+        self.batches: list[list[Notification]] = []
+        """What was in each batch when its task returned it, as for the tasks behind it."""
         self._zygote, self._fleet, self._runs = zygote, fleet, runs
         self.chance = runs.chance
         self._span = span
@@ -105,11 +107,13 @@ class Killed:
         job = self._job()
         self._zygote.start(job)
         assert self._end(job) == 0
-        return self.returned[job["run_id"]]
+        result = self._runs.result(job)
+        assert result is not None
+        return result
 
     def balances(self) -> dict[str, Balance]:
         """Compare what was pushed to each instance with the batches that tasks returned."""
-        return balances(self._fleet, *map(read_batch, self.returned.values()))
+        return balances(self._fleet, *self.batches)
 
     def _job(self, retry_of: dict[str, Any] | None = None) -> dict[str, Any]:
         connections = [f"instance_{number}" for number in range(INSTANCES)]
@@ -122,7 +126,7 @@ class Killed:
         self._runs.ended(job, code)
         result = self._runs.result(job)
         if code == 0 and result is not None:
-            self.returned[job["run_id"]] = result
+            self.batches.append(list(read_batch(result)))
         return code
 
     def _wait_for_the_moment(self, filled: int) -> None:
@@ -185,7 +189,7 @@ def kill_often(killed: Killed, fleet: list[GatewayInstance], spoil: Spoil | None
         instance.clear_faults()
     result = killed.run()
     pushed = sum(len(instance.audit()) for instance in fleet)
-    print(f"{dict(killed.deaths)}, {pushed} notifications, {len(killed.returned)} batches")
+    print(f"{dict(killed.deaths)}, {pushed} notifications, {len(killed.batches)} batches")
     return result
 
 
