@@ -87,7 +87,8 @@ class Fleet:
 
     :param instances: By the ids of their connections.
     :param writing: :func:`into_store` or :func:`into_sinks`.
-    :param wait_for_reader: Seconds to wait for a queue that somebody else reads.
+    :param wait_for_reader: Seconds to wait for a queue that somebody else reads; a fleet that lingers waits
+        as long as it does.
     """
 
     def __init__(
@@ -146,7 +147,7 @@ class Fleet:
             if await self._is_its_turn(drain):
                 await drain.run()
             else:
-                drain.report.stopped_by = "another_reader"
+                self._leave_to_its_reader(drain)
         except Exception as error:
             self._errors[conn_id] = error
             drain.report.stopped_by = "error"
@@ -162,14 +163,25 @@ class Fleet:
         lease = drain.lease
         if lease is None or lease.is_valid():
             return True
-        if self._wait_for_reader:
+        longest = max(self._wait_for_reader, self._stop.linger)
+        if self._stop.max_seconds is not None:
+            longest = min(longest, self._stop.max_seconds)
+        if longest:
             log.info("%sthe queue is being read by %s; waiting for its end.", drain.hook.label, lease.holder)
-        deadline = time.monotonic() + self._wait_for_reader
-        while time.monotonic() < deadline:
+        while time.monotonic() - drain.started < longest and not drain.budget.is_spent:
             await asyncio.sleep(ASK_EVERY)
             if await drain.writer.aside(lease.take):
                 return True
         return False
+
+    def _leave_to_its_reader(self, drain: Drain) -> None:
+        """End without reading.
+
+        :raises NotificationStoreError: Nobody else drains the queue.
+        """
+        drain.report.stopped_by = "another_reader"
+        if drain.lease is not None:
+            log.warning("%s%s", drain.hook.label, drain.lease.leave_it())
 
     async def _tell_progress(self) -> None:
         """Tell how far the fleet is, and how many of it are still at work."""

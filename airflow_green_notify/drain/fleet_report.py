@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_green_notify.drain.report import STOPPED_BY, DrainReport, rate
+from airflow_green_notify.printable import TEXT, printable
 from airflow_green_notify.progress import span
 
 _NAMED = 20
@@ -74,8 +75,8 @@ class FleetReport:
         """Name what failed, and why; equal reasons once."""
         texts: dict[str, list[str]] = {}
         for conn_id, error in self.errors.items():
-            texts.setdefault(str(error), []).append(conn_id)
-        return " ".join(f"{_listed(conn_ids)}: {text}" for text, conn_ids in texts.items())
+            texts.setdefault(printable(error, TEXT).rstrip("."), []).append(conn_id)
+        return " ".join(f"{_listed(conn_ids)}: {text}." for text, conn_ids in texts.items())
 
     def _reasons(self) -> list[tuple[str, int]]:
         return Counter(report.stopped_by for report in self.instances.values()).most_common()
@@ -89,7 +90,7 @@ class FleetReport:
                 if value != getattr(_OF_ONE, name)
             }
             if conn_id in self.errors:
-                entry["error"] = str(self.errors[conn_id])
+                entry["error"] = printable(self.errors[conn_id])
             yield conn_id, entry
 
 

@@ -70,7 +70,10 @@ class ReaderLease:
         """Take it, or note in :attr:`holder` who has it."""
         lost = self._beside is not None and not self._beside.is_valid()
         take_all([self._beside, self] if self._beside and lost else [self])
-        return self._renewed is not None and (self._beside is None or self._beside._renewed is not None)
+        if self._beside is not None and self._beside._renewed is None:
+            self.holder = self._beside.holder
+            return False
+        return self._renewed is not None
 
     def wait(self, seconds: float) -> bool:
         """Take it as soon as it is free, and tell whether that was within so many seconds."""
@@ -90,6 +93,27 @@ class ReaderLease:
         """Return the task that had it last, or has it, if that is another than this reader's."""
         other = self.holder if self.holder != self.owner else self.previous
         return "" if other.startswith(BACKFILL) or task_of(other) == task_of(self.owner) else task_of(other)
+
+    def leave_it(self) -> str:
+        """Say why the queue may be left to the one who has it.
+
+        :raises NotificationStoreError: Nobody drains it, or into the batch of this very task.
+        """
+        batch, is_task, _ = self.owner.rpartition(" (try ")
+        if is_task and self.holder.startswith(f"{batch} (try "):
+            raise NotificationStoreError(
+                f"An earlier try of this task still reads the queue, and fills the same batch: "
+                f"{self.holder}. A retry goes on when it has ended."
+            )
+        if self.holder.startswith(BACKFILL):
+            raise NotificationStoreError(
+                f"The queue is reserved by {self.holder}, and nobody drains it meanwhile. A retry goes on "
+                "when that has ended; to wait longer, set wait_for_reader."
+            )
+        return (
+            f"The queue is being read by {self.holder}, which stores what comes. Nothing to do here; to wait "
+            "longer, set wait_for_reader."
+        )
 
     def renew(self) -> None:
         """Let it expire later, if it is still this reader's."""

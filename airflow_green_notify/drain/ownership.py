@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from airflow_green_notify.drain.lease import ReaderLease
     from airflow_green_notify.stores.ledger import BatchRecord
     from airflow_green_notify.stores.notification_store import BatchLedger
 
@@ -17,7 +18,10 @@ Outcome = Literal["handed on", "failed", "unfinished", "unknown"]
 
 
 def adopt_forgotten(
-    batches: BatchLedger, outcome_of: Callable[[BatchRecord], Outcome], queues: Collection[str] = ()
+    batches: BatchLedger,
+    outcome_of: Callable[[BatchRecord], Outcome],
+    queues: Collection[str] = (),
+    former: ReaderLease | None = None,
 ) -> int:
     """Take into this batch what earlier batches of the same task and queue hold that nobody was handed.
 
@@ -30,9 +34,18 @@ def adopt_forgotten(
 
     :param batches: Of a store that is open.
     :param queues: Further queues whose leases the caller holds, beside that of the batch.
+    :param former: The lease on one that the task no longer reads; it is taken if there is anything to adopt.
     :return: How many notifications were taken.
     """
-    return sum(_adopt(batches, record, outcome_of) for record in batches.not_handed_on(queues))
+    records = batches.not_handed_on([*queues, former.queue] if former else queues)
+    of_former = [record for record in records if former and record.queue == former.queue]
+    if former and of_former and not former.take():
+        records = [record for record in records if record not in of_former]
+    try:
+        return sum(_adopt(batches, record, outcome_of) for record in records)
+    finally:
+        if former and of_former:
+            former.release()
 
 
 def _adopt(batches: BatchLedger, record: BatchRecord, outcome_of: Callable[[BatchRecord], Outcome]) -> int:

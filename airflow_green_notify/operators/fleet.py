@@ -35,11 +35,10 @@ class FleetReading:
     def __init__(
         self, conn_ids: Sequence[str], given: SimpleNamespace, context: Context, log: Logger
     ) -> None:
-        task = context["ti"]
-        self.queue = f"fleet/{task.dag_id}/{task.task_id}/{task.map_index}"
         self._conn_ids = conn_ids
         self._given = given
         self._turn = Turn(given, context, log)
+        self.queue = self._turn.fleet
         self._instances: dict[str, Instance] = {}
         self._errors: dict[str, Exception] = {}
         self._look_up(conn_ids)
@@ -107,7 +106,7 @@ class FleetReading:
         report.adopted = adopted
         report.errors = self._errors | report.errors
         self._turn.log.info("%s", report.sentence(did))
-        self._judge(report)
+        self._judge(report, did)
         return report
 
     def _begin(
@@ -120,7 +119,7 @@ class FleetReading:
         leases = [instance.lease for instance in self._instances.values() if instance.lease]
         return self._turn.begin(lease, ledgers, stack, leases)
 
-    def _judge(self, report: FleetReport) -> None:
+    def _judge(self, report: FleetReport, did: str) -> None:
         """Fail for what failed, unless that is to be a warning, and something went well.
 
         :raises AirflowException: A retry goes on with the batch, if it may help.
@@ -130,9 +129,17 @@ class FleetReading:
         failed, count = len(report.errors), len(self._conn_ids)
         text = f"{failed} of {count} instances failed. {report.failures()}"
         if self._given.on_instance_error == "warn" and failed < count:
-            self._turn.log.warning("%s The others were drained.", text)
+            self._turn.log.warning("%s The others were %s.", text, did.lower())
             return
-        hopeless = all(not getattr(error, "retryable", True) for error in report.errors.values())
-        raise (AirflowFailException if hopeless else AirflowException)(
-            f"{text} What the others brought is in the batch, and the next try or run hands it on."
-        )
+        hopeless = all(_is_hopeless(error) for error in report.errors.values())
+        raise (AirflowFailException if hopeless else AirflowException)(f"{text} {_OF_THE_REST[did]}")
+
+
+_OF_THE_REST = {
+    "Drained": "What was drained is in the batch, and the next try or run hands it on.",
+    "Handled": "What was handled is deleted.",
+}
+
+
+def _is_hopeless(error: Exception) -> bool:
+    return isinstance(error, AirflowFailException) or not getattr(error, "retryable", True)

@@ -29,7 +29,7 @@ from airflow_green_notify.arguments import (
 )
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.operators.reading import OneQueue
-from airflow_green_notify.stoppable import sleep
+from airflow_green_notify.stoppable import ToldToStop, sleep
 from airflow_green_notify.task import GreenApiTask
 
 if TYPE_CHECKING:
@@ -115,9 +115,15 @@ class ReaderOperator(GreenApiTask):
         return self._stoppably(partial(self._execute_judged, context))
 
     def _execute_judged(self, context: Context) -> dict[str, Any]:
-        given = self.judged_arguments()
-        with _no_loop_of_failures(given.linger), fail_fast():
-            return self._execute(context, given)
+        with _no_loop_of_failures(self._lingers()), fail_fast():
+            return self._execute(context, self.judged_arguments())
+
+    def _lingers(self) -> bool:
+        """Tell whether the next run may begin at once; so it may if the argument tells nothing."""
+        try:
+            return linger_of("linger", self.linger) > 0
+        except ValueError:
+            return True
 
     def _execute(self, context: Context, given: SimpleNamespace) -> dict[str, Any]:
         raise NotImplementedError
@@ -141,16 +147,16 @@ class ReaderOperator(GreenApiTask):
 
 
 @contextmanager
-def _no_loop_of_failures(linger: float) -> Iterator[None]:
+def _no_loop_of_failures(lingers: bool) -> Iterator[None]:
     """Keep a Dag that runs all the time from failing all the time."""
     started = time.monotonic()
     try:
         yield
-    except AirflowSkipException:
+    except (AirflowSkipException, ToldToStop):
         raise
     except Exception as error:
         seconds = FAILS_NO_SOONER - (time.monotonic() - started)
-        if linger and seconds > 0:
+        if lingers and seconds > 0:
             log.error("%s Failing in %.0f s: the next try or run would fail at once.", error, seconds)
             sleep(seconds)
         raise

@@ -8,10 +8,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_green_notify.drain import DrainReport, StopCondition, drain
-from airflow_green_notify.drain.lease import BACKFILL, ReaderLease, renewed, take_all
+from airflow_green_notify.drain.lease import ReaderLease, renewed, take_all
 from airflow_green_notify.drain.ownership import adopt_forgotten
 from airflow_green_notify.drain.task_outcome import TaskOutcomes
-from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.stores import batch_id_of
 
 if TYPE_CHECKING:
@@ -77,6 +76,9 @@ class Turn:
         self._given = given
         self._context = context
         self._reader = f"{batch_id_of(context)} (try {context['ti'].try_number})"
+        task = context["ti"]
+        self.fleet = f"fleet/{task.dag_id}/{task.task_id}/{task.map_index}"
+        """What the ledger calls the queues of this task if there are many."""
 
     def lease(self, ledger: LeaseLedger, queue: str, beside: ReaderLease | None = None) -> ReaderLease:
         """Return the lease of this try on a queue."""
@@ -88,14 +90,16 @@ class Turn:
         ledgers: Sequence[BatchLedger],
         stack: ExitStack,
         beside: Sequence[ReaderLease] = (),
+        former: ReaderLease | None = None,
     ) -> int | None:
         """Hold the lease, and what is free of those beside it, until the stack is left.
 
+        :param former: On what this task may have read before, and left something of.
         :return: How many notifications were taken over from batches of earlier runs; ``None`` if somebody
             else reads.
         """
         if not lease.wait(self._given.wait_for_reader):
-            self._give_way(lease)
+            self.log.warning("%s", lease.leave_it())
             return None
         if beside:
             take_all(beside)
@@ -104,7 +108,7 @@ class Turn:
             self._warn_of_other_task(each)
         held = [each.queue for each in beside if each.is_valid()]
         outcomes = TaskOutcomes(self._context)
-        return sum(adopt_forgotten(batches, outcomes, held) for batches in ledgers)
+        return sum(adopt_forgotten(batches, outcomes, held, former) for batches in ledgers)
 
     def stop_condition(self) -> StopCondition:
         """Return when to stop."""
@@ -119,24 +123,6 @@ class Turn:
                 "The task %s reads this queue into the same store, too: each takes what the other waits for.",
                 other,
             )
-
-    def _give_way(self, lease: ReaderLease) -> None:
-        """End without reading, since somebody else does; an earlier try of this task puts into its batch."""
-        if lease.holder.startswith(f"{batch_id_of(self._context)} (try "):
-            raise NotificationStoreError(
-                f"An earlier try of this task still reads the queue, and fills the same batch: "
-                f"{lease.holder}. A retry goes on when it has ended."
-            )
-        if lease.holder.startswith(BACKFILL):
-            raise NotificationStoreError(
-                f"The queue is reserved by {lease.holder}, and nobody drains it meanwhile. A retry goes on "
-                "when that has ended; to wait longer, set wait_for_reader."
-            )
-        self.log.warning(
-            "The queue is being read by %s, which stores what comes. Nothing to do here; to wait longer, set "
-            "wait_for_reader.",
-            lease.holder,
-        )
 
 
 class OneQueue:
@@ -177,8 +163,12 @@ class OneQueue:
         stack: ExitStack,
         options: Mapping[str, Any],
     ) -> DrainReport:
-        lease = None if store is None else self._turn.lease(store.leases, self.queue)
-        adopted = 0 if lease is None else self._turn.begin(lease, ledgers, stack)
+        lease: ReaderLease | None = None
+        adopted: int | None = 0
+        if store is not None:
+            lease = self._turn.lease(store.leases, self.queue)
+            former = self._turn.lease(store.leases, self._turn.fleet, lease)
+            adopted = self._turn.begin(lease, ledgers, stack, former=former)
         if adopted is None:
             return DrainReport(stopped_by="another_reader")
         sink = sink_of(lease)

@@ -92,8 +92,13 @@ def test_drain_ends_though_its_store_raises_what_no_future_takes(
         def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
             raise StopIteration
 
-    with Odd("store").open("dag/run/task/-1") as opened, pytest.raises(RuntimeError, match="StopIteration"):
-        asyncio.run(asyncio.wait_for(adrain(GreenApiHook(), opened, receive_timeout=0.2), 20))
+    async def run_it() -> None:
+        with Odd("store").open("dag/run/task/-1") as opened:
+            async with GreenApiHook() as hook:
+                await asyncio.wait_for(adrain(hook, opened, receive_timeout=0.2), 20)
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        asyncio.run(run_it())
     assert len(green_api_connection.queue()) == 2
 
 

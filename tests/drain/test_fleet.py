@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -43,6 +45,7 @@ def fleet(opened: Any, *, leases: Any = None, writing: Any = None, **options: An
     """Drain g0 to g4, quickly."""
     instances = {f"g{number}": Instance(GreenApiHook(f"g{number}", max_attempts=2)) for number in range(5)}
     for conn_id, each in instances.items():
+        each.hook.label = f"{conn_id}: "
         each.lease = leases and leases[conn_id]
     return Fleet(instances, writing or into_store(opened), receive_timeout=0.2, **options).drain()
 
@@ -220,6 +223,20 @@ def test_store_that_is_away_fails_every_drain_and_deletes_nothing(
     assert all(len(gateway.queue()) == 3 for gateway in gateways)
 
 
+def test_error_of_any_length_is_told_briefly(gateways: Instances, opened: SqlStore) -> None:
+    """A database driver may put whole rows into it; a report goes into an XCom, with each instance."""
+
+    class Wordy:
+        def put(self, notification: Notification) -> bool:
+            raise OSError(f"Full.\nINSERT {'x' * 1_000_000}")
+
+    fill(gateways, 1)
+    report = fleet(opened, writing=into_store(Wordy()))
+    assert report.as_dict()["instances"]["g0"]["error"].startswith("Full.\\nINSERT")
+    assert len(json.dumps(report.as_dict())) < 5_000
+    assert len(report.failures()) < 5_000
+
+
 def test_store_that_tells_of_fewer_than_it_got_fails_the_rest(gateways: Instances, opened: SqlStore) -> None:
     """Whoever waits for an outcome gets one: nothing hangs, and nothing is deleted that may not be stored."""
 
@@ -331,7 +348,11 @@ def leases(opened: SqlStore, gateways: Instances) -> dict[str, ReaderLease]:
 
 
 def test_queue_that_somebody_reads_is_left_to_that_reader(
-    gateways: Instances, store: SqlStore, opened: SqlStore, leases: dict[str, ReaderLease]
+    gateways: Instances,
+    store: SqlStore,
+    opened: SqlStore,
+    leases: dict[str, ReaderLease],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The other queues are drained; nothing of that one is touched, and that is no error."""
     fill(gateways, 5)
@@ -342,17 +363,52 @@ def test_queue_that_somebody_reads_is_left_to_that_reader(
             report = fleet(opened, leases=leases)
     assert report.instances["g1"].stopped_by == "another_reader"
     assert not report.errors
+    assert "g1: The queue is being read by other" in caplog.text
     assert [len(gateway.queue()) for gateway in gateways] == [0, 5, 0, 0, 0]
 
 
+def test_queue_that_nobody_drains_is_a_failure_of_its_instance(
+    gateways: Instances, store: SqlStore, opened: SqlStore, leases: dict[str, ReaderLease]
+) -> None:
+    """A backfill has reserved it, or an earlier try of the task fills the same batch; a retry may go on."""
+    fill(gateways, 5)
+    holders = {"g1": "a backfill, dag/run/repair/-1", "g2": "dag/run/task/-1 (try 0) 12345678"}
+    with store.open("other/run/task/-1") as other:
+        for conn_id, holder in holders.items():
+            other.leases.take_leases([leases[conn_id].queue], holder, 60)
+        take_all([*leases.values()])
+        report = fleet(opened, leases=leases)
+    assert {*report.errors} == {*holders}
+    assert all(holder in str(report.errors[conn_id]) for conn_id, holder in holders.items())
+    assert [len(gateway.queue()) for gateway in gateways] == [0, 5, 5, 0, 0]
+
+
+def test_waiting_for_a_reader_ends_at_max_seconds(
+    gateways: Instances, store: SqlStore, opened: SqlStore, leases: dict[str, ReaderLease]
+) -> None:
+    """It is a limit of the whole fleet, whatever a drain of it waits for."""
+    with store.open("other/run/task/-1") as other:
+        other.leases.take_leases([leases["g1"].queue], "other", 60)
+        take_all([*leases.values()])
+        report = fleet(opened, leases=leases, wait_for_reader=60, stop=StopCondition(max_seconds=1))
+    assert report.instances["g1"].stopped_by == "another_reader"
+    assert report.seconds < 30
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"wait_for_reader": 30}, {"stop": StopCondition(max_notifications=25, max_seconds=60, linger=math.inf)}],
+    ids=["as long as told", "as long as it lingers"],
+)
 def test_queue_is_drained_when_its_reader_ends_meanwhile(
     gateways: Instances,
     store: SqlStore,
     opened: SqlStore,
     leases: dict[str, ReaderLease],
     monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
 ) -> None:
-    """Waiting for one queue holds up no other."""
+    """Waiting for one queue holds up no other; one given up for a day's lingering would be nobody's."""
     monkeypatch.setattr("airflow_green_notify.drain.fleet.ASK_EVERY", 0.1)
     fill(gateways, 5)
     with store.open("other/run/task/-1") as other:
@@ -370,7 +426,7 @@ def test_queue_is_drained_when_its_reader_ends_meanwhile(
                 return new
 
         with renewed(*leases.values()):
-            fleet(opened, leases=leases, writing=into_store(Releasing()), wait_for_reader=30)
+            fleet(opened, leases=leases, writing=into_store(Releasing()), **options)
     assert keys_in(opened) == keys_pushed(gateways)
 
 

@@ -175,6 +175,23 @@ def test_batch_of_a_single_connection_is_taken_over_by_the_fleet(
     assert keys_of(drain(TaskInstance("next"), store=store)) == keys_pushed(gateways)
 
 
+@pytest.mark.parametrize("is_at_work", [False, True])
+def test_batch_of_a_fleet_is_taken_over_by_a_single_connection(
+    gateways: list[Any], store: SqlStore, is_at_work: bool
+) -> None:
+    """So it is where a list became one connection, unless that fleet's last run is still at work."""
+    gateways[1].fault("status", status=401, times=None)
+    with pytest.raises(AirflowFailException):
+        drain(store=store)
+    with store.open("dag/other/drain/-1", "fleet/dag/drain/-1") as other:
+        if is_at_work:
+            assert other.leases.take_leases(["fleet/dag/drain/-1"], "dag/other/drain/-1 (try 1)", 60)
+        batch = drain(TaskInstance("next"), store=store, green_api_conn_id="g0")
+        assert batch["report"]["adopted"] == (0 if is_at_work else 8)
+        if not is_at_work:
+            assert other.leases.take_leases(["fleet/dag/drain/-1"], "a", 60)["fleet/dag/drain/-1"][0] == "a"
+
+
 def test_second_run_beside_the_first_ends_in_words(gateways: list[Any], store: SqlStore) -> None:
     """Both would fill batches of one task; the first one drains the queues."""
     with store.open("dag/other/drain/-1", "fleet/dag/drain/-1") as other:
@@ -207,6 +224,29 @@ def test_handlers_of_a_fleet_are_called_once_for_each_notification(
     result = operator.execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
     assert (result["handled"], result["dead_letters"], result["instances"]["g2"]["deleted"]) == (8, 4, 4)
     assert Counter(handled) + keys_of(result["dead_letter_batch"]) == keys_pushed(gateways)
+
+
+def test_handler_of_a_fleet_that_gives_up_stops_its_instance_and_uses_no_retry(
+    gateways: list[Any], store: SqlStore
+) -> None:
+    """A notification that stays at the head of one queue holds up no other; there is no batch to speak of."""
+
+    def handler(notification: Notification) -> None:
+        if notification.instance_id == gateways[2].id_instance:
+            raise AirflowFailException("never")
+
+    operator = GreenApiProcessNotificationsOperator(
+        task_id="drain",
+        green_api_conn_id=IDS,
+        handler=handler,
+        dead_letter=store,
+        on_error="stop",
+        receive_timeout=0.2,
+        until=None,
+    )
+    with pytest.raises(AirflowFailException, match=r"^1 of 3 .* g2: never\. What was handled is deleted\.$"):
+        operator.execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
+    assert [len(gateway.queue()) for gateway in gateways] == [0, 0, 4]
 
 
 def test_list_may_come_from_another_task_or_a_template(
@@ -271,4 +311,24 @@ def test_failure_while_lingering_takes_its_time(
     assert slept == []
     with pytest.raises(AirflowFailException):
         drain(store=store, green_api_conn_id=ids, linger=300)
+    assert 50 < slept[0] <= 60
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"green_api_conn_id": "[]"}, {"linger": "an hour"}, {"receive_timeout": "x"}]
+)
+def test_wrong_argument_of_a_task_that_lingers_takes_its_time_too(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str]
+) -> None:
+    """A template may have rendered it, and the next run would render the same."""
+    slept: list[float] = []
+    monkeypatch.setattr(reader, "sleep", slept.append)
+    options = {"green_api_conn_id": IDS, "store": store, "linger": 300} | dict.fromkeys(
+        wrong, "{{ rendered }}"
+    )
+    operator = GreenApiDrainNotificationsOperator(task_id="drain", **options)
+    for name, value in wrong.items():
+        setattr(operator, name, value)
+    with pytest.raises(WrongArgumentError):
+        operator.execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
     assert 50 < slept[0] <= 60

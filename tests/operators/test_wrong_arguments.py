@@ -487,7 +487,7 @@ def test_wrong_argument_of_a_notifier_is_refused_where_the_dag_is_parsed() -> No
     ("wrong", "text"),
     [
         ({"instance_id": "abc"}, "instance_id is 'abc'; it must be .*digits"),
-        ({"instance_id": None}, "instance_id is None"),
+        ({"instance_id": None}, "An asset needs either instance_id or fleet"),
         ({"host": "https://api.green-api.com"}, "host is 'https://api.green-api.com'; it must be"),
         ({"host": ""}, "host is ''"),
     ],
