@@ -120,8 +120,8 @@ class Rounds:
 
     def __init__(self, zygotes: list[Zygote], gateways: Gateways, runs: Runs) -> None:
         self.chance = runs.chance
-        self.batches: list[Any] = []
-        """Those that Airflow took for returned."""
+        self.batches: list[list[str]] = []
+        """The keys in each that Airflow took for returned, as the tasks behind it found them."""
         self.deeds: Counter[str] = Counter()
         self._runs = runs
         self._zygotes = zygotes
@@ -146,9 +146,8 @@ class Rounds:
         codes = [zygote.end() for zygote in self._zygotes]
         for job, code in zip((first, second), codes, strict=True):
             self._runs.ended(job, code)
-            result = self._runs.result(job)
-            if code == 0 and result is not None and not (is_retry and job is first):
-                self.batches.append(result)
+            if code == 0 and not (is_retry and job is first):
+                self._read(job)
 
     def hand_on(self, tasks: Iterable[Task]) -> None:
         """Run tasks once more, undisturbed, which hand on what the others left."""
@@ -159,14 +158,12 @@ class Rounds:
             self._zygotes[0].start(job)
             assert self._zygotes[0].end() == 0
             self._runs.ended(job, 0)
-            result = self._runs.result(job)
-            assert result is not None
-            self.batches.append(result)
+            self._read(job)
 
     def outcome(self) -> Outcome:
         """Compare what was pushed with what batches and handlers have."""
         log = self._runs.folder / "handled.jsonl"
-        in_batches = Counter(notification.key for batch in self.batches for notification in read_batch(batch))
+        in_batches = Counter(key for batch in self.batches for key in batch)
         events = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
         handled = {event["key"] for event in events if event["event"] == "end"}
         gateways = self._gateways.values()
@@ -180,6 +177,12 @@ class Rounds:
         )
         print(f"{dict(self.deeds)}, {len(pushed)} notifications, {len(self.batches)} batches, {outcome}")
         return outcome
+
+    def _read(self, job: dict[str, Any]) -> None:
+        """Do what the task behind it does."""
+        result = self._runs.result(job)
+        assert result is not None
+        self.batches.append([notification.key for notification in read_batch(result)])
 
     def _push(self, least: int, most: int) -> None:
         """Push so many notifications, of any instances."""
