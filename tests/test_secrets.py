@@ -220,6 +220,14 @@ def green_api_switches(token: str, monkeypatch: pytest.MonkeyPatch) -> dict[str,
 
 
 @pytest.fixture
+def stranger(gateway: GreenApiEmulator, token: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of a connection of an instance that the gateway doesn't know: its answer quotes the token."""
+    fields = json.loads(gateway.connection) | {"login": "7103999999"}
+    monkeypatch.setenv("AIRFLOW_CONN_STRANGER", json.dumps(fields))
+    return "stranger"
+
+
+@pytest.fixture
 def gateway(green_api_connection: GreenApiEmulator, _nothing_is_masked: None) -> GreenApiEmulator:
     return green_api_connection
 
@@ -354,11 +362,12 @@ def test_no_doctor_shows_the_token(
     assert not net.found()
 
 
-async def test_no_trigger_shows_the_token(net: Net, logs: RecordNet, gateway: Any) -> None:
+async def test_no_trigger_shows_the_token(net: Net, logs: RecordNet, gateway: Any, stranger: str) -> None:
     """What a trigger is made of, what it says of itself, and what it yields."""
     gateway.push(BODIES[0])
     for trigger in (
         triggers.GreenApiDoorbellTrigger(receive_timeout=0.1),
+        triggers.GreenApiDoorbellTrigger(["green_api_default", stranger], receive_timeout=0.1, min_waiting=2),
         triggers.GreenApiHeadTrigger(receive_timeout=0.1),
         triggers.GreenApiDeliveryTrigger("green_api_default", CHAT, "3EB0", 0.0, "read", 0.0, 0.1),
     ):
@@ -384,6 +393,7 @@ def test_no_run_of_a_dag_shows_the_token(
     net: Net,
     logs: RecordNet,
     gateway: Any,
+    stranger: str,
     run_dag: Callable[..., Any],
     tmp_path: Path,
     monkeypatch: Any,
@@ -414,6 +424,13 @@ def test_no_run_of_a_dag_shows_the_token(
             ),
             operators.GreenApiDrainNotificationsOperator(
                 task_id="drain_sql", store=SqlStore("store"), max_notifications=4
+            ),
+            operators.GreenApiDrainNotificationsOperator(
+                task_id="drain_fleet",
+                green_api_conn_id=["green_api_default", stranger],
+                on_instance_error="warn",
+                store=SqlStore("store"),
+                max_seconds=1,
             ),
             operators.GreenApiCallOperator(task_id="call", verb="GET", method="getSettings"),
             operators.GreenApiSendPollOperator(

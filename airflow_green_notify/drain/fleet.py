@@ -59,7 +59,7 @@ def into_store(
 
         def writer_of(instance: Instance) -> Writer:
             contacts = contacts_of(lambda: instance.hook)
-            return GroupWriter(Routing(group, accept, rest, contacts), thread)
+            return GroupWriter(Routing(group, accept, rest, contacts), thread, instance.lease)
 
         return writer_of
 
@@ -72,7 +72,7 @@ def into_sinks(sink_of: Callable[[Instance], NotificationSink]) -> Callable[[Exe
     def in_thread(thread: Executor) -> WriterOf:
         def writer_of(instance: Instance) -> Writer:
             contacts = contacts_of(lambda: instance.hook)
-            return DirectWriter(Routing(sink_of(instance), None, None, contacts), thread)
+            return DirectWriter(Routing(sink_of(instance), None, None, contacts), thread, instance.lease)
 
         return writer_of
 

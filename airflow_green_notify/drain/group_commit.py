@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Protocol, TypeGuard
 
+from airflow_green_notify.drain.lease import LeaseLost
 from airflow_green_notify.drain.store_thread import in_thread
 from airflow_green_notify.errors import NotificationStoreError
 
 if TYPE_CHECKING:
+    from airflow_green_notify.drain.lease import ReaderLease
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores import NotificationSink
 
 Outcome = bool | Exception
+Put = tuple["Notification", "ReaderLease | None"]
 
 
 class GroupSink(Protocol):
@@ -33,6 +36,9 @@ class GroupCommit:
 
     A put returns when its own notification is durable. What the store refuses fails for that one alone.
 
+    The lease is looked at when its turn comes: a put before it may have found that the batch is another's by
+    now, and the next one takes the batch back, which only who holds the lease may do.
+
     :param store: Opened; one without ``put_all`` gets one notification after the other.
     :param thread: The only one that puts into it.
     """
@@ -40,13 +46,16 @@ class GroupCommit:
     def __init__(self, store: NotificationSink, thread: Executor) -> None:
         self._store = store
         self._thread = thread
-        self._waiting: list[tuple[Notification, asyncio.Future[bool]]] = []
+        self._waiting: list[tuple[Put, asyncio.Future[bool]]] = []
         self._writer: asyncio.Task[None] | None = None
 
-    async def put(self, notification: Notification) -> bool:
-        """Store a notification, as :meth:`NotificationSink.put` does."""
+    async def put(self, notification: Notification, lease: ReaderLease | None = None) -> bool:
+        """Store a notification, as :meth:`NotificationSink.put` does.
+
+        :raises LeaseLost: The lease under which it was received is lost, and it is not stored.
+        """
         stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((notification, stored))
+        self._waiting.append(((notification, lease), stored))
         if self._writer is None:
             self._writer = asyncio.create_task(self._write())
         return await stored
@@ -62,20 +71,18 @@ class GroupCommit:
             self._writer = None
             self._waiting = []
 
-    def _put_all(self, notifications: list[Notification]) -> list[Outcome]:
-        if len(notifications) == 1 or not takes_groups(self._store):
-            return [self._put(notification) for notification in notifications]
-        try:
-            outcomes: list[Outcome] = [*self._store.put_all(notifications)]
-        except BaseException as error:
-            return [_told(error)] * len(notifications)
-        if len(outcomes) != len(notifications):
-            text = f"put_all() was given {len(notifications)} notifications, and told of {len(outcomes)}."
-            return [NotificationStoreError(text)] * len(notifications)
-        return outcomes
+    def _put_all(self, puts: list[Put]) -> list[Outcome]:
+        if len(puts) == 1 or not takes_groups(self._store):
+            return [self._put(notification, lease) for notification, lease in puts]
+        is_held = [lease is None or lease.is_valid() for _, lease in puts]
+        held = [notification for (notification, _), is_it in zip(puts, is_held, strict=True) if is_it]
+        outcomes = iter(_put_together(self._store, held))
+        return [next(outcomes) if is_it else LeaseLost() for is_it in is_held]
 
-    def _put(self, notification: Notification) -> Outcome:
+    def _put(self, notification: Notification, lease: ReaderLease | None) -> Outcome:
         try:
+            if lease is not None:
+                lease.check()
             return self._store.put(notification)
         except BaseException as error:
             return _told(error)
@@ -88,6 +95,17 @@ def takes_groups(store: object) -> TypeGuard[GroupSink]:
     """
     kinds = (vars(kind) for kind in type(store).__mro__)
     return "put_all" in next((kind for kind in kinds if {"put", "put_all"} & {*kind}), {})
+
+
+def _put_together(store: GroupSink, notifications: list[Notification]) -> list[Outcome]:
+    try:
+        outcomes: list[Outcome] = [*store.put_all(notifications)] if notifications else []
+    except BaseException as error:
+        return [_told(error)] * len(notifications)
+    if len(outcomes) != len(notifications):
+        text = f"put_all() was given {len(notifications)} notifications, and told of {len(outcomes)}."
+        return [NotificationStoreError(text)] * len(notifications)
+    return outcomes
 
 
 def _told(error: BaseException) -> Exception:

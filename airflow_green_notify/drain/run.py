@@ -101,7 +101,7 @@ async def adrain(
     stop = stop or StopCondition()
     routing = Routing(store, accept, unmatched, contacts_of(lambda: hook))
     with StoreThread() if store_in_thread else nullcontext() as thread:
-        writer = DirectWriter(routing, thread)
+        writer = DirectWriter(routing, thread, lease)
         budget = Budget(stop.max_notifications)
         run = Drain(hook, writer, budget, stop, receive_timeout, overlap, lease, keep, Progress())
         try:

@@ -12,6 +12,7 @@ from airflow_green_notify.filters import Verdict
 
 if TYPE_CHECKING:
     from airflow_green_notify.drain.group_commit import GroupCommit
+    from airflow_green_notify.drain.lease import ReaderLease
     from airflow_green_notify.drain.report import DrainReport
     from airflow_green_notify.drain.routing import Routing
     from airflow_green_notify.notification import Notification
@@ -24,7 +25,10 @@ class Writer(Protocol):
     """Where a drain's notifications become durable."""
 
     async def put(self, notification: Notification, report: DrainReport) -> None:
-        """Put the notification where it belongs, durably, and count it."""
+        """Put the notification where it belongs, durably, and count it.
+
+        :raises LeaseLost: The lease ran out meanwhile, and it is not stored.
+        """
         ...
 
     async def aside(self, work: Callable[..., T], *arguments: object) -> T:
@@ -36,17 +40,23 @@ class DirectWriter:
     """Puts one notification after the other.
 
     :param thread: Where what may block is done; without one, in the event loop's own thread.
+    :param lease: Without which nothing is put.
     """
 
-    def __init__(self, routing: Routing[NotificationSink], thread: Executor | None) -> None:
+    def __init__(
+        self, routing: Routing[NotificationSink], thread: Executor | None, lease: ReaderLease | None
+    ) -> None:
         self._routing = routing
         self._thread = thread
+        self._lease = lease
 
     async def put(self, notification: Notification, report: DrainReport) -> None:
         await self.aside(self._put, notification, report)
 
     def _put(self, notification: Notification, report: DrainReport) -> None:
         verdict = self._routing.verdict(notification)
+        if self._lease is not None:
+            self._lease.check()  # behind the verdict, and behind the puts of others: either may take long
         report.count_put(verdict, self._routing.sink(verdict).put(notification))
 
     async def aside(self, work: Callable[..., T], *arguments: object) -> T:
@@ -60,15 +70,16 @@ class DirectWriter:
 class GroupWriter:
     """Puts together with the drains beside it what all of them have waiting."""
 
-    def __init__(self, routing: Routing[GroupCommit], thread: Executor) -> None:
+    def __init__(self, routing: Routing[GroupCommit], thread: Executor, lease: ReaderLease | None) -> None:
         self._routing = routing
         self._thread = thread
+        self._lease = lease
 
     async def put(self, notification: Notification, report: DrainReport) -> None:
         verdict = Verdict.MATCH
         if self._routing.judges:
             verdict = await self.aside(self._routing.verdict, notification)
-        report.count_put(verdict, await self._routing.sink(verdict).put(notification))
+        report.count_put(verdict, await self._routing.sink(verdict).put(notification, self._lease))
 
     async def aside(self, work: Callable[..., T], *arguments: object) -> T:
         return await in_thread(self._thread, work, *arguments)

@@ -115,10 +115,8 @@ class FleetWatch:
 
     async def _wait(self, seconds: float) -> None:
         """Wait for a change, or for so long."""
-        with suppress(
-            TimeoutError
-        ):  # asyncio.wait_for would swallow a cancellation now and then (Python 3.11)
-            async with asyncio.timeout(seconds):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):  # not wait_for, in which Python 3.11 may lose a cancellation
                 await self._has_news.wait()
         self._has_news.clear()
         if self._ended is not None:

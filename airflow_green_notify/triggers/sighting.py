@@ -100,8 +100,7 @@ class Lookout:
         gateway_time = self.watch.hook.gateway_time()
         if gateway_time is None or head.timestamp is None:
             return self._first_seen[1]
-        age = (gateway_time - head.timestamp).total_seconds()
-        return min(self._first_seen[1], now - max(0.0, age))
+        return min(self._first_seen[1], now - (gateway_time - head.timestamp).total_seconds())
 
     async def _count(self) -> int:
         """Ask how many wait. Wrong zeros are known, and whatever fails counts as one."""

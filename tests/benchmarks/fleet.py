@@ -202,10 +202,12 @@ HEADER = (
 )
 
 
-def compare(round_trips: list[int], instances: dict[int, int], kind: str, patience: float) -> bool:
+def compare(
+    names: list[str], round_trips: list[int], instances: dict[int, int], kind: str, patience: float
+) -> bool:
     """Print the table; return whether nothing was lost, left or doubled."""
     print(HEADER, flush=True)
-    is_clean, names = True, [name for name in CONTESTANTS if name != "SDK in threads" or _has_sdk()]
+    is_clean, names = True, [name for name in names if name != "SDK in threads" or _has_sdk()]
     with _databases(kind) as databases:
         for round_trip in round_trips:
             one: float | None = None
@@ -242,6 +244,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--round-trips", type=int, nargs="+", default=[20, 50], help="in milliseconds")
     parser.add_argument("--instances", type=int, nargs="+", choices=list(EACH), default=list(EACH))
+    parser.add_argument("--contestants", nargs="+", choices=list(CONTESTANTS), default=list(CONTESTANTS))
     parser.add_argument("--store", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--patience", type=float, default=30, help="seconds to wait for others to rest")
     parser.add_argument("--short", action="store_true", help="1 and 20 instances at 20 ms")
@@ -252,9 +255,11 @@ def main() -> int:
         _work(name, int(count), int(each))
         return 0
     if options.short:
-        return int(not compare([20], SHORT, options.store, options.patience))
+        return int(not compare(options.contestants, [20], SHORT, options.store, options.patience))
     instances = {count: EACH[count] for count in options.instances}
-    return int(not compare(options.round_trips, instances, options.store, options.patience))
+    return int(
+        not compare(options.contestants, options.round_trips, instances, options.store, options.patience)
+    )
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ class Runs:
         self.killed_at: dict[str, float] = {}
         self._note("", "")
 
-    def job(self, kind: str, retry_of: dict[str, Any] | None = None) -> dict[str, Any]:
-        """A new run of a task, or the next try of one."""
+    def job(self, kind: str, retry_of: dict[str, Any] | None = None, **own: Any) -> dict[str, Any]:
+        """A new run of a task, or the next try of one, with what else ``task_run.py`` is to know."""
         self._number += 1
         run_id = retry_of["run_id"] if retry_of else f"run-{self._number}"
         self._note(run_id, "running")
@@ -32,6 +32,7 @@ class Runs:
             "name": f"try-{self._number}",
             "try_number": retry_of["try_number"] + 1 if retry_of else 1,
             "handler_seconds": self.chance.choice((0.0, 0.05, 0.2)),
+            **own,
         }
 
     def ended(self, job: dict[str, Any], code: int) -> None:

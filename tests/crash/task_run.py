@@ -32,7 +32,7 @@ class TaskInstance:
     map_index = -1
 
     def __init__(self, job: dict[str, Any]) -> None:
-        self.dag_id, self.task_id = "dag", job["kind"]
+        self.dag_id, self.task_id = "dag", job.get("task", job["kind"])
         self.run_id, self.try_number = job["run_id"], job["try_number"]
         self._states = Path(job["folder"]) / "states.json"
 
@@ -48,11 +48,11 @@ def store_of(description: dict[str, Any]) -> SqlStore | ObjectStorageStore:
 
 def operator_of(job: dict[str, Any]) -> Any:
     store = store_of(job["store"])
-    options = {"task_id": job["kind"], "receive_timeout": 0.3, "wait_for_reader": 20, "until": None}
-    if job["kind"] == "drain":
-        return GreenApiDrainNotificationsOperator(store=store, **options)
-    if job["kind"] == "fleet":
+    options: dict[str, Any] = {"task_id": job.get("task", job["kind"]), "until": None}
+    options |= {"receive_timeout": 0.3, "wait_for_reader": 20}
+    if "connections" in job:
         options |= {"green_api_conn_id": job["connections"], "on_instance_error": "warn"}
+    if job["kind"] in ("drain", "fleet"):
         return GreenApiDrainNotificationsOperator(store=store, **options)
     log = os.open(Path(job["folder"]) / "handled.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
@@ -71,14 +71,21 @@ def operator_of(job: dict[str, Any]) -> Any:
 
 
 def run(job: dict[str, Any]) -> int:
-    """Execute the operator and keep what it returned, as Airflow does with a task that succeeds."""
-    lease.SPAN, lease.MARGIN, lease.RENEW_EVERY, lease.ASK_EVERY = SPAN, 0.4, 0.5, 0.1
+    """Execute the operator and keep what it returned, as Airflow does with a task that succeeds.
+
+    Airflow takes its time to keep it, and some more until it knows that the task succeeded.
+    """
+    span = job.get("span", SPAN)
+    lease.SPAN, lease.MARGIN, lease.RENEW_EVERY, lease.ASK_EVERY = span, span / 5, span / 4, 0.1
     operator = operator_of(job)
-    if job["kind"] == "fleet":
+    if "connections" in job:
         call.READ_TIMEOUT = 1.0  # of a gateway that hangs
         signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())  # as Airflow does
     result = operator.execute({"ti": TaskInstance(job)})
+    pause = job.get("seconds_to_return", 0.0) / 2
+    time.sleep(pause)
     returned = Path(job["folder"]) / f"{job['name']}.json"
     returned.with_suffix(".part").write_text(json.dumps(result.get("dead_letter_batch") or result))
     returned.with_suffix(".part").rename(returned)
+    time.sleep(pause)
     return 0

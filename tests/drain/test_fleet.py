@@ -527,6 +527,35 @@ def test_fleet_whose_batch_is_anothers_deletes_nothing_more(
     )
 
 
+def test_put_that_waited_beside_the_loss_of_the_batch_does_not_take_it_back(
+    gateways: Instances, store: SqlStore, opened: SqlStore, leases: dict[str, ReaderLease]
+) -> None:
+    """Only who holds the lease again opens the batch again; the next try, which has it, is left alone."""
+    fill(gateways, 5)
+    before, behind = (Notification(1, {"of": name}) for name in ("this try", "the next"))
+    opened.put(before)
+    first = leases["g0"]._beside
+    assert first is not None
+    take_all([*leases.values()])
+    with store.open("dag/run/task/-1") as next_try:
+        started: list[bool] = []
+
+        class Waking:
+            """Wakes in the first put, while others wait, when the next try has the lease and the batch."""
+
+            def put(self, notification: Notification) -> bool:
+                if not started:
+                    opened.leases.release_leases(["fleet"], leases["g0"].owner)
+                    opened.leases.take_leases(["fleet"], "dag/run/task/-1 (try 2)", 60)
+                    renew_all([first, *leases.values()])
+                    started.append(next_try.put(behind))
+                return opened.put(notification)
+
+        report = fleet(opened, leases=leases, writing=into_store(Waking()))
+        assert (report.total().stored, report.stopped_by) == (0, "another_reader")
+        assert keys_in(next_try) == Counter([before.key, behind.key])
+
+
 # --- lingering ---
 
 

@@ -143,6 +143,8 @@ def test_name_that_leads_elsewhere_is_refused(files: LocalFiles, tmp_path: Path,
         lambda: list(files.read([name])),
         lambda: files.open(name),
         lambda: files.ages([name]),
+        lambda: files.create_all({"fine": b"new", name: b"new"}),
+        lambda: files.names_below(name, ["folder"]),
         lambda: files.modified_since(name, datetime.now(UTC)),
         lambda: files.remove([name]),
     ):
@@ -225,3 +227,21 @@ def test_killed_process_leaves_whole_files_only(tmp_path: Path) -> None:
     contents = [content for _, content in files.read(f"draining/{name}" for name in files.names("draining"))]
     assert contents
     assert set(contents) == {b"x" * 5000 + b"end"}
+
+
+def test_files_written_together_are_told_of_each(files: LocalFiles, tmp_path: Path) -> None:
+    """New, taken, and barred by something else: what fails keeps nothing else from being written."""
+    files.create("a/taken", [b"old"])
+    (tmp_path / "deep" / "store" / "a" / "barred").mkdir()
+    (tmp_path / "deep" / "store" / "b").symlink_to(tmp_path)
+    names = ("a/new", "a/taken", "a/barred", "b/behind a link", "c/new", "a/last")
+    outcomes = files.create_all({name: name.encode() for name in names})
+    assert list(outcomes) == ["a/new", "a/taken", "a/barred", "a/last", "b/behind a link", "c/new"]
+    assert [each for each in outcomes.values() if isinstance(each, bool)] == [True, False, True, True]
+    assert isinstance(outcomes["a/barred"], OSError)
+    assert isinstance(outcomes["b/behind a link"], OSError)
+    assert dict(files.read(["a/new", "a/taken", "c/new"])) == {
+        "a/new": b"a/new",
+        "a/taken": b"old",
+        "c/new": b"c/new",
+    }

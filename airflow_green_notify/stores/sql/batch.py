@@ -18,7 +18,7 @@ from airflow_green_notify.stores.ledger import BatchTaken, warn_of
 from airflow_green_notify.stores.row import from_row, to_row
 from airflow_green_notify.stores.sql.attempts import SqlAttempts
 from airflow_green_notify.stores.sql.database import Database, translate_errors
-from airflow_green_notify.stores.sql.group import GroupCommit
+from airflow_green_notify.stores.sql.group import RowGroups
 from airflow_green_notify.stores.sql.group_insert import GroupInsert
 from airflow_green_notify.stores.sql.ledger import SqlBatches, SqlLeases, adopters
 from airflow_green_notify.stores.sql.tables import StoreTables, column_id
@@ -49,7 +49,7 @@ class SqlBatch:
         self._batches = SqlBatches(self._database, tables, batch_id, queue)
         self._guarded_insert = self._batches.guarded_insert()
         insert = GroupInsert(self._database, self._rows, self._batches)
-        self._groups = GroupCommit(self, self._database, self._rows, insert, translate_errors)
+        self._groups = RowGroups(self, self._database, self._rows, insert, translate_errors)
         self._is_open = False
         self._was_there = False
         self._sequence = 0

@@ -19,7 +19,7 @@ from sqlalchemy.exc import (
 )
 
 from airflow_green_notify.errors import GreenApiError, NotificationStoreError
-from airflow_green_notify.stores.sql.errors import words_of
+from airflow_green_notify.stores.sql.errors import is_deadlock, words_of
 from airflow_green_notify.stores.sql.tables import StoreTables
 
 T = TypeVar("T")
@@ -42,7 +42,8 @@ class Database:
 
     Each statement is a transaction of its own (AUTOCOMMIT): one round trip, and durable when it returns. If
     the connection is lost in it, a connection that was idle for too long perhaps, the statement is repeated
-    once on a new one, whether or not it had its effect: it must be idempotent.
+    once on a new one, whether or not it had its effect: it must be idempotent. So is one that the database
+    undid, since it and another waited for each other.
 
     Any thread may use it, one at a time, and any may close it: a statement under way is not waited for.
     """
@@ -143,7 +144,7 @@ class Database:
             with self._connected() as connection:
                 return work(connection)
         except DBAPIError as error:
-            if not error.connection_invalidated:
+            if not (error.connection_invalidated or is_deadlock(error)):
                 raise
         with self._connected() as connection:
             return work(connection)

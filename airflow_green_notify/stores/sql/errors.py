@@ -16,15 +16,28 @@ _VALUE = re.compile(
 """PostgreSQL quotes a value behind a colon, MySQL behind "entry" or "value"; a name may follow."""
 
 
+_DEADLOCKS = ("40P01", 1213)
+"""Of PostgreSQL and MySQL."""
+
+
+def is_deadlock(error: DBAPIError) -> bool:
+    """Tell whether the database undid a statement because it and another waited for each other."""
+    return _code_of(error) in _DEADLOCKS
+
+
 def words_of(error: DBAPIError) -> str:
     """Return the kind of an error, its SQLSTATE or number, and the first line of its text."""
-    original = error.orig
-    arguments = getattr(original, "args", ()) or ("",)
-    code = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
-    if code is None and isinstance(arguments[0], int):
-        code = arguments[0]
+    code = _code_of(error)
+    arguments = getattr(error.orig, "args", ()) or ("",)
     shown = f" ({code})" if code else ""
     return f"{type(error).__name__}{shown}: {printable(without_values(str(arguments[-1])))}"
+
+
+def _code_of(error: DBAPIError) -> str | int | None:
+    original = error.orig
+    code: str | None = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+    arguments = getattr(original, "args", ()) or ("",)
+    return arguments[0] if code is None and isinstance(arguments[0], int) else code
 
 
 def without_values(words: str) -> str:

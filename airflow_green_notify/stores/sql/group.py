@@ -41,7 +41,7 @@ class RowBatch(Protocol):
         ...
 
 
-class GroupCommit:
+class RowGroups:
     """Puts many notifications into a batch of a table, each as if it was put alone."""
 
     def __init__(

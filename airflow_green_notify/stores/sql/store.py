@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 class SqlStore(Store):
     """Stores notifications as rows of a table, in any SQL database that Airflow has a provider for.
 
-    Each row is inserted in a transaction of its own before the notification is deleted from the gateway. A
-    crash leaves rows; the retry of the task goes on with the same batch, and what comes again is recognised
-    by its key, however old. Two drains at once don't store anything twice.
+    Each row is inserted in a transaction of its own before the notification is deleted from the gateway, or,
+    for a fleet on SQLite, PostgreSQL and MySQL, in one with those of other instances. A crash leaves rows;
+    the retry of the task goes on with the same batch, and what comes again is recognised by its key, however
+    old. Two drains at once don't store anything twice.
 
     Durable means: the database confirmed the commit. If the connection is lost, for instance because it was
     idle while a handler was at work, the statement is repeated once on a new one, which finds what the lost

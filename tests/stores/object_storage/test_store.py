@@ -294,3 +294,20 @@ def test_connection_to_s3_cut_during_put_is_stored_once(
 def test_place_of_a_path(path: str, conn_id: str | None, place: tuple[str, str | None]) -> None:
     """The connection may stand in the URL; the argument wins."""
     assert place_of(path, conn_id) == place
+
+
+def test_bucket_that_is_away_is_not_asked_for_each_of_many(
+    make_store: Callable[[str], NotificationStore],
+) -> None:
+    """Where none of some can be written, the rest fails with the same words."""
+    store = make_store("s3")
+    filled(store, count=1)
+    path = str(store.path)  # type: ignore[attr-defined]
+    files = files_at(path, "store_s3")
+    assert files.create_all({"one": b"1", "two": b"2"}) == {"one": True, "two": True}
+    assert files.create_all({"one": b"1", "three": b"4"}) == {"one": False, "three": True}
+    nowhere = files_at(path.replace(BUCKET, "no-such-bucket"), "store_s3")
+    failed = nowhere.create_all({f"name {number}": b"" for number in range(100)})
+    assert len(failed) == 100
+    assert all(isinstance(each, FileNotFoundError) for each in failed.values())
+    assert len({id(each) for each in failed.values()}) == 32

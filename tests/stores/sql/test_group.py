@@ -339,3 +339,27 @@ def test_connection_cut_while_leases_are_asked_for_is_made_anew(
     assert two.leases.take_leases(queues, "two", 20)[queues[0]] == ("two", "one")
     one.release()
     two.release()
+
+
+def test_leases_that_another_waits_for_in_another_order_are_taken(make_store: Any) -> None:
+    """PostgreSQL ends a circle of waiting by undoing one of the two, and that one is repeated."""
+    store = make_store("postgres")
+    opened = store.open("batch")
+    queues = ["queue 1", "queue 2"]
+    opened.leases.take_leases(queues, "one", 20)
+    opened.leases.release_leases(queues, "one")
+    taken: dict[str, Any] = {}
+    with engine() as other, other.connect() as connection:
+        holding = connection.begin()
+        connection.execute(text("SET LOCAL deadlock_timeout = '60s'"))
+        touched = f"UPDATE {store.table}_leases SET expires_at = 0 WHERE queue = "
+        connection.execute(text(f"{touched}'queue 2'"))
+        taking = threading.Thread(target=lambda: taken.update(opened.leases.take_leases(queues, "two", 20)))
+        taking.start()
+        while not connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
+            assert taking.is_alive()
+        connection.execute(text(f"{touched}'queue 1'"))
+        holding.commit()
+    taking.join()
+    assert taken == dict.fromkeys(queues, ("two", "one"))
+    opened.release()
