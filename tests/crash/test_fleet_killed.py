@@ -1,6 +1,6 @@
 """A task that drains 20 instances, killed at random moments under gateways that fail too.
 
-12 SIGKILLs for each kind of store here, and some SIGTERMs. The long form, 200, takes longer than a test may
+8 SIGKILLs for each kind of store here, and some SIGTERMs. The long form, 200, takes longer than a test may
 take by default:
 ``GREEN_API_KILLS=200 .venv/bin/pytest -m crash -o faulthandler_timeout=0 tests/crash/test_fleet_killed.py``
 """
@@ -28,7 +28,7 @@ from tests.crash.task_run import SPAN
 
 pytestmark = pytest.mark.crash
 
-KILLS = int(os.environ.get("GREEN_API_KILLS", "12"))
+KILLS = int(os.environ.get("GREEN_API_KILLS", "8"))
 FAULTS = {"cut_before": 0.01, "cut_after": 0.01, "500": 0.01, "500_after": 0.01, "502": 0.01, "429": 0.005}
 INSTANCES = 20
 WAITING = (2, 15)
@@ -45,8 +45,6 @@ BUCKET_SPAN = 5.0
 
 TERMINATED = 143
 """The exit code of a run that was told to stop."""
-
-Spoil = Callable[[GatewayInstance, str], None]
 
 
 @pytest.fixture
@@ -176,16 +174,25 @@ def hang(instance: GatewayInstance, conn_id: str) -> None:
     instance.fault("slow", seconds=1e6, times=None)
 
 
-def kill_often(killed: Killed, fleet: list[GatewayInstance], spoil: Spoil | None = None) -> dict[str, Any]:
-    """Kill runs, spoil the last instance after a third of them, and return what an undisturbed run did."""
+SPOILT = {INSTANCES - 2: refuse_token, INSTANCES - 1: hang}
+"""What happens to the last instances, by their numbers."""
+
+
+def spoil(fleet: list[GatewayInstance]) -> None:
+    for number, how in SPOILT.items():
+        fleet[number].clear_faults()
+        how(fleet[number], f"instance_{number}")
+
+
+def kill_often(killed: Killed, fleet: list[GatewayInstance], *, spoils: bool = False) -> dict[str, Any]:
+    """Kill runs, spoil the last instances after a third of them, and return what an undisturbed run did."""
     is_spoilt = False
     while killed.deaths["SIGKILL"] < KILLS:
-        if spoil is not None and not is_spoilt and killed.deaths["SIGKILL"] >= KILLS // 3:
+        if spoils and not is_spoilt and killed.deaths["SIGKILL"] >= KILLS // 3:
             is_spoilt = True
-            fleet[-1].clear_faults()
-            spoil(fleet[-1], f"instance_{INSTANCES - 1}")
+            spoil(fleet)
         killed.kill("SIGTERM" if killed.chance.random() < 0.2 else "SIGKILL")
-    for instance in fleet[:-1] if is_spoilt else fleet:
+    for instance in fleet[: min(SPOILT)] if is_spoilt else fleet:
         instance.clear_faults()
     result = killed.run()
     pushed = sum(len(instance.audit()) for instance in fleet)
@@ -202,14 +209,16 @@ def test_fleet_killed_at_random_moments_loses_nothing_and_stores_nothing_twice(
     assert killed.balances() == {}
 
 
-@pytest.mark.parametrize("spoil", [refuse_token, hang])
-def test_fleet_killed_while_one_instance_fails_stores_all_of_the_others_once(
-    killed: Killed, fleet: list[GatewayInstance], spoil: Spoil
+def test_fleet_killed_while_some_instances_fail_stores_all_of_the_others_once(
+    killed: Killed, fleet: list[GatewayInstance]
 ) -> None:
-    """The others are drained to the end; of the one that fails nothing is lost: it is stored, or it waits."""
-    result = kill_often(killed, fleet, spoil)
-    failed = [name for name, told in result["instances"].items() if "error" in told]
-    waiting = {key_of(body) for body in fleet[-1].queue()}
-    assert failed == [f"instance_{INSTANCES - 1}"]
-    assert waiting
-    assert killed.balances() == {fleet[-1].id_instance: Balance(waiting=waiting)}
+    """The others are drained to the end; of one that is refused or hangs, all is stored once or waits."""
+    result = kill_often(killed, fleet, spoils=True)
+    failed = {name for name, told in result["instances"].items() if "error" in told}
+    waiting = {
+        fleet[number].id_instance: Balance(waiting={key_of(body) for body in fleet[number].queue()})
+        for number in SPOILT
+    }
+    assert failed == {f"instance_{number}" for number in SPOILT}
+    assert all(balance.waiting for balance in waiting.values())
+    assert killed.balances() == waiting
