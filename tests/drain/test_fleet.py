@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -527,11 +527,14 @@ def test_fleet_whose_batch_is_anothers_deletes_nothing_more(
     )
 
 
+@pytest.mark.parametrize("how", ["in groups", "one by one", "each into its own"])
 def test_put_that_waited_beside_the_loss_of_the_batch_does_not_take_it_back(
-    gateways: Instances, store: SqlStore, opened: SqlStore, leases: dict[str, ReaderLease]
+    gateways: Instances, store: SqlStore, opened: SqlStore, leases: dict[str, ReaderLease], how: str
 ) -> None:
     """Only who holds the lease again opens the batch again; the next try, which has it, is left alone."""
     fill(gateways, 5)
+    for gateway in gateways[1:]:
+        gateway.fault("slow", seconds=0.3, times=1)
     before, behind = (Notification(1, {"of": name}) for name in ("this try", "the next"))
     opened.put(before)
     first = leases["g0"]._beside
@@ -540,18 +543,31 @@ def test_put_that_waited_beside_the_loss_of_the_batch_does_not_take_it_back(
     with store.open("dag/run/task/-1") as next_try:
         started: list[bool] = []
 
+        def wake() -> None:
+            if not started:
+                time.sleep(1.0)  # by then the others wait with what came late
+                opened.leases.release_leases(["fleet"], leases["g0"].owner)
+                opened.leases.take_leases(["fleet"], "dag/run/task/-1 (try 2)", 60)
+                renew_all([first, *leases.values()])
+                started.append(next_try.put(behind))
+
         class Waking:
             """Wakes in the first put, while others wait, when the next try has the lease and the batch."""
 
             def put(self, notification: Notification) -> bool:
-                if not started:
-                    opened.leases.release_leases(["fleet"], leases["g0"].owner)
-                    opened.leases.take_leases(["fleet"], "dag/run/task/-1 (try 2)", 60)
-                    renew_all([first, *leases.values()])
-                    started.append(next_try.put(behind))
+                wake()
                 return opened.put(notification)
 
-        report = fleet(opened, leases=leases, writing=into_store(Waking()))
+            def put_all(self, notifications: Sequence[Notification]) -> list[Any]:
+                wake()
+                return opened.put_all(notifications)
+
+        class OneByOne(Waking):
+            put = Waking.put
+
+        sink = Waking() if how == "in groups" else OneByOne()
+        writing = into_sinks(lambda _: sink) if how == "each into its own" else into_store(sink)
+        report = fleet(opened, leases=leases, writing=writing)
         assert (report.total().stored, report.stopped_by) == (0, "another_reader")
         assert keys_in(next_try) == Counter([before.key, behind.key])
 
