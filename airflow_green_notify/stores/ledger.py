@@ -22,6 +22,16 @@ class BatchTaken(NotificationStoreError):
         )
 
 
+class BatchSuperseded(NotificationStoreError):
+    """Another try of the task went on with the batch, and may have returned it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another try of this task went on with its batch while this one stood still, so this one ends. "
+            "Nothing was deleted that is not stored."
+        )
+
+
 BatchState = Literal["open", "closed", "confirmed", "adopted", "unknown", "released"]
 
 

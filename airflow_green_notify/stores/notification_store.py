@@ -26,7 +26,8 @@ class NotificationSink(Protocol):
         :return: ``True`` if it is new, ``False`` if it was there already.
         :raises NotificationStoreError: It may or may not be durable: don't delete it from the gateway. The
             same put may be tried again.
-        :raises BatchTaken: It is not stored, and the batch is another's now; the next put opens it again.
+        :raises BatchTaken: It is not stored, and the batch is another's now; the next put opens it again,
+            unless another try of the task has gone on with it.
         """
         ...
 

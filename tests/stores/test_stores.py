@@ -313,6 +313,30 @@ def test_retry_beside_its_frozen_first_try_loses_nothing(store: NotificationStor
     assert Counter(n.key for batch in batches for n in read_batch(batch)) == {n.key: 1 for n in given}
 
 
+@pytest.mark.parametrize("ends", ["dies", "closes"])
+def test_frozen_try_that_wakes_with_the_lease_after_its_retry_returned_takes_nothing_back(
+    store: NotificationStore, ends: str
+) -> None:
+    """What was returned is not handed on again, and what it still stores is handed on by the next run."""
+    given = some(6)
+    frozen = store.open(RUN, "queue")
+    frozen.put(given[0])
+    retry = store.open(RUN, "queue")
+    retry.put(given[1])
+    returned = [n.key for n in read_batch(retry.close())]
+    deleted = {given[0].key, given[1].key}
+    for notification in given[2:5]:
+        with suppress(NotificationStoreError):
+            frozen.put(notification)
+            deleted.add(notification.key)
+    frozen.close() if ends == "closes" else frozen.release()
+    following = store.open(FOLLOWING_RUN, "queue")
+    for record in following.not_handed_on():  # as for a task that succeeded
+        following.settle(record, "confirmed") if record.state == "closed" else following.adopt(record)
+    handed_on = Counter([*returned, *(n.key for n in read_batch(following.close()))])
+    assert handed_on == Counter(deleted)
+
+
 def test_store_is_described_the_same_in_every_parse(store: NotificationStore) -> None:
     """Its repr holds no address, so that Airflow doesn't take each parse of a Dag for a new version."""
     assert "0x" not in repr(store)

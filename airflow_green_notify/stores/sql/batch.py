@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from airflow_green_notify.body import UNDECRYPTED
 from airflow_green_notify.message import MESSAGE_TYPES, Message, identity
 from airflow_green_notify.stores.entry import Entry
 from airflow_green_notify.stores.held import QUEUED_FOR, FromJournal
-from airflow_green_notify.stores.ledger import BatchTaken, warn_of
+from airflow_green_notify.stores.ledger import BatchSuperseded, BatchTaken, warn_of
 from airflow_green_notify.stores.row import from_row, to_row
 from airflow_green_notify.stores.sql.attempts import SqlAttempts
 from airflow_green_notify.stores.sql.database import Database, translate_errors
@@ -51,6 +51,7 @@ class SqlBatch:
         insert = GroupInsert(self._database, self._rows, self._batches)
         self._groups = RowGroups(self, self._database, self._rows, insert, translate_errors)
         self._is_open = False
+        self._was_opened = False
         self._was_there = False
         self._sequence = 0
         self._journal_keys: set[str] = set()
@@ -120,14 +121,20 @@ class SqlBatch:
         if not self._is_open:
             if self._batches.own_record() is None:
                 return 0
-            self._open()
+            with suppress(BatchSuperseded):
+                self._open()
         if not self._batches.close() or self._was_there:
             self.taken = self._batches.own_record()
         return self._database.count(self._rows, self._batch_id)
 
     def _open(self) -> None:
         if not self._is_open:
-            self._was_there = not self._batches.open()
+            if self._was_opened:
+                self._was_there = True
+                self._batches.reopen()
+            else:
+                self._was_there = not self._batches.open()
+                self._was_opened = True
             self._sequence = self._last_sequence()
             self._is_open = True
 

@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_green_notify.portable_json import storable
 from airflow_green_notify.stores.held import JOURNAL
-from airflow_green_notify.stores.ledger import BatchRecord
+from airflow_green_notify.stores.ledger import BatchRecord, BatchSuperseded
 from airflow_green_notify.stores.names import task_of
 from airflow_green_notify.stores.sql.database import Database
 from airflow_green_notify.stores.sql.tables import StoreTables, column_id
@@ -153,6 +153,17 @@ class SqlBatches:
             return True
         self._database.execute(self.table.update().where(self.table.c.batch_id == name).values(row))
         return False
+
+    def reopen(self) -> None:
+        """Put into the batch again after it was adopted.
+
+        :raises BatchSuperseded: Another try went on with it: what was put now might reach nobody.
+        """
+        own = self.table.update().where(
+            self.table.c.batch_id == column_id(self._batch_id), self.table.c.owner == self._owner
+        )
+        if not self._database.execute(own.values(state="open")):
+            raise BatchSuperseded
 
     def keys_from_journal(self, since: datetime) -> set[str]:
         """Return the keys that backfills have stored since then."""
