@@ -60,7 +60,7 @@ class FleetReport:
         """
         reasons = (f"{STOPPED_BY.get(reason, reason)} ({count})" for reason, count in self._reasons())
         counts = self.total().counts(did, f"{len(self.instances)} instances")
-        return f"{counts}; stopped because {', '.join(reasons)}."
+        return f"{counts}; stopped because {', '.join(reasons) or 'no connection is of use'}."
 
     def progress(self) -> str:
         """Say how far it is."""

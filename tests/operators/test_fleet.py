@@ -164,6 +164,15 @@ def test_missing_and_incomplete_connections_fail_alone(
     assert batch["instances"]["half"]["error"]
 
 
+def test_fleet_of_which_no_connection_is_of_use_says_so(
+    store: SqlStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is nothing to drain, and nothing to wait for; each is named."""
+    with pytest.raises(AirflowException, match=r"2 of 2 instances failed.*nowhere.*neither"):
+        drain(store=store, green_api_conn_id=["nowhere", "neither"])
+    assert "stopped because no connection is of use" in capsys.readouterr().out
+
+
 def test_batch_of_a_single_connection_is_taken_over_by_the_fleet(
     gateways: list[Any], store: SqlStore
 ) -> None:
