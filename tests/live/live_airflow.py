@@ -235,7 +235,7 @@ class LiveAirflow:
         sql = (
             "SELECT count(*) FROM asset_event e JOIN asset a ON a.id = e.asset_id "
             "LEFT JOIN dagrun_asset_event d ON d.event_id = e.id WHERE d.event_id IS NULL "
-            """AND a.name = :asset AND CAST(e.extra AS TEXT) NOT LIKE '%"key": null%'"""
+            """AND a.name = :asset AND CAST(e.extra AS TEXT) LIKE '%"key": "%'"""
         )
         count = lambda: int(self.query(sql, asset=asset)[0][0])  # noqa: E731
         with suppress(TimeoutError):
