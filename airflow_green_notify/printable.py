@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 NAME = 100
 """Characters that a name or an id may take, such as a kind of notification."""
 
@@ -21,6 +23,12 @@ def printable(words: object, limit: int = REASON) -> str:
     text = str(words)
     shown = "".join(map(_escaped, text[: limit + 1]))
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Return names for a text: the first of them, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _escaped(sign: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_green_notify.drain.report import STOPPED_BY, DrainReport, rate
-from airflow_green_notify.printable import TEXT, printable
+from airflow_green_notify.printable import TEXT, listed, printable
 from airflow_green_notify.progress import span
 
 _NAMED = 20
@@ -76,7 +76,7 @@ class FleetReport:
         texts: dict[str, list[str]] = {}
         for conn_id, error in self.errors.items():
             texts.setdefault(printable(error, TEXT).rstrip("."), []).append(conn_id)
-        return " ".join(f"{_listed(conn_ids)}: {text}." for text, conn_ids in texts.items())
+        return " ".join(f"{listed(conn_ids, _NAMED)}: {text}." for text, conn_ids in texts.items())
 
     def _reasons(self) -> list[tuple[str, int]]:
         return Counter(report.stopped_by for report in self.instances.values()).most_common()
@@ -92,11 +92,6 @@ class FleetReport:
             if conn_id in self.errors:
                 entry["error"] = printable(self.errors[conn_id])
             yield conn_id, entry
-
-
-def _listed(conn_ids: list[str]) -> str:
-    more = len(conn_ids) - _NAMED
-    return ", ".join(conn_ids[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 _COUNTS = [name for name, value in vars(_OF_ONE).items() if type(value) is int]

@@ -115,10 +115,6 @@ class ReaderLease:
             "longer, set wait_for_reader."
         )
 
-    def renew(self) -> None:
-        """Let it expire later, if it is still this reader's."""
-        renew_all([self])
-
     def release(self) -> None:
         """Give it back; whoever waits takes it."""
         release_all([self])

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from airflow_green_notify.printable import listed
 from airflow_green_notify.stopwatch import Stopwatch
 from airflow_green_notify.triggers.register import InstanceRegister
 from airflow_green_notify.triggers.sighting import Lookout, Looks, Sighting
@@ -36,8 +37,7 @@ NAMED_AT_MOST = 10
 
 def named(conn_ids: Sequence[str]) -> str:
     """Return the ids of some connections for the log."""
-    more = len(conn_ids) - NAMED_AT_MOST
-    return ", ".join(map(repr, conn_ids[:NAMED_AT_MOST])) + (f" and {more} more" if more > 0 else "")
+    return listed([*map(repr, conn_ids)], NAMED_AT_MOST)
 
 
 class FleetWatch:

@@ -487,7 +487,7 @@ def test_lost_lease_ends_that_drain_alone(
                 stolen = True
                 opened.leases.release_leases([leases["g2"].queue], leases["g2"].owner)
                 opened.leases.take_leases([leases["g2"].queue], "thief", 60)
-                leases["g2"].renew()
+                renew_all([leases["g2"]])
             return opened.put(notification)
 
     with renewed(*leases.values()):

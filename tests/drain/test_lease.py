@@ -12,7 +12,7 @@ import pytest
 
 from airflow_green_notify import stopwatch
 from airflow_green_notify.drain import drain, lease
-from airflow_green_notify.drain.lease import ReaderLease, renewed
+from airflow_green_notify.drain.lease import ReaderLease, renew_all, renewed
 from airflow_green_notify.emulator import GreenApiEmulator, traffic
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import Notification
@@ -50,7 +50,7 @@ def test_lease_of_a_reader_that_died_runs_out(store: SqlStore, monkeypatch: pyte
     with reader(store, "first") as first, reader(store, "second") as second:
         assert first.take()
         assert second.wait(5)
-        first.renew()
+        renew_all([first])
         assert not first.is_valid()
         assert second.is_valid()
 
@@ -65,7 +65,7 @@ def test_lease_that_ran_out_and_nobody_took_is_renewed(
         assert first.take()
         time.sleep(0.4)
         assert not first.is_valid()
-        first.renew()
+        renew_all([first])
         assert first.is_valid()
 
 

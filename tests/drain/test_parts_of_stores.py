@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_green_notify.drain import DrainReport, adrain, drain
 from airflow_green_notify.drain.handling import DeadLetterStore, NotificationHandler
-from airflow_green_notify.drain.lease import ReaderLease
+from airflow_green_notify.drain.lease import ReaderLease, renew_all
 from airflow_green_notify.drain.ownership import adopt_forgotten
 from airflow_green_notify.emulator import GreenApiEmulator, traffic
 from airflow_green_notify.errors import NotificationStoreError
@@ -149,7 +149,7 @@ def test_adopting_and_reading_need_one_ledger_each(
         assert adopt_forgotten(Part(opened, BatchLedger), lambda record: "unfinished") == 2
         sink = Part(opened, NotificationSink)
         report = drain(GreenApiHook(), sink, receive_timeout=0.2, lease=lease)
-        lease.renew()
+        renew_all([lease])
         assert lease.is_valid()
         lease.release()
     assert report.deleted == 2

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
 from airflow_green_notify.emulator import GreenApiEmulator
-from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.triggers import watch
+from airflow_green_notify.hooks import GreenApiHook, aiohttp_transport
+from airflow_green_notify.triggers import GreenApiDoorbellTrigger, watch
 from airflow_green_notify.triggers.watch import QueueWatch
 
 CONNECTION = "green_api_default"
@@ -26,6 +28,29 @@ async def queue_watch(green_api_connection: GreenApiEmulator) -> AsyncIterator[Q
     watching = QueueWatch(CONNECTION, receive_timeout=HOLD)
     yield watching
     await watching.close()
+
+
+@pytest.fixture
+async def rings() -> AsyncIterator[Callable[[GreenApiDoorbellTrigger], list[dict[str, Any]]]]:
+    """Collect the events of a doorbell that runs in the background, and let none of its sessions leak."""
+    running: list[tuple[asyncio.Task[None], GreenApiDoorbellTrigger]] = []
+
+    def start(trigger: GreenApiDoorbellTrigger) -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = []
+
+        async def collect() -> None:
+            async for event in trigger.run():
+                events.append(event.payload)
+
+        running.append((asyncio.create_task(collect()), trigger))
+        return events
+
+    yield start
+    for task, trigger in running:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await trigger.cleanup()
+    assert asyncio.get_running_loop() not in aiohttp_transport._sessions
 
 
 async def take_head() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -24,28 +23,6 @@ def doorbell(**changes: Any) -> GreenApiDoorbellTrigger:
     return GreenApiDoorbellTrigger(
         **{"min_ring_interval": 0.2, "ring_again_after": 1.0, "receive_timeout": HOLD, **changes}
     )
-
-
-@pytest.fixture
-async def rings() -> AsyncIterator[Any]:
-    """Collect the events of a doorbell that runs in the background."""
-    running: list[tuple[asyncio.Task[None], GreenApiDoorbellTrigger]] = []
-
-    def start(trigger: GreenApiDoorbellTrigger) -> list[dict[str, Any]]:
-        events: list[dict[str, Any]] = []
-
-        async def collect() -> None:
-            async for event in trigger.run():
-                events.append(event.payload)
-
-        running.append((asyncio.create_task(collect()), trigger))
-        return events
-
-    yield start
-    for task, trigger in running:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await trigger.cleanup()
 
 
 async def arrived(events: list[Any], count: int = 1) -> list[Any]:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -58,28 +57,14 @@ def instances(green_api_emulator: GreenApiEmulator, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-async def rings() -> AsyncIterator[Any]:
-    """Collect the events of a doorbell that runs in the background, and let none of its sessions leak."""
-    running: list[tuple[asyncio.Task[None], GreenApiDoorbellTrigger]] = []
+def rings(rings: Any) -> Any:
+    """Collect the events of a doorbell over these connections."""
 
     def start(green_api_conn_id: Any, **changes: Any) -> list[dict[str, Any]]:
         options = {"min_ring_interval": 0.2, "ring_again_after": 30.0, "receive_timeout": HOLD, **changes}
-        trigger = GreenApiDoorbellTrigger(green_api_conn_id, **options)
-        events: list[dict[str, Any]] = []
+        return rings(GreenApiDoorbellTrigger(green_api_conn_id, **options))
 
-        async def collect() -> None:
-            async for event in trigger.run():
-                events.append(event.payload)
-
-        running.append((asyncio.create_task(collect()), trigger))
-        return events
-
-    yield start
-    for task, trigger in running:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await trigger.cleanup()
-    assert asyncio.get_running_loop() not in aiohttp_transport._sessions
+    return start
 
 
 async def until(condition: Any, seconds: float = 15.0) -> None:
