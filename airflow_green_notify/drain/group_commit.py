@@ -45,6 +45,7 @@ class GroupCommit:
 
     def __init__(self, store: NotificationSink, thread: Executor) -> None:
         self._store = store
+        self._together = store if takes_groups(store) else None
         self._thread = thread
         self._waiting: list[tuple[Put, asyncio.Future[bool]]] = []
         self._writer: asyncio.Task[None] | None = None
@@ -72,11 +73,11 @@ class GroupCommit:
             self._waiting = []
 
     def _put_all(self, puts: list[Put]) -> list[Outcome]:
-        if len(puts) == 1 or not takes_groups(self._store):
+        if len(puts) == 1 or self._together is None:
             return [self._put(notification, lease) for notification, lease in puts]
         is_held = [lease is None or lease.is_valid() for _, lease in puts]
         held = [notification for (notification, _), is_it in zip(puts, is_held, strict=True) if is_it]
-        outcomes = iter(_put_together(self._store, held))
+        outcomes = iter(_put_together(self._together, held))
         return [next(outcomes) if is_it else LeaseLost() for is_it in is_held]
 
     def _put(self, notification: Notification, lease: ReaderLease | None) -> Outcome:
