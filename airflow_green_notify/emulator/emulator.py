@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import socket
 import threading
 from concurrent.futures import Future
 from dataclasses import asdict
@@ -27,6 +28,7 @@ BACKLOG = 4096
 MAX_INSTANCES = 10_000
 MAX_BODY = 1 << 28  # bytes; only what is read as a whole is bound by it: JSON and pushed notifications
 SHUTDOWN_SECONDS = 0.1
+ACCEPTING_ROUNDS = 3  # of the event loop, until a connection accepted just now is known and can be cut
 SILENT = logging.Logger(__name__, level=logging.CRITICAL + 1)  # aiohttp's own messages could show the token
 
 
@@ -145,24 +147,28 @@ class GreenApiEmulator(GatewayInstance):
         self.stop()
 
     async def _serve(self, ready: Future[None]) -> None:
-        runner = web.ServerRunner(self._server_of_loop(), shutdown_timeout=SHUTDOWN_SECONDS)
-        await runner.setup()
         try:
-            await web.TCPSite(runner, HOST, self.port, backlog=BACKLOG).start()
+            listening = socket.create_server((HOST, self.port), backlog=BACKLOG)
         except (OSError, OverflowError) as error:
-            await runner.cleanup()
             ready.set_exception(error)
             return
-        self.port = runner.addresses[0][1]
+        loop = asyncio.get_running_loop()
+        runner = web.ServerRunner(self._server_of_loop(), shutdown_timeout=SHUTDOWN_SECONDS)
+        await runner.setup()
+        await web.SockSite(runner, listening, backlog=BACKLOG).start()
+        self.port = listening.getsockname()[1]
         self._gateway.media.base = self.url
         self._stopping = asyncio.Event()
         with self.gate:
-            self.loop = asyncio.get_running_loop()
+            self.loop = loop
             self._gateway.clock.arm()
             for instance in self._gateway.instances.values():
                 instance.webhook.wake()
         ready.set_result(None)
         await self._stopping.wait()
+        loop.remove_reader(listening)
+        for _ in range(ACCEPTING_ROUNDS):
+            await asyncio.sleep(0)
         await runner.cleanup()
         with self.gate:
             self.loop = None
