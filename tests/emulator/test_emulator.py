@@ -113,7 +113,7 @@ def test_start_twice_and_a_taken_port_are_errors(client: Any) -> None:
     with pytest.raises(RuntimeError):
         client.gateway.start()
     second = GreenApiEmulator(port=client.gateway.port)
-    with pytest.raises(OSError, match="(?i)address already in use"):
+    with pytest.raises(OSError, match=r"(?i)address already in use"):
         second.start()
     second.stop()
     second.port = 0
