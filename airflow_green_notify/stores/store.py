@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LedgerView
     from airflow_green_notify.stores.notification_store import AttemptLedger, LeaseLedger
     from airflow_green_notify.stores.outcome import Outcome
+    from airflow_green_notify.stores.stream import StoredStream
 
 
 class OpenBatch(NoteSink, BatchLedger, MessageLookup, Protocol):
@@ -171,6 +172,16 @@ class Store(NotificationStore):
         """
         with self._translate_errors(), closing(self._view()) as view:
             return view.give_to_next_drain(batch_id)
+
+    def stream(self) -> StoredStream:
+        """Return all that the store holds as a stream, for consumers; close it in the end.
+
+        The store needn't be open; what is missing of it is created.
+
+        :raises NotificationStoreError: It can't be reached.
+        :raises GreenApiConfigError: It is a database that has no streams.
+        """
+        raise NotImplementedError
 
     def _opened(self) -> OpenBatch:
         if self._batch is None:

@@ -21,7 +21,7 @@ from airflow_green_notify.stores.sql.database import Database, translate_errors
 from airflow_green_notify.stores.sql.group import RowGroups
 from airflow_green_notify.stores.sql.group_insert import GroupInsert
 from airflow_green_notify.stores.sql.ledger import SqlBatches, SqlLeases, adopters
-from airflow_green_notify.stores.sql.tables import StoreTables, column_id
+from airflow_green_notify.stores.sql.tables import StoreTables, chat_id_of, column_id
 
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
@@ -48,7 +48,7 @@ class SqlBatch:
         self.leases = SqlLeases(self._beside, tables, translate_errors)
         self._batches = SqlBatches(self._database, tables, batch_id, queue)
         self._guarded_insert = self._batches.guarded_insert()
-        insert = GroupInsert(self._database, self._rows, self._batches)
+        insert = GroupInsert(self._database, tables, self._batches)
         self._groups = RowGroups(self, self._database, self._rows, insert, translate_errors)
         self._is_open = False
         self._was_opened = False
@@ -87,7 +87,11 @@ class SqlBatch:
         if note is None and notification in self._from_journal:
             return None
         self._sequence += 1
-        return to_row(Entry(notification, self._batch_id, note)) | {"sequence": self._sequence}
+        row = to_row(Entry(notification, self._batch_id, note))
+        return row | {
+            "sequence": self._sequence,
+            "chat": chat_id_of(notification.instance_id, notification.chat_id),
+        }
 
     def _look(self) -> bool:
         self._journal_keys = self._batches.keys_from_journal(datetime.now(UTC) - QUEUED_FOR)

@@ -27,6 +27,9 @@ T = TypeVar("T")
 _BUSY_TIMEOUT = 30
 """Seconds; how long a SQLite file that another process writes to is waited for."""
 
+_BEGIN = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED"}
+"""SQLite takes the lock for writing at once, or it could not wait for it later."""
+
 _RETRY = "What was not stored was not deleted; a retry goes on where this stopped."
 _ADVICE: dict[type[DBAPIError], str] = {
     OperationalError: f"Is the database up, its disk free, the connection right, and on MySQL "
@@ -98,6 +101,24 @@ class Database:
     def rows(self, statement: Executable) -> list[Row[Any]]:
         """Return all rows of a query."""
         return self._repeated(lambda connection: list(connection.execute(statement).all()))
+
+    def transaction(self, work: Callable[[Connection], T]) -> T:
+        """Do several statements in one transaction, at READ COMMITTED; return what ``work`` returns.
+
+        As a whole it may be repeated once, as a single statement is: it must be idempotent.
+        """
+
+        def whole(connection: Connection) -> T:
+            connection.exec_driver_sql(_BEGIN.get(self.dialect, "BEGIN"))
+            try:
+                result = work(connection)
+            except IntegrityError:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
+            return result
+
+        return self._repeated(whole)
 
     def insert(self, table: Table, row: Mapping[str, Any]) -> bool:
         """Insert a row unless its primary key is there; return whether it was inserted."""

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Dialect, Table
+from sqlalchemy import Column, Dialect
 
 if TYPE_CHECKING:
     from airflow_green_notify.stores.sql.database import Database
     from airflow_green_notify.stores.sql.ledger import SqlBatches
+    from airflow_green_notify.stores.sql.tables import StoreTables
 
 Row = dict[str, Any]
 
@@ -21,9 +22,9 @@ _PLACEHOLDERS = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 class RowsAsUnion:
     """Rows as a table of their own, one ``SELECT`` and twenty parameters for each."""
 
-    def __init__(self, table: Table, dialect: Dialect, mark: str) -> None:
+    def __init__(self, columns: Sequence[Column[Any]], dialect: Dialect, mark: str) -> None:
         self._columns = [
-            (column.name, column.type.dialect_impl(dialect).bind_processor(dialect)) for column in table.c
+            (column.name, column.type.dialect_impl(dialect).bind_processor(dialect)) for column in columns
         ]
         quoted = (dialect.identifier_preparer.quote(name) for name, _ in self._columns)
         self._first = f"SELECT {', '.join(f'{mark} AS {name}' for name in quoted)}"
@@ -43,9 +44,9 @@ class RowsAsUnion:
 class RowsAsJson:
     """Rows as a table of their own, in one parameter; psycopg searches a text for each placeholder anew."""
 
-    def __init__(self, table: Table, dialect: Dialect, mark: str) -> None:
+    def __init__(self, columns: Sequence[Column[Any]], dialect: Dialect, mark: str) -> None:
         quote = dialect.identifier_preparer.quote
-        types = ", ".join(f"{quote(column.name)} {column.type.compile(dialect)}" for column in table.c)
+        types = ", ".join(f"{quote(column.name)} {column.type.compile(dialect)}" for column in columns)
         self._text = f"json_to_recordset(CAST({mark} AS json)) AS v({types})"
 
     def text(self, count: int) -> str:
@@ -69,7 +70,7 @@ _ENDS = {
     "mysql": " LOCK IN SHARE MODE",
     "mariadb": " LOCK IN SHARE MODE",
 }
-_MOST_ROWS = {"sqlite": 49}
+_MOST_ROWS = {"sqlite": 46}
 """SQLite took no more than 999 parameters before 3.32."""
 
 
@@ -82,7 +83,7 @@ class GroupInsert:
     ``ON DUPLICATE KEY`` hides whatever else is unique. There, a key that is there fails the whole statement.
     """
 
-    def __init__(self, database: Database, rows: Table, batches: SqlBatches) -> None:
+    def __init__(self, database: Database, tables: StoreTables, batches: SqlBatches) -> None:
         self._database = database
         self.most_rows = 1
         """Rows of one statement; 1 where the database is none of those whose words are known."""
@@ -92,9 +93,11 @@ class GroupInsert:
             return
         self.most_rows = _MOST_ROWS.get(dialect.name, 200)
         quote, table = dialect.identifier_preparer.quote, dialect.identifier_preparer.format_table
-        names = ", ".join(quote(column.name) for column in rows.c)
+        rows = tables.notifications
+        columns = [rows.c[name] for name in tables.stored]
+        names = ", ".join(map(quote, tables.stored))
         mine = " AND ".join(f"b.{quote(name)} = {mark}" for name in batches.own)
-        self._source = _SOURCES[dialect.name](rows, dialect, mark)
+        self._source = _SOURCES[dialect.name](columns, dialect, mark)
         self._before = f"INSERT INTO {table(rows)} ({names}) SELECT v.* FROM "
         self._behind = f", {table(batches.table)} AS b WHERE {mine}{_ENDS[dialect.name]}"
         self._guard = (*batches.own.values(),)

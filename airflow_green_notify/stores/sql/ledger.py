@@ -137,6 +137,7 @@ class SqlBatches:
     def __init__(self, database: Database, tables: StoreTables, batch_id: str, queue: str) -> None:
         self._database = database
         self._rows = tables.notifications
+        self._stored = tables.stored
         self.table = tables.batches
         self._batch_id = batch_id
         self._queue = queue
@@ -178,7 +179,7 @@ class SqlBatches:
         A try that was frozen may wake in the middle of its put, when its batch was handed on long ago: what
         it stored then would lie in a batch that nobody reads again. The row lock keeps the two apart.
         """
-        columns = list(self._rows.c)
+        columns = [self._rows.c[name] for name in self._stored]
         values = select(*(bindparam(column.name, type_=column.type) for column in columns))
         mine = values.select_from(self.table).where(*self._mine())
         if self._database.dialect in ("postgresql", "mysql", "mariadb"):

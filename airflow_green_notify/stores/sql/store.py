@@ -13,6 +13,7 @@ from airflow_green_notify.task_output import is_template
 if TYPE_CHECKING:
     from airflow_green_notify.stores.sql.batch import SqlBatch
     from airflow_green_notify.stores.sql.ledger import SqlLedgerView
+    from airflow_green_notify.stores.sql.stream import SqlStream
 
 
 class SqlStore(Store):
@@ -56,6 +57,11 @@ class SqlStore(Store):
 
     def __repr__(self) -> str:
         return f"SqlStore({self.conn_id!r}, table={self.table!r})"
+
+    def stream(self) -> SqlStream:
+        from airflow_green_notify.stores.sql.stream import SqlStream
+
+        return SqlStream(self.conn_id, self.table, self._translate_errors)
 
     def _open_batch(self, batch_id: str, queue: str) -> SqlBatch:
         from airflow_green_notify.stores.sql.batch import SqlBatch

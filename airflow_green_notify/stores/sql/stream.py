@@ -1,0 +1,172 @@
+"""A table as a stream: rows are numbered when somebody reads on, in the order in which they came in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, func, literal_column, select, union_all
+
+from airflow_green_notify.errors import GreenApiConfigError
+from airflow_green_notify.stores.row import from_row
+from airflow_green_notify.stores.sql.database import Database
+from airflow_green_notify.stores.sql.tables import StoreTables, column_id
+from airflow_green_notify.stores.stream import Consumer
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Row
+
+    from airflow_green_notify.stores.entry import Entry
+    from airflow_green_notify.stores.sql.ledger import TranslateErrors
+
+_NUMBERED = ""
+"""The name of the row, among those of consumers, whose position is that of the last row numbered so far."""
+
+_AT_ONCE = 1000
+"""Rows that are numbered in one transaction."""
+
+_DIALECTS = ("sqlite", "postgresql", "mysql", "mariadb")
+
+
+class SqlStream:
+    """The rows of a table in the order of their positions.
+
+    Writers commit in any order, so neither a clock nor a sequence tells what one has not yet seen. Therefore
+    a row gets its position only once it is visible: whoever reads on numbers what has none, in a transaction
+    that holds the lock on the last number. So positions become visible in their order, and without gaps,
+    and nobody can pass a row by. It costs writers nothing.
+    """
+
+    def __init__(self, conn_id: str, table: str, translate_errors: TranslateErrors) -> None:
+        self._translate_errors = translate_errors
+        with translate_errors():
+            tables = StoreTables(table)
+            self.database = Database(conn_id)
+            self.database.create(tables)
+            self._check_dialect()
+        self.rows = tables.notifications
+        self._table = tables.consumers
+        self._is_counted = False
+
+    def end(self) -> int:
+        with self._translate_errors():
+            self._number_all()
+            last = select(self._table.c.position).where(self._table.c.consumer == _NUMBERED)
+            return int(self.database.rows(last)[0].position)
+
+    def read(self, after: int, limit: int) -> list[tuple[int, Entry]]:
+        with self._translate_errors():
+            found = self._read(after, limit)
+            if any(row.position is None for row in found):
+                self._number_all(limit)
+                found = self._read(after, limit)
+            numbered = [row for row in found if row.position is not None]
+            return [(row.position, from_row(row._asdict())) for row in numbered]
+
+    def before(self, moment: datetime) -> int:
+        with self._translate_errors():
+            self._number_all()
+            since = select(self.rows.c.position).where(self.rows.c.received_at >= moment)
+            # The outermost query alone might be answered by a walk along all positions.
+            ((first,),) = self.database.rows(select(func.min(since.offset(0).subquery().c.position)))
+        return self.end() if first is None else int(first) - 1
+
+    def consumer(self, name: str) -> Consumer | None:
+        with self._translate_errors():
+            found = select(self._table).where(self._table.c.consumer == column_id(name))
+            return next((_consumer(row) for row in self.database.rows(found)), None)
+
+    def consumers(self) -> list[Consumer]:
+        with self._translate_errors():
+            found = select(self._table).where(self._table.c.consumer != _NUMBERED)
+            return [_consumer(row) for row in self.database.rows(found.order_by(self._table.c.consumer))]
+
+    def save(self, consumer: Consumer) -> bool:
+        with self._translate_errors():
+            return self.saved(consumer)
+
+    def saved(self, consumer: Consumer) -> bool:
+        """Do what :meth:`save` does, for the stream's own parts."""
+        row = _row(replace(consumer, version=consumer.version + 1))
+        if consumer.version == 0:
+            return self.database.insert(self._table, row)
+        last = self._table.c.consumer == row["consumer"], self._table.c.version == consumer.version
+        if self.database.execute(self._table.update().where(*last).values(row)):
+            return True
+        # A statement that was repeated may have met its own effect; the time tells it from somebody else's.
+        return self.consumer(consumer.name) == replace(consumer, version=consumer.version + 1)
+
+    def forget(self, name: str) -> bool:
+        with self._translate_errors():
+            gone = self._table.delete().where(self._table.c.consumer == column_id(name))
+            return self.database.execute(gone) > 0
+
+    def close(self) -> None:
+        self.database.close()
+
+    def _read(self, after: int, limit: int) -> list[Row[Any]]:
+        """Return what is numbered behind a position, and one row that isn't if there are any."""
+        rows = self.rows.c
+        numbered = select(self.rows).where(rows.position > after).order_by(rows.position).limit(limit)
+        waiting = select(self.rows).where(rows.position.is_(None)).limit(1)
+        both = union_all(*(select(part.subquery()) for part in (numbered, waiting)))
+        found = self.database.rows(both)
+        if len(found) > limit:
+            found = [row for row in found if row.position is not None]
+        return sorted(found, key=lambda row: (row.position is None, row.position))
+
+    def _number_all(self, enough: int | None = None) -> None:
+        """Give positions to rows until all have one, or so many got one."""
+        if not self._is_counted:
+            self.database.insert(self._table, _row(Consumer(_NUMBERED, 0)))
+            self._is_counted = True
+        count = 0
+        while enough is None or count < enough:
+            numbered = self.database.transaction(self._number_some)
+            count += numbered
+            if numbered < _AT_ONCE:
+                return
+
+    def _number_some(self, connection: Connection) -> int:
+        rows, counter = self.rows.c, self._table.c
+        is_last = counter.consumer == _NUMBERED
+        connection.execute(self._table.update().where(is_last).values(version=counter.version + 1))
+        last = connection.execute(select(counter.position).where(is_last)).scalar_one()
+        waiting = select(rows.key).where(rows.position.is_(None))
+        if self.database.dialect == "sqlite":
+            # There nothing has an arrival, and the index that begins with these two ends with the rowid.
+            waiting = waiting.where(rows.arrival.is_(None)).order_by(literal_column("rowid"))
+        else:
+            waiting = waiting.order_by(rows.arrival)
+        keys = [row.key for row in connection.execute(waiting.limit(_AT_ONCE))]
+        if keys:
+            numbered = self.rows.update().where(rows.key == bindparam("k")).values(position=bindparam("p"))
+            connection.execute(
+                numbered, [{"k": key, "p": position} for position, key in enumerate(keys, last + 1)]
+            )
+            connection.execute(self._table.update().where(is_last).values(position=last + len(keys)))
+        return len(keys)
+
+    def _check_dialect(self) -> None:
+        if self.database.dialect not in _DIALECTS:
+            self.database.close()
+            raise GreenApiConfigError(
+                f"Consumers read SQLite, PostgreSQL, MySQL and MariaDB, not {self.database.dialect}: drain "
+                "into one of these, or hand batches on."
+            )
+
+
+def _row(consumer: Consumer) -> dict[str, Any]:
+    return {
+        "consumer": column_id(consumer.name),
+        "version": consumer.version,
+        "position": consumer.position,
+        "page_end": consumer.page_end,
+        "reader": consumer.reader,
+        "changed_at": consumer.changed_at.astimezone(UTC),
+    }
+
+
+def _consumer(row: Row[Any]) -> Consumer:
+    return Consumer(row.consumer, row.position, row.page_end, row.reader, row.version, row.changed_at)
