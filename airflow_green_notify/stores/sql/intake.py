@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, func, select
 
 from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreError
 from airflow_green_notify.files.names import digest
-from airflow_green_notify.stores.dead_letter import as_received
+from airflow_green_notify.stores.dead_letter import is_dead_letter
 from airflow_green_notify.stores.sql.tables import chat_id_of, column_id
 from airflow_green_notify.stores.stream import CHAT_BY_CHAT, Consumer
 
@@ -138,9 +138,7 @@ def lane_of(notification: Notification) -> str:
 
 def is_to_handle(entry: Entry, is_meant: IsMeant) -> bool:
     """Tell whether a consumer is to handle a row: a dead letter was handled, as far as that could be."""
-    notification = entry.notification
-    is_dead_letter = as_received(notification, entry.note) is not notification
-    return not is_dead_letter and is_meant(notification)
+    return not is_dead_letter(entry.notification, entry.note) and is_meant(entry.notification)
 
 
 def _in_parts(items: Sequence[T]) -> Iterator[Sequence[T]]:

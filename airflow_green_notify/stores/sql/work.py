@@ -128,12 +128,13 @@ class SqlWork:
                 following = self._following(claim)
                 known = self._held(claim) if following else and_(self._held(claim), self._is_last(claim))
                 done = {"done": claim.position, "next": following, "attempts": 0}
-                if self._database.execute(self._changed(known, done | {"owner": "", "expires_at": 0.0})):
+                spent = f"-{claim.owner[1:]}"
+                if self._database.execute(self._changed(known, done | {"owner": spent, "expires_at": 0.0})):
                     return True
                 row = self._row(claim)
                 if row is None or row.owner != claim.owner:
                     # A statement that was repeated may have met its own effect.
-                    return row is not None and row.done >= claim.position
+                    return row is not None and row.owner == spent
                 claim = replace(claim, last=row.last)
 
     def give_back(self, claim: Claim, pause: float, attempts: int) -> None:
