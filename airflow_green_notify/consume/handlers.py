@@ -31,12 +31,20 @@ class HandlerTimeout(Exception):
     """A handler took longer than it may, and was cancelled."""
 
 
+class NotCalled(Exception):
+    """The handler was not called: by the time it was its turn, somebody else might have the chat."""
+
+
 @dataclass(eq=False)
 class Call:
-    """A handler at work on a notification."""
+    """A handler at work on a notification.
+
+    :param is_own: Tells whether the chat is surely nobody else's yet, a moment before the handler is called.
+    """
 
     claim: Claim
     notification: Notification
+    is_own: Callable[[], bool]
     began: float = field(default_factory=time.monotonic)
     has_ended: bool = False
     is_told: bool = False
@@ -45,6 +53,11 @@ class Call:
     def seconds(self) -> float:
         """Return for how long it has been at work."""
         return time.monotonic() - self.began
+
+    def check(self) -> None:
+        """Raise :class:`NotCalled` if somebody else may have the chat by now."""
+        if not self.is_own():
+            raise NotCalled
 
     def outlasts(self, limit: float | None) -> bool:
         """Tell whether it is at work for longer than so many seconds."""
@@ -113,6 +126,7 @@ class ThreadHandlers:
     def _serve(self, call: Call, function: Callable[[Notification], object]) -> None:
         error: BaseException | None = None
         try:
+            call.check()
             answer_of(function, call.notification)
         except BaseException as raised:
             error = raised
@@ -166,6 +180,7 @@ class LoopHandlers:
         error: BaseException | None = None
         try:
             async with asyncio.timeout(self._timeout) as limit:
+                call.check()
                 await function(call.notification)
         except TimeoutError as raised:
             error = HandlerTimeout(f"Cancelled after {self._timeout:g} s.") if limit.expired() else raised

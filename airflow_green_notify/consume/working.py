@@ -8,6 +8,7 @@ from asyncio import CancelledError
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,7 +16,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 
 from airflow_green_notify.consume import leases
 from airflow_green_notify.consume.chat_context import ChatContext
-from airflow_green_notify.consume.handlers import Call
+from airflow_green_notify.consume.handlers import Call, NotCalled
 from airflow_green_notify.consume.report import Stopped, WorkReport
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.progress import Progress, span
@@ -164,17 +165,11 @@ class Working:
             self._finish(claim, None)
         elif claim.attempt > self._terms.max_attempts:
             self._give_up(claim, notification, Failure.of(None, claim.attempt - 1), None)
-        elif asked.seconds() >= leases.SPAN - leases.MARGIN:
-            # It stood still, or the database was slow: somebody else may have the chat by now.
-            self._give_back(claim, 0.0, claim.attempt - 1)
         else:
-            self._call(claim, notification)
+            is_own = partial(_is_within, asked, leases.SPAN - leases.MARGIN)
+            self._calls[claim.chat] = call = Call(claim, notification, is_own)
+            self._handlers.begin(call, ChatContext(claim.attempt, partial(self._work.history, claim)))
         return True
-
-    def _call(self, claim: Claim, notification: Notification) -> None:
-        context = ChatContext(claim.attempt, lambda count: self._work.history(claim, count))
-        self._calls[claim.chat] = call = Call(claim, notification)
-        self._handlers.begin(call, context)
 
     def _busy(self) -> list[str]:
         """Return the chats that are not to be claimed, lost leases of calls that are at work included."""
@@ -212,6 +207,9 @@ class Working:
             error = None
         if error is None:
             self.report.handled += self._finish(claim, notification)
+            return
+        if isinstance(error, NotCalled):
+            self._give_back(claim, 0.0, claim.attempt - 1)
             return
         if self._is_cancelled and isinstance(error, CancelledError):
             self._give_back(claim, 0.0, claim.attempt)
@@ -301,6 +299,10 @@ class Working:
                     raise
                 log.warning("Trying again in %.0f s: %s", ASK_EVERY, error)
                 sleep(ASK_EVERY)
+
+
+def _is_within(watch: Stopwatch, seconds: float) -> bool:
+    return watch.seconds() < seconds
 
 
 def pause_after(attempts: int) -> float:
