@@ -18,7 +18,7 @@ RENEW_EVERY = 5.0
 MARGIN = 2.0
 """Seconds before its end from which on a worker that could not renew a lease calls no handler."""
 
-_AGAIN_AFTER = 1.0
+AGAIN_AFTER = 1.0
 """Seconds after a renewal that failed."""
 
 
@@ -51,5 +51,5 @@ def _renew_until(
             if chats:
                 renew(chats)
         except NotificationStoreError as error:
-            pause = _AGAIN_AFTER
+            pause = AGAIN_AFTER
             log.warning("The leases on chats were not renewed; trying again in %.0f s: %s", pause, error)

@@ -138,7 +138,7 @@ class Call:
 
 
 def calls_of(folder: Path, workers: dict[str, Worker]) -> dict[str, list[Call]]:
-    """The calls in each chat, in the order in which they began."""
+    """The calls in each chat, in the order in which they began; notes what stood still on a busy machine."""
     calls: dict[str, Call] = {}
     under_way: dict[tuple[str, str], Call] = {}
     chats = defaultdict(list)
@@ -147,6 +147,8 @@ def calls_of(folder: Path, workers: dict[str, Worker]) -> dict[str, list[Call]]:
             call = calls[line["call"]] = Call(line["number"], workers[line["worker"]], line["at"])
             chats[line["chat"]].append(call)
             under_way[line["worker"], line["lane"]] = call
+        elif line["event"] == "slow":
+            workers[line["worker"]].frozen.append((line["since"], line["at"]))
         elif line["event"] == "end":
             calls[line["call"]].end = line["at"]
         elif call := under_way.pop((line["worker"], line["lane"]), None):

@@ -1,7 +1,7 @@
 """A task that works through a store, in a process of its own: the real operator in a task's context.
 
-What a test has to know lies in a file: a line for each beginning and end of a handler, and for each note that
-it ended.
+What a test has to know lies in a file: a line for each beginning and end of a handler, for each note that
+it ended, and for what took longer than it should on a machine that has time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import asyncio
 import json
 import os
 import random
+import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +27,16 @@ from tests.crash.task_run import TaskInstance, store_of
 SPAN = 3.0
 """Seconds of a lease here, so that workers lose theirs in a test's time."""
 
+A_MOMENT = 1.0
+"""Seconds for which a process or a renewal may stand still without telling of it."""
+
 
 def run(job: dict[str, Any]) -> int:
-    leases.SPAN, leases.MARGIN, leases.RENEW_EVERY, working.ASK_EVERY = SPAN, SPAN / 5, SPAN / 6, 0.2
+    leases.SPAN, leases.MARGIN, leases.RENEW_EVERY = SPAN, SPAN / 5, SPAN / 6
+    leases.AGAIN_AFTER = working.ASK_EVERY = 0.2
     database.IDLE_IN_TRANSACTION = 1
     chance = random.Random(job["name"])
-    finish_of_work = SqlWork.finish
+    finish_of_work, renew_of_work = SqlWork.finish, SqlWork.renew
     log = os.open(Path(job["folder"]) / "handled.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def tell(**line: Any) -> None:
@@ -46,6 +52,21 @@ def run(job: dict[str, Any]) -> int:
         tell(event="noted", lane=claim.chat)
         return is_own
 
+    def renew(self: SqlWork, chats: Mapping[str, str]) -> None:
+        began = time.monotonic()
+        try:
+            renew_of_work(self, chats)
+        finally:
+            if time.monotonic() - began > A_MOMENT:
+                tell(event="slow", what="renewal", since=began)
+
+    def watch() -> None:
+        while True:
+            began = time.monotonic()
+            time.sleep(A_MOMENT / 10)
+            if time.monotonic() - began > A_MOMENT:
+                tell(event="slow", what="process", since=began)
+
     def plain(notification: Notification) -> None:
         call = chance.getrandbits(64)
         note("begin", notification, call)
@@ -59,6 +80,8 @@ def run(job: dict[str, Any]) -> int:
         note("end", notification, call)
 
     SqlWork.finish = finish  # type: ignore[method-assign]
+    SqlWork.renew = renew  # type: ignore[method-assign]
+    threading.Thread(target=watch, daemon=True).start()
     operator = GreenApiProcessStoredOperator(
         task_id="work",
         store=store_of(job["store"]),
