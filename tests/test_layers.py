@@ -68,7 +68,7 @@ ALLOWED: dict[str, set[str]] = {
     "arguments": PURE | {"filters", "stores"},
     "hooks": PURE,
     "files": PURE,
-    "stores": PURE | {"files"},
+    "stores": PURE | {"files", "filters"},
     "emulator": set(),
     "messaging": {"triggers"},
     "provider_info": {"hooks", "version"},

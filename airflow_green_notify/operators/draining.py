@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from airflow.sdk import Asset
+
 from airflow_green_notify.arguments import (
     Judge,
     check_apart,
@@ -17,18 +19,21 @@ from airflow_green_notify.arguments import (
     handler_of,
     matching_of,
     optional,
+    refusal,
     store_of,
 )
 from airflow_green_notify.drain.handling import NotificationHandler
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.operators.reader import ReaderOperator
+from airflow_green_notify.operators.routing import events_of, routes_argument, routes_of
 from airflow_green_notify.stores import open_batch
+from airflow_green_notify.stores.store import Store
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_green_notify.drain.lease import ReaderLease
-    from airflow_green_notify.filters import Matching
+    from airflow_green_notify.filters import Matching, NotificationFilter
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores import NotificationStore
 
@@ -58,6 +63,14 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
     With ``outlets``, each asset event carries ``{"batch": …}``, the batch description, in its ``extra``; when
     nothing came there is no event.
 
+    With ``routes``, each asset whose filter fits something in the batch gets an event with ``{"batch",
+    "matching", "count"}``, which :func:`~airflow_green_notify.stores.read_batch` reads: just that part.
+    Nothing is stored twice, and what fits no filter is in the batch all the same. Airflow makes the events
+    with the success of the task, once, whatever tries it took. It may hand several to one Dag run, and a Dag
+    that is paused, or has ``max_active_runs=1`` and a run that waits, is not started for each; two schedulers
+    may order them differently. So take an event for a bell, and let each team read on by a consumer of its
+    own (``GreenApiReadNewOperator``): then an event that was merged or lost costs nothing.
+
     :param store: Where notifications become durable, such as
         ``SqlStore("warehouse")`` or ``ObjectStorageStore("s3://bucket/green-api")``.
     :param accept: What goes into ``store``: a :class:`~airflow_green_notify.filters.NotificationFilter`, its
@@ -65,6 +78,9 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         Everything else goes into ``unmatched``; what it fails on goes into ``store``. It has to judge a
         notification that comes again as before: one whose verdict changes may lie in both stores.
     :param unmatched: The store for everything else, another than ``store``; required with ``accept``.
+    :param routes: Assets, each with what is meant for it of what went into ``store``: a filter as in
+        ``accept``, but no callable. They become outlets of the task; of a mapped one name them in
+        ``partial(outlets=…)``, too.
     :param green_api_conn_id: The connection, of type ``greenapi``, or a list of them, one for each instance;
         a template may render the list.
     :param max_notifications: Hard limit of notifications.
@@ -90,13 +106,25 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         task at once. So is ``do_xcom_push=False``: what is stored is handed on by what this task returns.
     """
 
-    template_fields: Sequence[str] = (*ReaderOperator.template_fields, "store", "accept", "unmatched")
-    template_fields_renderers: ClassVar[dict[str, str]] = {"store": "py", "accept": "json", "unmatched": "py"}
+    template_fields: Sequence[str] = (
+        *ReaderOperator.template_fields,
+        "store",
+        "accept",
+        "unmatched",
+        "routes",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "store": "py",
+        "accept": "json",
+        "unmatched": "py",
+        "routes": "json",
+    }
     judges: ClassVar[Mapping[str, Judge]] = {
         **ReaderOperator.judges,
         "store": store_of,
         "accept": optional(matching_of),
         "unmatched": optional(store_of),
+        "routes": routes_of,
     }
 
     def __init__(
@@ -105,6 +133,7 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         store: NotificationStore,
         accept: Matching | Mapping[str, Any] | None = None,
         unmatched: NotificationStore | None = None,
+        routes: Mapping[Asset, NotificationFilter | Mapping[str, Any]] | None = None,
         green_api_conn_id: str | Sequence[str] = GreenApiHook.default_conn_name,
         max_notifications: int | str | None = None,
         max_seconds: float | timedelta | str | None = None,
@@ -135,6 +164,8 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         self.store = store
         self.accept = None if accept is None else filter_argument("accept", accept)
         self.unmatched = unmatched
+        self.routes = routes_argument(routes or {})
+        self.outlets = [*self.outlets, *(asset for asset in routes or {} if asset not in self.outlets)]
         self.check_arguments()
         self.check_handed_on()
 
@@ -144,6 +175,8 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
             raise ValueError("accept and unmatched go together: name a store for what is not accepted.")
         if known.get("unmatched") is not None and "store" in known:
             check_apart("store", known["store"], "unmatched", known["unmatched"])
+        if known.get("routes") and "store" in known and not isinstance(known["store"], Store):
+            raise refusal("store", known["store"], "a SqlStore or an ObjectStorageStore if there are routes")
 
     def _execute(self, context: Context, given: SimpleNamespace) -> dict[str, Any]:
         reading = self._reading(context, given)
@@ -157,8 +190,19 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
             if unmatched:
                 batch["unmatched"] = unmatched.close()
         came = batch["count"] or batch.get("unmatched", batch)["count"]
+        self._route(context, given.routes, events_of(batch, given.routes))
         self._end(context, report, given.skip_if_empty, {"batch": batch} if came else None)
         return {**batch, **reading.told(report)}
+
+    def _route(
+        self, context: Context, routes: Mapping[str, Any], events: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Tell the assets of routes what came for them, and leave those out for which nothing came."""
+        routed = [each for each in self.outlets if isinstance(each, Asset) and each.name in routes]
+        self.outlets = [each for each in self.outlets if each not in routed or each.name in events]
+        for asset in routed:
+            if asset.name in events:
+                context["outlet_events"][asset].extra.update(events[asset.name])
 
 
 class GreenApiProcessNotificationsOperator(ReaderOperator):
