@@ -221,7 +221,7 @@ class DrainingBatch:
         adopted = self._own_files.adopted()
         if self._mine or adopted:
             self._closed.refresh()
-            names = [name for name in self._mine if not self._is_settled(name, kept)]
+            names = [name for name in self._in_order() if not self._is_settled(name, kept)]
             written = self._own_files.write(names, adopted, kept)
             if written.missing:
                 self._explain(written.missing)
@@ -233,6 +233,11 @@ class DrainingBatch:
             self._closed.merge()
             self._mine.clear()
         return len(kept)
+
+    def _in_order(self) -> list[str]:
+        """Return the names of the objects in queue order, whichever batch was adopted first."""
+        there = self._objects.of(self._batches.owned, self._batches.tag) if self._is_continued else {}
+        return [name for name in there | self._mine if name in self._mine]
 
     def _open(self) -> None:
         """Make this try the one that fills the batch; what an adopter has by now is not its any more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_green_notify.files.names import safe_name
@@ -14,12 +15,13 @@ from airflow_green_notify.stores.object_storage.log import Log
 from airflow_green_notify.stores.object_storage.older_batches import log_older_batches
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from airflow_green_notify.files.place import Files
     from airflow_green_notify.stores.object_storage.draining_objects import DrainingObjects
     from airflow_green_notify.stores.object_storage.ledger import FileBatches
     from airflow_green_notify.stores.object_storage.log import LogEntry
+
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -67,14 +69,18 @@ class OwnFiles:
         return {safe_name(entry.notification.key): entry.notification.received_at for entry in entries}
 
     def adopted(self) -> list[str]:
-        """Return the files that this batch is to take over, and has not yet."""
+        """Return the files that this batch is to take over, and has not yet, in queue order."""
         parts = [part for parts in self._batches.owned.values() for part in parts]
         there = {
-            f"{folder}/{name}"
-            for folder in {part.rpartition("/")[0] for part in parts}
-            for name in self._files.names(folder)
+            f"{folder}/{name}" for folder in set(map(_folder_of, parts)) for name in self._files.names(folder)
         }
-        return [part for part in parts if part in there]
+        left = [part for part in parts if part in there]
+        began: dict[str, datetime] = {}
+        for part in left:
+            first = next(read_parts(self._files, [part]), None)
+            if first is not None:
+                began.setdefault(_folder_of(part), first.notification.received_at)
+        return sorted(left, key=lambda part: began.get(_folder_of(part), _NEVER))
 
     def write(self, names: list[str], adopted: list[str], held: Collection[str]) -> Written:
         """Write a file of what adopted files hold, and of the objects that are this batch's.
@@ -141,3 +147,7 @@ class OwnFiles:
     def _parts(self) -> list[str]:
         names = part_names(self._files, self._folder)
         return [name for name in names if name not in self._batches.taken_parts]
+
+
+def _folder_of(part: str) -> str:
+    return part.rpartition("/")[0]
