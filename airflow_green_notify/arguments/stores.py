@@ -16,6 +16,14 @@ def store_of(name: str, value: Any) -> Any:
     return value
 
 
+def streaming_store_of(name: str, value: Any) -> Any:
+    """Judge a store that consumers read: one of ours, or one of one's own that has streams."""
+    missing = object()
+    if inspect.getattr_static(store_of(name, value), "stream", missing) is missing:
+        raise refusal(name, value, f"{_A_STORE}, that has a stream for consumers")
+    return value
+
+
 def store_or(word: str) -> Judge:
     """Return a judge for a store, or the word that may stand in its place."""
 
