@@ -27,8 +27,13 @@ T = TypeVar("T")
 _BUSY_TIMEOUT = 30
 """Seconds; how long a SQLite file that another process writes to is waited for."""
 
-_BEGIN = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED"}
-"""SQLite takes the lock for writing at once, or it could not wait for it later."""
+_BEGIN = {
+    "sqlite": "BEGIN IMMEDIATE",
+    "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED; "
+    "SET LOCAL idle_in_transaction_session_timeout = '10s'",
+}
+"""SQLite takes the lock for writing at once, or it could not wait for it later. On PostgreSQL, a process that
+is frozen with a lock loses it, and repeats the transaction when it wakes."""
 
 _RETRY = "What was not stored was not deleted; a retry goes on where this stopped."
 _ADVICE: dict[type[DBAPIError], str] = {
