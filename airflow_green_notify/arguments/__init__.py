@@ -26,7 +26,7 @@ from airflow_green_notify.arguments.numbers import (
     receive_timeout_of,
     seconds_of,
 )
-from airflow_green_notify.arguments.stores import check_apart, store_of, store_or
+from airflow_green_notify.arguments.stores import check_apart, store_of, store_or, stream_of
 from airflow_green_notify.arguments.words import (
     boolean_of,
     choice_of,
@@ -72,6 +72,7 @@ __all__ = [
     "seconds_of",
     "store_of",
     "store_or",
+    "stream_of",
     "unless_template",
     "verb_of",
 ]

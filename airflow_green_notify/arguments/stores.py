@@ -16,6 +16,17 @@ def store_of(name: str, value: Any) -> Any:
     return value
 
 
+def stream_of(name: str, value: Any) -> Any:
+    """Judge a store that others read while it is filled."""
+    missing = object()
+    lacking = [
+        part for part in ("stream", "described") if inspect.getattr_static(value, part, missing) is missing
+    ]
+    if lacking or isinstance(value, type):
+        raise refusal(name, value, f"{_A_STORE}, that a drain or a stream fills")
+    return value
+
+
 def store_or(word: str) -> Judge:
     """Return a judge for a store, or the word that may stand in its place."""
 

@@ -183,6 +183,10 @@ class Store(NotificationStore):
         """
         raise NotImplementedError
 
+    def described(self) -> dict[str, str | None]:
+        """Return what makes the same store again, as JSON."""
+        raise NotImplementedError
+
     def _opened(self) -> OpenBatch:
         if self._batch is None:
             raise NotificationStoreError(

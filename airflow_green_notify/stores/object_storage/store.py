@@ -92,6 +92,10 @@ class ObjectStorageStore(Store):
     def __repr__(self) -> str:
         return f"ObjectStorageStore({str(self.path)!r}, conn_id={self.conn_id!r}, format={self.format!r})"
 
+    def described(self) -> dict[str, str | None]:
+        root, conn_id = place_of(self.path, self.conn_id)
+        return {"store": "object_storage", "path": str(root), "conn_id": conn_id, "format": self.format}
+
     def _open_batch(self, batch_id: str, queue: str) -> DrainingBatch:
         if self.format == "parquet":
             # Fails here rather than at the end.

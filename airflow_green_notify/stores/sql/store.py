@@ -43,7 +43,8 @@ class SqlStore(Store):
     :param conn_id: Airflow connection of the database; templated.
     :param table: Name of the table, ``schema.table`` if it is not in the default schema; templated. The
         ledgers are kept beside it: who reads which queue in ``<table>_leases``, which batches were handed on
-        in ``<table>_batches``, attempts of handlers in ``<table>_attempts``.
+        in ``<table>_batches``, attempts of handlers in ``<table>_attempts``, how far consumers have read in
+        ``<table>_consumers``.
     :raises ValueError: ``table`` is no name of a table; what a template hides fails when the task opens it.
     """
 
@@ -63,6 +64,9 @@ class SqlStore(Store):
 
         return SqlStream(self.conn_id, self.table, self._translate_errors)
 
+    def described(self) -> dict[str, str | None]:
+        return {"store": "sql", "conn_id": self.conn_id, "table": self.table}
+
     def _open_batch(self, batch_id: str, queue: str) -> SqlBatch:
         from airflow_green_notify.stores.sql.batch import SqlBatch
 
@@ -74,7 +78,7 @@ class SqlStore(Store):
         return SqlLedgerView(self.conn_id, self.table)
 
     def _described(self, batch_id: str) -> dict[str, str | None]:
-        return {"store": "sql", "conn_id": self.conn_id, "table": self.table}
+        return self.described()
 
     def _translate_errors(self) -> AbstractContextManager[None]:
         from airflow_green_notify.stores.sql.database import translate_errors
