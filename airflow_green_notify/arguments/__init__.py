@@ -8,7 +8,12 @@ template hides; the running task calls it again for everything.
 from airflow_green_notify.arguments.calls import method_of, payload_of, verb_of
 from airflow_green_notify.arguments.chats import chat_of, recipient_of
 from airflow_green_notify.arguments.consumers import consumer_of, start_of
-from airflow_green_notify.arguments.functions import filter_argument, handler_of, matching_of
+from airflow_green_notify.arguments.functions import (
+    filter_argument,
+    handler_in_chat_of,
+    handler_of,
+    matching_of,
+)
 from airflow_green_notify.arguments.judging import (
     Judge,
     has_template,
@@ -27,7 +32,13 @@ from airflow_green_notify.arguments.numbers import (
     receive_timeout_of,
     seconds_of,
 )
-from airflow_green_notify.arguments.stores import check_apart, store_of, store_or, streaming_store_of
+from airflow_green_notify.arguments.stores import (
+    check_apart,
+    sql_store_of,
+    store_of,
+    store_or,
+    streaming_store_of,
+)
 from airflow_green_notify.arguments.words import (
     boolean_of,
     choice_of,
@@ -51,6 +62,7 @@ __all__ = [
     "consumer_of",
     "count_of",
     "filter_argument",
+    "handler_in_chat_of",
     "handler_of",
     "has_template",
     "integer_of",
@@ -72,6 +84,7 @@ __all__ = [
     "recipient_of",
     "refusal",
     "seconds_of",
+    "sql_store_of",
     "start_of",
     "store_of",
     "store_or",

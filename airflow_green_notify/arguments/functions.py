@@ -72,6 +72,25 @@ def handler_of(name: str, value: Any) -> Callable[..., object]:
     return partial(answer_of, _plain_function(name, value))
 
 
+def handler_in_chat_of(name: str, value: Any) -> Callable[..., object]:
+    """Judge what is called for each notification of a chat: plain or async, with the context or without."""
+    if not callable(value):
+        raise refusal(name, value, "a function that gets the notification, or that and the context")
+    if _is_generator(value):
+        raise ValueError(f"{name} is {_name_of(value)}, which is a generator, so its body would never run.")
+    if not takes(value, 1) and not takes(value, 2):
+        raise ValueError(
+            f"{name} is {_name_of(value)}, which takes neither one argument, the notification, nor two, that "
+            "and the context."
+        )
+    return value  # type: ignore[no-any-return]
+
+
+def is_async(function: Callable[..., object]) -> bool:
+    """Tell whether what a function returns has to be awaited."""
+    return any(map(inspect.iscoroutinefunction, _bodies(function)))
+
+
 def _checked_filter(name: str, parts: Mapping[str, Any]) -> NotificationFilter:
     try:
         matching = NotificationFilter.from_dict(parts)
@@ -124,13 +143,12 @@ def _refuse(part: str, lists: Iterable[list[str]], nothing: Collection[str]) -> 
 
 def _plain_function(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function whose body runs when it is called with a notification."""
-    bodies = (function, inspect.getattr_static(function, "__call__", None))
     flaw = ""
-    if any(inspect.iscoroutinefunction(body) for body in bodies):
+    if is_async(function):
         flaw = "is async, so its answer would never be awaited"
-    elif any(inspect.isgeneratorfunction(body) or inspect.isasyncgenfunction(body) for body in bodies):
+    elif _is_generator(function):
         flaw = "is a generator, so its body would never run"
-    elif not _takes_one(function):
+    elif not takes(function, 1):
         flaw = "doesn't take one argument"
     if flaw:
         raise ValueError(
@@ -140,13 +158,23 @@ def _plain_function(name: str, function: Callable[..., Any]) -> Callable[..., An
     return function
 
 
-def _takes_one(function: Callable[..., Any]) -> bool:
+def _bodies(function: Callable[..., Any]) -> tuple[Any, ...]:
+    return function, inspect.getattr_static(function, "__call__", None)
+
+
+def _is_generator(function: Callable[..., Any]) -> bool:
+    kinds = (inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    return any(is_kind(body) for is_kind in kinds for body in _bodies(function))
+
+
+def takes(function: Callable[..., Any], count: int) -> bool:
+    """Tell whether a function may be called with so many arguments."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # some that are built in don't tell
         return True
     try:
-        signature.bind(None)
+        signature.bind(*[None] * count)
     except TypeError:
         return False
     return True

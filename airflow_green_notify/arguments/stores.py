@@ -26,6 +26,20 @@ def streaming_store_of(name: str, value: Any) -> Any:
     return value
 
 
+def sql_store_of(name: str, value: Any) -> Any:
+    """Judge a store that is a table, whose chats can be taken one by one."""
+    from airflow_green_notify.stores import SqlStore
+
+    if not isinstance(value, SqlStore):
+        raise refusal(
+            name,
+            value,
+            "a SqlStore, such as SqlStore('warehouse'): work is shared chat by chat through the rows of a "
+            "table, which files don't have",
+        )
+    return value
+
+
 def store_or(word: str) -> Judge:
     """Return a judge for a store, or the word that may stand in its place."""
 

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 
 from airflow_green_notify.drain.doubt import pause_after
 from airflow_green_notify.stoppable import check
-from airflow_green_notify.stores.dead_letter import dead_letter
+from airflow_green_notify.stores.dead_letter import Failure, dead_letter, note_of
 from airflow_green_notify.stores.notification_store import AttemptLedger, NoteSink
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class NotificationHandler:
     :param store: Opened; keeps the note of attempts, and the dead letters.
     :param lease: The lease on the queue, checked before each attempt: another reader may handle it by now.
     :param sets_aside: Whether what is given up goes to the dead letters.
+    :param task: What dead letters tell of who gave them up, ``dag_id/task_id``.
     """
 
     def __init__(
@@ -51,12 +52,14 @@ class NotificationHandler:
         lease: ReaderLease | None = None,
         *,
         sets_aside: bool = True,
+        task: str = "",
     ) -> None:
         self._lease = lease
         self._handler = handler
         self._max_attempts = max_attempts
         self._store = store
         self._sets_aside = sets_aside
+        self._task = task
         self._last_handled = ""
         self.handled = 0
         self.dead_letters = 0
@@ -78,6 +81,7 @@ class NotificationHandler:
     def _handle(self, notification: Notification) -> bool:
         attempt = 0
         error: Exception | None = None
+        first: Failure | None = None
         while not isinstance(error, AirflowFailException):
             check()
             attempt = self._begin_attempt(notification.key, attempt)
@@ -91,7 +95,8 @@ class NotificationHandler:
                 self._finish(notification.key)
                 self.handled += 1
                 return True
-        self._give_up(notification, attempt, error)
+            first = first or Failure.of(error, attempt)
+        self._give_up(notification, first, attempt, error)
         return True
 
     def _attempt(self, notification: Notification, attempt: int) -> Exception | None:
@@ -119,11 +124,14 @@ class NotificationHandler:
         if self._store:
             self._store.finish(key)
 
-    def _give_up(self, notification: Notification, attempts: int, error: Exception | None) -> None:
+    def _give_up(
+        self, notification: Notification, first: Failure | None, attempts: int, error: Exception | None
+    ) -> None:
         if self._store is None:
             raise error or RuntimeError(f"{attempts} attempts on {notification!r} failed.")
         if self._sets_aside:
-            self._set_aside(notification, attempts, error, self._store)
+            last = Failure.of(error, attempts)
+            self._set_aside(notification, first or last, last, self._store)
             return
         self._store.forget_attempts(notification.key)
         if isinstance(error, AirflowFailException):
@@ -135,16 +143,11 @@ class NotificationHandler:
         ) from error
 
     def _set_aside(
-        self, notification: Notification, attempts: int, error: Exception | None, store: DeadLetterStore
+        self, notification: Notification, first: Failure, last: Failure, store: DeadLetterStore
     ) -> None:
-        note = {
-            "error_type": type(error).__name__ if error else "ProcessDied",
-            "error_text": str(error) if error else "The process died during the last attempt.",
-            "attempts": attempts,
-        }
-        store.put(*dead_letter(notification, note))
+        store.put(*dead_letter(notification, note_of(first, last, task=self._task)))
         self._finish(notification.key)
         self.dead_letters += 1
         log.error(
-            "Set %r aside as a dead letter after %d attempts: %s", notification, attempts, note["error_type"]
+            "Set %r aside as a dead letter after %d attempts: %s", notification, last.attempt, last.error_type
         )

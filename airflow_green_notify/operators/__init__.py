@@ -9,6 +9,7 @@ from airflow_green_notify.operators.draining import (
 )
 from airflow_green_notify.operators.instance import GreenApiConfigureInstanceOperator
 from airflow_green_notify.operators.media import GreenApiDownloadMediaOperator
+from airflow_green_notify.operators.processing_stored import GreenApiProcessStoredOperator
 from airflow_green_notify.operators.queue import (
     GreenApiDeleteNotificationOperator,
     GreenApiReceiveNotificationOperator,
@@ -25,6 +26,7 @@ __all__ = [
     "GreenApiDownloadMediaOperator",
     "GreenApiDrainNotificationsOperator",
     "GreenApiProcessNotificationsOperator",
+    "GreenApiProcessStoredOperator",
     "GreenApiReadNewOperator",
     "GreenApiReceiveNotificationOperator",
     "GreenApiSendFileOperator",

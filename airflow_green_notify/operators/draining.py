@@ -26,7 +26,8 @@ from airflow_green_notify.drain.handling import NotificationHandler
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.operators.reader import ReaderOperator
 from airflow_green_notify.operators.routing import events_of, routes_argument, routes_of
-from airflow_green_notify.stores import open_batch
+from airflow_green_notify.stores import batch_id_of, open_batch
+from airflow_green_notify.stores.names import task_of
 from airflow_green_notify.stores.store import Store
 
 if TYPE_CHECKING:
@@ -305,10 +306,8 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
         handlers: list[NotificationHandler] = []
 
         def handler_of(lease: ReaderLease | None) -> NotificationHandler:
-            sets_aside = given.on_error == "dead_letter"
-            handlers.append(
-                NotificationHandler(given.handler, given.max_attempts, store, lease, sets_aside=sets_aside)
-            )
+            options = {"sets_aside": given.on_error == "dead_letter", "task": task_of(batch_id_of(context))}
+            handlers.append(NotificationHandler(given.handler, given.max_attempts, store, lease, **options))
             return handlers[-1]
 
         with ExitStack() as stack:

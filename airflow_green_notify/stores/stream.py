@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from airflow_green_notify.stores.entry import Entry
 
+CHAT_BY_CHAT = "chat by chat"
+"""The reader of a consumer that works chat by chat; its position says up to where rows were taken in."""
+
 
 @dataclass(frozen=True)
 class Consumer:

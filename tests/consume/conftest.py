@@ -1,4 +1,6 @@
-"""Stores that are filled, for those who read them."""
+"""What tests of consumers share: the SQL stores."""
+
+from __future__ import annotations
 
 from tests.stores.conftest import make_store, sql_store
 

@@ -1,8 +1,8 @@
 """A warmed-up process that forks drains, so that a drain to be killed costs a tenth of a second.
 
 Reads one JSON object per line, ``{"environment", "store", "batch_id", "options", "flaky"}``, or the job of
-``task_run.py``; answers with the child's pid at once, with ``opened`` when its store is (or at its end), and
-after an empty line with how it ended.
+``task_run.py`` or ``work_run.py``; answers with the child's pid at once, with ``opened`` when its store is
+(or at its end), and after an empty line with how it ended.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow_green_notify.errors import GreenApiError, NotificationStoreError
 from airflow_green_notify.hooks import GreenApiHook, aiohttp_transport  # noqa: F401  (warms up)
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stoppable import ToldToStop
-from tests.crash import task_run
+from tests.crash import task_run, work_run
 from tests.crash.task_run import store_of
 
 
@@ -45,6 +45,8 @@ def drain_as_a_task_would(job: dict[str, Any], answers: TextIO) -> int:
     os.environ.update(job["environment"])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        if job.get("kind") == "work":
+            return work_run.run(job)
         if "kind" in job:
             return task_run.run(job)
         with store_of(job["store"]).open(job["batch_id"]) as store:

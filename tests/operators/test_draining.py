@@ -204,8 +204,10 @@ def test_process_poison_goes_to_the_dead_letters_and_the_rest_is_handled(
     assert calls.count(poison) == 2
     ((letter, note),) = read_batch(result["dead_letter_batch"]).with_notes()
     assert letter.key == poison
-    error = {"error_type": "KeyError", "error_text": "'no such customer'"}
-    assert note == error | {"attempts": 2, "key": poison}
+    assert note is not None
+    assert (note["reason"], note["attempts"], note["key"]) == ("max_attempts", 2, poison)
+    assert (note["error_type"], note["error_text"]) == ("KeyError", "'no such customer'")
+    assert (note["task"], note["first_error_attempt"]) == ("dag/drain", 1)
     assert not green_api_connection.queue()
 
 

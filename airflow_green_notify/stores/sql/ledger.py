@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 TranslateErrors = Callable[[], AbstractContextManager[None]]
 
-_CLOCKS = {
+CLOCKS = {
     "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
     "postgresql": "extract(epoch from clock_timestamp())",
     "mysql": "unix_timestamp(now(6))",
@@ -123,7 +123,7 @@ class SqlLeases:
             self._database.insert(self._table, row)
 
     def _now(self) -> ColumnElement[float]:
-        clock = _CLOCKS.get(self._database.dialect)
+        clock = CLOCKS.get(self._database.dialect)
         return literal(time.time()) if clock is None else literal_column(clock)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,9 +11,11 @@ from airflow_green_notify.stores.store import Store
 from airflow_green_notify.task_output import is_template
 
 if TYPE_CHECKING:
+    from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.sql.batch import SqlBatch
     from airflow_green_notify.stores.sql.ledger import SqlLedgerView
     from airflow_green_notify.stores.sql.stream import SqlStream
+    from airflow_green_notify.stores.sql.work import SqlWork
 
 
 class SqlStore(Store):
@@ -66,6 +68,18 @@ class SqlStore(Store):
 
     def described(self) -> dict[str, str | None]:
         return {"store": "sql", "conn_id": self.conn_id, "table": self.table}
+
+    def work(self, consumer: str, is_meant: Callable[[Notification], bool], span: float) -> SqlWork:
+        """Return what a consumer has to do in the store, chat by chat; close it in the end.
+
+        :param is_meant: Judges which notifications it is to handle, each time alike.
+        :param span: Seconds after which the lease on a chat is anybody's, if it isn't renewed.
+        :raises NotificationStoreError: The database can't be reached.
+        :raises GreenApiConfigError: It is a database that has no streams.
+        """
+        from airflow_green_notify.stores.sql.work import SqlWork
+
+        return SqlWork(self.stream(), consumer, is_meant, self._translate_errors, span)
 
     def _open_batch(self, batch_id: str, queue: str) -> SqlBatch:
         from airflow_green_notify.stores.sql.batch import SqlBatch

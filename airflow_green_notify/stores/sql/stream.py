@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, literal_column, select, union_all
@@ -47,6 +48,7 @@ class SqlStream:
             self._check_dialect()
         self.rows = tables.notifications
         self._table = tables.consumers
+        self.tables = tables
         self._is_counted = False
 
     def end(self) -> int:
@@ -99,11 +101,16 @@ class SqlStream:
 
     def forget(self, name: str) -> bool:
         with self._translate_errors():
-            gone = self._table.delete().where(self._table.c.consumer == column_id(name))
-            return self.database.execute(gone) > 0
+            return self.database.transaction(partial(self._forget, column_id(name))) > 0
 
     def close(self) -> None:
         self.database.close()
+
+    def _forget(self, name: str, connection: Connection) -> int:
+        gone = connection.execute(self._table.delete().where(self._table.c.consumer == name)).rowcount
+        chats = self.tables.chats
+        connection.execute(chats.delete().where(chats.c.consumer == name))
+        return gone
 
     def _read(self, after: int, limit: int) -> list[Row[Any]]:
         """Return what is numbered behind a position, and one row that isn't if there are any."""

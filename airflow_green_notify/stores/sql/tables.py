@@ -142,10 +142,25 @@ class StoreTables:
             Column("changed_at", UtcDateTime(), nullable=False),
             **_ON_MYSQL,
         )
+        self.chats = Table(
+            f"{name}_chats",
+            metadata,
+            Column("consumer", String(_ID_LENGTH), primary_key=True),
+            Column("chat", String(32), primary_key=True),
+            Column("done", BigInteger, nullable=False),
+            Column("next", BigInteger),
+            Column("last", BigInteger, nullable=False),
+            Column("attempts", Integer, nullable=False),
+            Column("owner", String(32), nullable=False),
+            Column("expires_at", Float(53), nullable=False),
+            Index(f"ix_{name}_chats_consumer_next", "consumer", "next"),
+            **_ON_MYSQL,
+        )
 
     def create(self, engine: Engine) -> None:
         """Create what is missing, and refuse a table that isn't this store's."""
-        for table in (self.notifications, self.attempts, self.leases, self.batches, self.consumers):
+        ledgers = (self.attempts, self.leases, self.batches, self.consumers, self.chats)
+        for table in (self.notifications, *ledgers):
             if not _exists(engine, table):
                 _create(engine, table)
         self._check(engine)

@@ -1,0 +1,310 @@
+"""Works through a store: in order within each chat, chats side by side."""
+
+from __future__ import annotations
+
+import logging
+import time
+from asyncio import CancelledError
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from queue import Empty
+from typing import TYPE_CHECKING, TypeVar
+
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+
+from airflow_green_notify.consume import leases
+from airflow_green_notify.consume.chat_context import ChatContext
+from airflow_green_notify.consume.handlers import Call, NotCalled
+from airflow_green_notify.consume.report import Stopped, WorkReport
+from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.progress import Progress, span
+from airflow_green_notify.stoppable import ToldToStop, check, sleep
+from airflow_green_notify.stopwatch import Stopwatch
+from airflow_green_notify.stores.dead_letter import Failure, dead_letter, note_of
+
+if TYPE_CHECKING:
+    from airflow_green_notify.consume.handlers import Handlers
+    from airflow_green_notify.notification import Notification
+    from airflow_green_notify.stores.notification_store import NoteSink
+    from airflow_green_notify.stores.sql.work import Claim, SqlWork
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PAGE = 1000
+"""Rows that are taken in at a time."""
+
+ASK_EVERY = 1.0
+"""Seconds between two looks for something to do, and between two tries at a database that is away."""
+
+MAX_STOPPED = 100
+"""Chats that may stop at what their handler fails on; then the handler is broken, rather than a message."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a store is worked through.
+
+    :param max_parallel: Handlers that are at work at once, at most.
+    :param max_attempts: Hard limit of attempts on one notification, over all tries and runs.
+    :param max_seconds: No handler begins later than this after the start.
+    :param linger: Seconds after the start in which it is no end that nothing is left to do.
+    :param task: What dead letters tell of who gave them up, ``dag_id/task_id``.
+    """
+
+    max_parallel: int = 8
+    max_attempts: int = 3
+    max_seconds: float | None = None
+    linger: float = 0.0
+    task: str = ""
+
+
+class Working:
+    """Hands what is next in each chat to the handlers, and notes what became of it.
+
+    One thread claims, reads and notes; handlers run beside it. Each attempt is noted durably before the
+    handler is called, with the claim, and that it returned is noted before the chat's next one is claimed.
+
+    :param dead_letters: Where what is given up goes. Without it a chat stops at that, and is kept until the
+        end, so that nobody else tries it meanwhile.
+    """
+
+    def __init__(
+        self, work: SqlWork, handlers: Handlers, terms: Terms, dead_letters: NoteSink | None = None
+    ) -> None:
+        self._work = work
+        self._handlers = handlers
+        self._terms = terms
+        self._dead_letters = dead_letters
+        self._calls: dict[str, Call] = {}
+        """By chat, those that are at work."""
+        self._stopped: list[Stopped] = []
+        self._held: dict[str, str] = {}
+        """The chat of each owner whose lease is to be renewed."""
+        self._firsts: dict[str, Failure] = {}
+        """By key, the first failure of what is to be tried again."""
+        self._chats: set[str] = set()
+        self._began = time.monotonic()
+        self._is_cancelled = False
+        self._worth_waiting_until = 0.0
+        self._wait_for(leases.SPAN)
+        self.report = WorkReport()
+
+    def run(self) -> None:
+        """Work until nothing is left, or it is over for another reason, and fill the report.
+
+        :raises ToldToStop: The task was told to stop. Handlers that can't be cancelled were waited for.
+        :raises NotificationStoreError: The database was away for too long.
+        """
+        progress = Progress()
+        with leases.renewed(self._work.renew, self._held):
+            try:
+                while self._goes_on():
+                    self._note_ended(ASK_EVERY)
+                    if progress.is_due():
+                        log.info(
+                            "So far, after %s: %d handled.", span(progress.seconds()), self.report.handled
+                        )
+            except ToldToStop:
+                self._is_cancelled = True
+                self._handlers.cancel()
+                while self._calls:
+                    self._note_ended(ASK_EVERY)
+                raise
+            finally:
+                self._handlers.close()
+            self._end()
+
+    # --- what is next ---
+
+    def _goes_on(self) -> bool:
+        """Begin what can be begun, and tell whether there is anything to wait for."""
+        check()
+        while not (closing := self._is_closing()) and len(self._calls) < self._terms.max_parallel:
+            if not self._begin_next():
+                break
+            check()
+            self._note_ended(0.0)
+        if any(not self._hangs(call) for call in self._calls.values()):
+            return True
+        return not closing and len(self._calls) < self._terms.max_parallel and self._is_worth_waiting()
+
+    def _is_closing(self) -> bool:
+        """Tell whether nothing is to begin any more, and note why."""
+        limit = self._terms.max_seconds
+        if limit is not None and time.monotonic() - self._began >= limit:
+            self.report.stopped_by = "max_seconds"
+        elif len(self._stopped) >= MAX_STOPPED:
+            self.report.stopped_by = "failures"
+        return self.report.stopped_by != "nothing_left"
+
+    def _is_worth_waiting(self) -> bool:
+        """Tell whether something may be left to do after a while, though nothing is now.
+
+        A chat that pauses is waited for. So is one that another worker has, as long as its lease would last
+        if that worker were dead.
+        """
+        now = time.monotonic()
+        if now - self._began < self._terms.linger:
+            return True
+        return now < self._worth_waiting_until and self._patiently(lambda: self._work.is_left(self._busy()))
+
+    def _begin_next(self) -> bool:
+        """Claim a chat and call the handler with what is next in it; ``False`` if there is none."""
+        asked = Stopwatch()
+        claim = self._patiently(lambda: self._work.claim(self._busy()))
+        if claim is None:
+            return self._patiently(lambda: self._work.take_in(PAGE)) > 0
+        self._held[claim.owner] = claim.chat
+        self._wait_for(leases.SPAN)
+        notification = self._patiently(lambda: self._work.read(claim))
+        if notification is None:
+            self._finish(claim, None)
+        elif claim.attempt > self._terms.max_attempts:
+            self._give_up(claim, notification, Failure.of(None, claim.attempt - 1), None)
+        else:
+            is_own = partial(_is_within, asked, leases.SPAN - leases.MARGIN)
+            self._calls[claim.chat] = call = Call(claim, notification, is_own)
+            self._handlers.begin(call, ChatContext(claim.attempt, partial(self._work.history, claim)))
+        return True
+
+    def _busy(self) -> list[str]:
+        """Return the chats that are not to be claimed, lost leases of calls that are at work included."""
+        return [*self._calls, *(each.claim.chat for each in self._stopped)]
+
+    def _hangs(self, call: Call) -> bool:
+        hangs = self._handlers.hangs(call)
+        if hangs and not call.is_told:
+            call.is_told = True
+            log.warning(
+                "The handler has been at work on %r for %s, longer than handler_timeout, and can't be ended. "
+                "Its chat waits for it, and it takes one of the places of max_parallel.",
+                call.notification,
+                span(call.seconds()),
+            )
+        return hangs
+
+    # --- what became of it ---
+
+    def _note_ended(self, seconds: float) -> None:
+        """Wait so long for a call to end, and note what became of it and of others that ended."""
+        with suppress(Empty):
+            while True:
+                call, error = self._handlers.ended.get(block=seconds > 0, timeout=seconds or None)
+                seconds = 0.0
+                try:
+                    self._note(call, error)
+                finally:
+                    self._calls.pop(call.claim.chat, None)
+
+    def _note(self, call: Call, error: BaseException | None) -> None:
+        claim, notification = call.claim, call.notification
+        if isinstance(error, AirflowSkipException):
+            log.info("The handler skipped %r: %s", notification, error)
+            error = None
+        if error is None:
+            self.report.handled += self._finish(claim, notification)
+            return
+        if isinstance(error, NotCalled):
+            self._give_back(claim, 0.0, claim.attempt - 1)
+            return
+        if self._is_cancelled and isinstance(error, CancelledError):
+            self._give_back(claim, 0.0, claim.attempt)
+            return
+        failure = Failure.of(error, claim.attempt)
+        log.warning(
+            "Attempt %d of %d on %r failed.",
+            claim.attempt,
+            self._terms.max_attempts,
+            notification,
+            exc_info=error,
+        )
+        if claim.attempt >= self._terms.max_attempts or isinstance(error, AirflowFailException):
+            self._give_up(claim, notification, failure, error)
+            return
+        self._firsts.setdefault(notification.key, failure)
+        self._give_back(claim, pause_after(claim.attempt), claim.attempt)
+
+    def _finish(self, claim: Claim, notification: Notification | None) -> bool:
+        """Let the chat go on; ``False`` if another worker has it."""
+        is_own = self._patiently(lambda: self._work.finish(claim))
+        self._held.pop(claim.owner, None)
+        self._wait_for(leases.SPAN)
+        if notification is not None:
+            self._firsts.pop(notification.key, None)
+            self._chats.add(claim.chat)
+        if not is_own:
+            self.report.taken_over += 1
+            log.warning(
+                "Another worker took the chat of %r over while its handler was at work, and handles it "
+                "again, since this process stood still or the database was away.",
+                notification,
+            )
+        return is_own
+
+    def _give_back(self, claim: Claim, pause: float, attempts: int) -> None:
+        self._patiently(lambda: self._work.give_back(claim, pause, attempts))
+        self._held.pop(claim.owner, None)
+        self._wait_for(max(pause, leases.SPAN))
+
+    def _give_up(
+        self, claim: Claim, notification: Notification, last: Failure, error: BaseException | None
+    ) -> None:
+        if self._dead_letters is None:
+            self._patiently(lambda: self._work.forget_attempts(claim))
+            self._stopped.append(Stopped(claim, notification, last))
+            log.error("Gave up %r after %d attempts; its chat stops there.", notification, last.attempt)
+            return
+        sink = self._dead_letters
+        note = note_of(self._firsts.get(notification.key, last), last, task=self._terms.task)
+        self._patiently(lambda: sink.put(*dead_letter(notification, note)))
+        if self._finish(claim, notification):
+            self.report.dead_letters += 1
+            log.error(
+                "Set %r aside as a dead letter after %d attempts: %s",
+                notification,
+                last.attempt,
+                last.error_type,
+            )
+
+    def _end(self) -> None:
+        """Give back the chats that stopped, and fill the report; what hangs is left to run out."""
+        for each in self._stopped:
+            self._give_back(each.claim, 0.0, 0)
+        self.report.seconds = time.monotonic() - self._began
+        self.report.chats = len(self._chats)
+        self.report.stopped = self._stopped
+        self.report.hanging = [call.notification for call in self._calls.values()]
+        self.report.lag = self._patiently(self._work.lag)
+
+    def _wait_for(self, seconds: float) -> None:
+        """Let it be worth waiting for so long, and a look more, from now on."""
+        until = time.monotonic() + seconds + ASK_EVERY
+        self._worth_waiting_until = max(self._worth_waiting_until, until)
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        """Do something in the database, which may be away for as long as the leases last.
+
+        What handlers did meanwhile would be done again.
+        """
+        waited = Stopwatch()
+        while True:
+            try:
+                return work()
+            except NotificationStoreError as error:
+                if waited.seconds() >= leases.SPAN - leases.MARGIN:
+                    raise
+                log.warning("Trying again in %.0f s: %s", ASK_EVERY, error)
+                sleep(ASK_EVERY)
+
+
+def _is_within(watch: Stopwatch, seconds: float) -> bool:
+    return watch.seconds() < seconds
+
+
+def pause_after(attempts: int) -> float:
+    """Return the seconds until a chat is tried again: 1, 3, 9, 27, then 60. No other chat waits for them."""
+    return float(min(3 ** min(attempts - 1, 4), 60))
