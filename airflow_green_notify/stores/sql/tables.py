@@ -75,7 +75,8 @@ def _arrival_on_mysql(element: Arrival, compiler: Any, **_: Any) -> str:
 
 
 class StoreTables:
-    """The table of notifications and, beside it, the ledgers: attempts, leases, batches, consumers, work.
+    """The table of notifications and, beside it, the ledgers: attempts, leases, batches, consumers, replays,
+    work.
 
     :param table: Name, with the schema in front if it is not the default one: ``schema.table``.
     :raises GreenApiConfigError: It is none.
@@ -142,10 +143,27 @@ class StoreTables:
             Column("changed_at", UtcDateTime(), nullable=False),
             **_ON_MYSQL,
         )
+        self.replays = Table(
+            f"{name}_replays",
+            metadata,
+            Column("key", String(32), primary_key=True),
+            Column("task", String(_ID_LENGTH), nullable=False),
+            Column("received_at", UtcDateTime(), nullable=False),
+            Column("rate", Float(53)),
+            Index(f"ix_{name}_replays_task_received_at", "task", "received_at"),
+            **_ON_MYSQL,
+        )
 
     def create(self, engine: Engine) -> None:
         """Create what is missing, and refuse a table that isn't this store's."""
-        for table in (self.notifications, self.attempts, self.leases, self.batches, self.consumers):
+        for table in (
+            self.notifications,
+            self.attempts,
+            self.leases,
+            self.batches,
+            self.consumers,
+            self.replays,
+        ):
             if not _exists(engine, table):
                 _create(engine, table)
         self._check(engine)
