@@ -17,7 +17,7 @@ def store_of(name: str, value: Any) -> Any:
 
 
 def streaming_store_of(name: str, value: Any) -> Any:
-    """Judge a store that others read while it is filled: one of ours, or one of one's own that has streams."""
+    """Judge a store that others read while it is filled: ours, or one of one's own that has streams."""
     missing = object()
     parts = ("stream", "described")
     lacking = [part for part in parts if inspect.getattr_static(value, part, missing) is missing]

@@ -22,8 +22,8 @@ from airflow_green_notify.arguments import (
     refusal,
     store_of,
 )
-from airflow_green_notify.drain.handling import NotificationHandler
 from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.operators.handling import Handling
 from airflow_green_notify.operators.reader import ReaderOperator
 from airflow_green_notify.operators.routing import events_of, routes_argument, routes_of
 from airflow_green_notify.stores import batch_id_of, open_batch
@@ -33,7 +33,6 @@ from airflow_green_notify.stores.store import Store
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_green_notify.drain.lease import ReaderLease
     from airflow_green_notify.filters import Matching, NotificationFilter
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores import NotificationStore
@@ -214,8 +213,15 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
     the notification is deleted without another call. One that fails ``max_attempts`` times, over all tries
     and runs, goes to the dead-letter store with the error, and the queue moves on.
 
-    With ``outlets``, each asset event carries ``{"handled", "dead_letters", "dead_letter_batch"}`` in its
-    ``extra``; when nothing came there is no event.
+    What ``airflow green-api dead-letters STORE replay`` marked of this task's dead letters it handles anew
+    beside the queue, in order, with attempts counted from 1: by turns with what the queue brings, and for
+    60 seconds after its start even if the queue is empty by then. What is left waits for the next run. One
+    that is handled is a dead letter no more, and one that fails again is a new one, which has the history of
+    the old one. A crash leaves it marked: the next run begins it again, without another call of the handler
+    if the last one had returned.
+
+    With ``outlets``, each asset event carries ``{"handled", "dead_letters", "replayed",
+    "dead_letter_batch"}`` in its ``extra``; when nothing came there is no event.
 
     A handler may end the attempts on a notification itself. ``AirflowFailException``: trying again is in
     vain, so it is treated as if ``max_attempts`` were reached. ``AirflowSkipException``: there is nothing to
@@ -225,10 +231,11 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
     :param handler: Called with each :class:`~airflow_green_notify.notification.Notification`, in a thread of
         its own, one at a time.
     :param dead_letter: The store for what the handler keeps failing on; it also keeps the count of attempts,
-        and the lease that lets one reader at a time into the queue. A dead letter lies there with
-        ``{"error_type", "error_text", "attempts", "key"}`` as its note, apart from the same notification if
-        a drain stored that. With ``on_error="stop"`` it may be left out; then nothing keeps two runs from
-        handling the same notification, so set ``max_active_runs=1``.
+        and the lease that lets one reader at a time into the queue. A dead letter lies there with the note of
+        :func:`~airflow_green_notify.stores.dead_letter.note_of`, which tells reason, attempts and errors,
+        apart from the same notification if a drain stored that; a table or folder of its own is best. With
+        ``on_error="stop"`` it may be left out; then nothing keeps two runs from handling the same
+        notification, so set ``max_active_runs=1``.
     :param max_attempts: Hard limit of attempts on one notification, over all tries and runs. Without a store
         in ``dead_letter`` nothing counts over tries: each retry of the task begins anew.
     :param on_error: After ``max_attempts``: ``"dead_letter"`` sets the notification aside. ``"stop"`` fails
@@ -237,7 +244,8 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
     :param green_api_conn_id: The connection, of type ``greenapi``, or a list of them. Their handlers take
         turns in one thread, so a slow one holds up all.
     :param max_notifications: As in :class:`GreenApiDrainNotificationsOperator`, like all that follow.
-    :return: ``{"handled", "dead_letters", "dead_letter_batch", "report"}``, and ``"instances"`` for a list.
+    :return: ``{"handled", "dead_letters", "replayed", "dead_letter_batch", "report"}``, and ``"instances"``
+        for a list. ``replayed`` counts the dead letters that were handled this time.
     :raises ValueError: An argument is wrong, such as a handler that is async, whose body would never run.
     """
 
@@ -303,24 +311,15 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
 
     def _execute(self, context: Context, given: SimpleNamespace) -> dict[str, Any]:
         reading = self._reading(context, given)
-        handlers: list[NotificationHandler] = []
-
-        def handler_of(lease: ReaderLease | None) -> NotificationHandler:
-            options = {"sets_aside": given.on_error == "dead_letter", "task": task_of(batch_id_of(context))}
-            handlers.append(NotificationHandler(given.handler, given.max_attempts, store, lease, **options))
-            return handlers[-1]
-
         with ExitStack() as stack:
             store = given.dead_letter and stack.enter_context(
                 open_batch(given.dead_letter, context, reading.queue)
             )
-            report = reading.into_handlers(handler_of, store, stack)
+            handling = Handling(given, store, task_of(batch_id_of(context)))
+            with handling:
+                report = reading.into_handlers(handling.sink_of, store, stack)
             batch = store.close() if store else None
-        result = {
-            "handled": sum(each.handled for each in handlers),
-            "dead_letters": sum(each.dead_letters for each in handlers),
-            "dead_letter_batch": batch,
-        }
-        came = result["handled"] or result["dead_letters"] or (batch and batch["count"])
+        result = {**handling.counts(), "dead_letter_batch": batch}
+        came = any(handling.counts().values()) or (batch and batch["count"])
         self._end(context, report, given.skip_if_empty, result if came else None)
         return {**result, **reading.told(report)}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_green_notify.message import Message
     from airflow_green_notify.notification import Notification
+    from airflow_green_notify.stores.dead_letters import DeadLetters
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LedgerView
     from airflow_green_notify.stores.notification_store import AttemptLedger, LeaseLedger
     from airflow_green_notify.stores.outcome import Outcome
@@ -185,6 +186,10 @@ class Store(NotificationStore):
 
     def described(self) -> dict[str, str | None]:
         """Return what makes the same store again, as JSON."""
+        raise NotImplementedError
+
+    def dead_letters(self) -> DeadLetters:
+        """Return the dead letters that the store holds; close that in the end. The store needn't be open."""
         raise NotImplementedError
 
     def _opened(self) -> OpenBatch:

@@ -11,6 +11,8 @@ Below the root of the store::
     ledger/<task>/                  where each batch stands (ledger.py)
     leases/<queue>/                 who reads which queue (leases.py)
     attempts/<key>/                 attempts of handlers (attempts.py)
+    dead_letters/                   which dead letters are to be replayed, and which are none any more
+                                    (dead_letters.py)
 
 Nothing is ever overwritten: every file is created under a name that must be free. So two drains at once can't
 both own a key while it is in ``draining``, and two processes that finish the same batch (a frozen task that

@@ -16,6 +16,7 @@ from airflow_green_notify.stores.ledger import warn_of
 from airflow_green_notify.stores.names import folder_of
 from airflow_green_notify.stores.object_storage import batch_file
 from airflow_green_notify.stores.object_storage.batch import DrainingBatch
+from airflow_green_notify.stores.object_storage.dead_letters import FileDeadLetters
 from airflow_green_notify.stores.object_storage.ledger import FileLedgerView, adoptions
 from airflow_green_notify.stores.store import Store
 
@@ -101,6 +102,9 @@ class ObjectStorageStore(Store):
     def described(self) -> dict[str, str | None]:
         root, conn_id = place_of(self.path, self.conn_id)
         return {"store": "object_storage", "path": str(root), "conn_id": conn_id, "format": self.format}
+
+    def dead_letters(self) -> FileDeadLetters:
+        return FileDeadLetters(files_at(*place_of(self.path, self.conn_id)), self._translate_errors)
 
     def _open_batch(self, batch_id: str, queue: str) -> DrainingBatch:
         if self.format == "parquet":

@@ -13,6 +13,7 @@ from airflow_green_notify.task_output import is_template
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.sql.batch import SqlBatch
+    from airflow_green_notify.stores.sql.dead_letters import SqlDeadLetters
     from airflow_green_notify.stores.sql.ledger import SqlLedgerView
     from airflow_green_notify.stores.sql.stream import SqlStream
     from airflow_green_notify.stores.sql.work import SqlWork
@@ -46,7 +47,8 @@ class SqlStore(Store):
     :param table: Name of the table, ``schema.table`` if it is not in the default schema; templated. The
         ledgers are kept beside it: who reads which queue in ``<table>_leases``, which batches were handed on
         in ``<table>_batches``, attempts of handlers in ``<table>_attempts``, how far consumers have read in
-        ``<table>_consumers``.
+        ``<table>_consumers`` and, chat by chat, in ``<table>_chats``, which dead letters are to be replayed
+        in ``<table>_replays``.
     :raises ValueError: ``table`` is no name of a table; what a template hides fails when the task opens it.
     """
 
@@ -80,6 +82,11 @@ class SqlStore(Store):
         from airflow_green_notify.stores.sql.work import SqlWork
 
         return SqlWork(self.stream(), consumer, is_meant, self._translate_errors, span)
+
+    def dead_letters(self) -> SqlDeadLetters:
+        from airflow_green_notify.stores.sql.dead_letters import SqlDeadLetters
+
+        return SqlDeadLetters(self.conn_id, self.table, self._translate_errors)
 
     def _open_batch(self, batch_id: str, queue: str) -> SqlBatch:
         from airflow_green_notify.stores.sql.batch import SqlBatch
