@@ -173,15 +173,17 @@ class SqlBatches:
         found = select(rows.key).where(rows.batch_id.in_(backfills), rows.received_at >= since)
         return {row.key for row in self._database.rows(found)}
 
-    def guarded_insert(self) -> Insert:
+    def guarded_insert(self, absent: ColumnElement[bool]) -> Insert:
         """Return the insert of a notification, which inserts nothing once the batch is another try's.
+
+        :param absent: What else must be so: that the key is not an erased one's.
 
         A try that was frozen may wake in the middle of its put, when its batch was handed on long ago: what
         it stored then would lie in a batch that nobody reads again. The row lock keeps the two apart.
         """
         columns = [self._rows.c[name] for name in self._stored]
         values = select(*(bindparam(column.name, type_=column.type) for column in columns))
-        mine = values.select_from(self.table).where(*self._mine())
+        mine = values.select_from(self.table).where(*self._mine(), absent)
         if self._database.dialect in ("postgresql", "mysql", "mariadb"):
             mine = mine.with_for_update(read=True)
         return self._rows.insert().from_select(columns, mine)

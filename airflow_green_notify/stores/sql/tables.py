@@ -75,7 +75,7 @@ def _arrival_on_mysql(element: Arrival, compiler: Any, **_: Any) -> str:
 
 
 class StoreTables:
-    """The table of notifications and, beside it, the ledgers: attempts, leases, batches, consumers, work.
+    """The table of notifications and, beside it, the ledgers: attempts, leases, batches, consumers, tombstones.
 
     :param table: Name, with the schema in front if it is not the default one: ``schema.table``.
     :raises GreenApiConfigError: It is none.
@@ -142,10 +142,20 @@ class StoreTables:
             Column("changed_at", UtcDateTime(), nullable=False),
             **_ON_MYSQL,
         )
+        self.tombstones = Table(
+            f"{name}_tombstones",
+            metadata,
+            Column("mark", String(32), primary_key=True),
+            Column("salt", String(64)),
+            Column("backfilled_at", UtcDateTime(), index=True),
+            Column("erased_at", UtcDateTime(), nullable=False),
+            **_ON_MYSQL,
+        )
 
     def create(self, engine: Engine) -> None:
         """Create what is missing, and refuse a table that isn't this store's."""
-        for table in (self.notifications, self.attempts, self.leases, self.batches, self.consumers):
+        ledgers = (self.attempts, self.leases, self.batches, self.consumers, self.tombstones)
+        for table in (self.notifications, *ledgers):
             if not _exists(engine, table):
                 _create(engine, table)
         self._check(engine)
