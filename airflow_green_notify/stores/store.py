@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_green_notify.message import Message
     from airflow_green_notify.notification import Notification
+    from airflow_green_notify.stores.erasing import Eraser
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LedgerView
     from airflow_green_notify.stores.notification_store import AttemptLedger, LeaseLedger
     from airflow_green_notify.stores.outcome import Outcome
@@ -179,6 +180,14 @@ class Store(NotificationStore):
         The store needn't be open; what is missing of it is created.
 
         :raises NotificationStoreError: It can't be reached.
+        :raises GreenApiConfigError: It is a database that has no streams.
+        """
+        raise NotImplementedError
+
+    def eraser(self) -> Eraser:
+        """Return who erases in the whole store; close it in the end. The store needn't be open.
+
+        :raises NotificationStoreError: There is no such store, or it can't be reached.
         :raises GreenApiConfigError: It is a database that has no streams.
         """
         raise NotImplementedError

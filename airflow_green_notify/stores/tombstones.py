@@ -33,13 +33,15 @@ def new_salt() -> str:
 
 def mark_of(key: str, salt: str) -> str:
     """Return what stands for a key in a store with this salt."""
-    return hashlib.blake2b(key.encode(), key=bytes.fromhex(salt), digest_size=16).hexdigest()
+    return hashlib.blake2b(
+        key.encode("utf-8", "surrogatepass"), key=bytes.fromhex(salt), digest_size=16
+    ).hexdigest()
 
 
 def keys_of(entry: Entry) -> set[str]:
     """Return the keys under which the notification of an entry could be put again.
 
-    Its own; for a dead letter, that of what was received; for a message, that under which a backfill brings it.
+    Its own; for a dead letter, that of what was received; for a message, that which a backfill would give it.
     """
     message = message_of(entry.notification)
     received = as_received(entry.notification, entry.note)

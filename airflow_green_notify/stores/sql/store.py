@@ -12,6 +12,7 @@ from airflow_green_notify.task_output import is_template
 
 if TYPE_CHECKING:
     from airflow_green_notify.stores.sql.batch import SqlBatch
+    from airflow_green_notify.stores.sql.eraser import SqlEraser
     from airflow_green_notify.stores.sql.ledger import SqlLedgerView
     from airflow_green_notify.stores.sql.stream import SqlStream
 
@@ -43,7 +44,8 @@ class SqlStore(Store):
     :param conn_id: Airflow connection of the database; templated.
     :param table: Name of the table, ``schema.table`` if it is not in the default schema; templated. The
         ledgers are kept beside it: who reads which queue in ``<table>_leases``, which batches were handed on
-        in ``<table>_batches``, attempts of handlers in ``<table>_attempts``.
+        in ``<table>_batches``, attempts of handlers in ``<table>_attempts``, salted hashes of erased keys,
+        which no put stores again, in ``<table>_tombstones``.
     :raises ValueError: ``table`` is no name of a table; what a template hides fails when the task opens it.
     """
 
@@ -62,6 +64,11 @@ class SqlStore(Store):
         from airflow_green_notify.stores.sql.stream import SqlStream
 
         return SqlStream(self.conn_id, self.table, self._translate_errors)
+
+    def eraser(self) -> SqlEraser:
+        from airflow_green_notify.stores.sql.eraser import SqlEraser
+
+        return SqlEraser(self.conn_id, self.table, self._translate_errors)
 
     def _open_batch(self, batch_id: str, queue: str) -> SqlBatch:
         from airflow_green_notify.stores.sql.batch import SqlBatch

@@ -75,7 +75,7 @@ def _arrival_on_mysql(element: Arrival, compiler: Any, **_: Any) -> str:
 
 
 class StoreTables:
-    """The table of notifications and, beside it, the ledgers: attempts, leases, batches, consumers, tombstones.
+    """The table of notifications and, beside it, what is noted: attempts, leases, batches and so on.
 
     :param table: Name, with the schema in front if it is not the default one: ``schema.table``.
     :raises GreenApiConfigError: It is none.
