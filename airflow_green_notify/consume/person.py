@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _NAMES_SOMEBODY = re.compile(
     r"chat|sender|from|^to$|participant|member|admin|owner|user|phone|wid|lid|jid|author|contact|mention"
-    r"|quoted|recipient|receiver|caller|^id$",
+    r"|quoted|recipient|receiver|caller|voter|viewer|^id$",
     re.IGNORECASE,
 )
 _NAMES_NOBODY = re.compile(

@@ -74,13 +74,18 @@ class SqlBatch:
         except IntegrityError:
             held = self._place_of(row["key"])
             if held is None:
+                if self._is_erased(row):
+                    return False
                 raise
             # A statement that was repeated may have met what it had inserted itself.
             return held == (self._batch_id, row["sequence"])
-        if self._tombstones.among([row[MARK]]):
+        if self._is_erased(row):
             return False
         self._is_open = False
         raise BatchTaken
+
+    def _is_erased(self, row: dict[str, Any]) -> bool:
+        return bool(self._tombstones.among([row[MARK]]))
 
     def put_all(self, notifications: Sequence[Notification]) -> list[Outcome]:
         """Insert the rows of many together, and return what :meth:`put` would have told of each."""
