@@ -49,8 +49,8 @@ class SqlBatch:
         self._beside = self._database.beside()
         self.leases = SqlLeases(self._beside, tables, translate_errors)
         self._batches = SqlBatches(self._database, tables, batch_id, queue)
-        self._guarded_insert = self._batches.guarded_insert(self._tombstones.lacks(MARK))
-        insert = GroupInsert(self._database, tables, self._batches)
+        self._guarded_insert = self._batches.guarded_insert(self._tombstones)
+        insert = GroupInsert(self._database, tables, self._batches, self._tombstones)
         self._groups = RowGroups(self, self._database, self._rows, self._tombstones, insert, translate_errors)
         self._is_open = False
         self._was_opened = False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, Dialect, String
 
-from airflow_green_notify.stores.sql.tombstones import MARK
+from airflow_green_notify.stores.sql.tombstones import MARK, SALT, SqlTombstones
 
 if TYPE_CHECKING:
     from airflow_green_notify.stores.sql.database import Database
@@ -87,7 +87,9 @@ class GroupInsert:
     ``ON DUPLICATE KEY`` hides whatever else is unique. There, a key that is there fails the whole statement.
     """
 
-    def __init__(self, database: Database, tables: StoreTables, batches: SqlBatches) -> None:
+    def __init__(
+        self, database: Database, tables: StoreTables, batches: SqlBatches, tombstones: SqlTombstones
+    ) -> None:
         self._database = database
         self.most_rows = 1
         """Rows of one statement; 1 where the database is none of those whose words are known."""
@@ -101,13 +103,17 @@ class GroupInsert:
         columns = [*(rows.c[name] for name in tables.stored), Column(MARK, String(32))]
         names = ", ".join(map(quote, tables.stored))
         values = ", ".join(f"v.{quote(name)}" for name in tables.stored)
-        erased = f"SELECT 1 FROM {table(tables.tombstones)} AS t WHERE t.{quote('mark')} = v.{quote(MARK)}"
+        marks, name = table(tombstones.table), quote("mark")
         mine = " AND ".join(f"b.{quote(name)} = {mark}" for name in batches.own)
         self._source = _SOURCES[dialect.name](columns, dialect, mark)
         self._before = f"INSERT INTO {table(rows)} ({names}) SELECT {values} FROM "
-        self._behind = (
-            f", {table(batches.table)} AS b WHERE {mine} AND NOT EXISTS ({erased}){_ENDS[dialect.name]}"
-        )
+        end = _ENDS[dialect.name]
+        erased = f"SELECT 1 FROM {marks} AS t WHERE t.{name} = v.{quote(MARK)}"
+        locked = f"{table(batches.table)} AS b"
+        if tombstones.locks_the_salt:
+            erased += f" AND s.{name} = '{SALT}'{end}"
+            locked += f" JOIN {marks} AS s ON s.{name} = '{SALT}'"
+        self._behind = f", {locked} WHERE {mine} AND NOT EXISTS ({erased}){end}"
         self._guard = (*batches.own.values(),)
 
     def execute(self, rows: Sequence[Row]) -> int:
