@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.message import Message
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.dead_letters import DeadLetters
+    from airflow_green_notify.stores.erasing import Eraser
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LedgerView
     from airflow_green_notify.stores.notification_store import AttemptLedger, LeaseLedger
     from airflow_green_notify.stores.outcome import Outcome
@@ -190,6 +191,14 @@ class Store(NotificationStore):
 
     def dead_letters(self) -> DeadLetters:
         """Return the dead letters that the store holds; close that in the end. The store needn't be open."""
+        raise NotImplementedError
+
+    def eraser(self) -> Eraser:
+        """Return who erases in the whole store; close it in the end. The store needn't be open.
+
+        :raises NotificationStoreError: There is no such store, or it can't be reached.
+        :raises GreenApiConfigError: It is a database that has no streams.
+        """
         raise NotImplementedError
 
     def _opened(self) -> OpenBatch:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.sql.batch import SqlBatch
     from airflow_green_notify.stores.sql.dead_letters import SqlDeadLetters
+    from airflow_green_notify.stores.sql.eraser import SqlEraser
     from airflow_green_notify.stores.sql.ledger import SqlLedgerView
     from airflow_green_notify.stores.sql.stream import SqlStream
     from airflow_green_notify.stores.sql.work import SqlWork
@@ -48,7 +49,8 @@ class SqlStore(Store):
         ledgers are kept beside it: who reads which queue in ``<table>_leases``, which batches were handed on
         in ``<table>_batches``, attempts of handlers in ``<table>_attempts``, how far consumers have read in
         ``<table>_consumers`` and, chat by chat, in ``<table>_chats``, which dead letters are to be replayed
-        in ``<table>_replays``.
+        in ``<table>_replays``, and salted hashes of erased keys, which no put stores again, in
+        ``<table>_tombstones``.
     :raises ValueError: ``table`` is no name of a table; what a template hides fails when the task opens it.
     """
 
@@ -87,6 +89,11 @@ class SqlStore(Store):
         from airflow_green_notify.stores.sql.dead_letters import SqlDeadLetters
 
         return SqlDeadLetters(self.conn_id, self.table, self._translate_errors)
+
+    def eraser(self) -> SqlEraser:
+        from airflow_green_notify.stores.sql.eraser import SqlEraser
+
+        return SqlEraser(self.conn_id, self.table, self._translate_errors)
 
     def _open_batch(self, batch_id: str, queue: str) -> SqlBatch:
         from airflow_green_notify.stores.sql.batch import SqlBatch

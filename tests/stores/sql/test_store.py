@@ -388,6 +388,7 @@ def test_connection_cut_while_an_attempt_is_counted_counts_it_at_most_once(
 ) -> None:
     """If the count was lost the attempt doesn't begin; if its answer was lost it does."""
     with cut_store.open("batch") as opened:
+        assert opened.begin_attempt("another") == 1  # the store has its salt by now
         for before in range(1, number):
             assert opened.begin_attempt("key") == before
         proxy.cut, proxy.words = cut, b"INSERT" if number == 1 else b"UPDATE"
