@@ -276,21 +276,57 @@ def test_adopter_that_stands_still_is_logged_once(
     assert freeze_at_each(new_files, close_three, adopt_and_close, meanwhile, given=5) > 20
 
 
-def test_reader_that_stands_still_passes_nothing_by(new_files: Callable[[], LocalFiles]) -> None:
-    """While it reads, what it reads is adopted, once and again."""
+def adopted_on(files: LocalFiles, queue: list[Notification]) -> None:
+    adopt_and_close(files, queue, 3)
+
+
+def taken_back(files: LocalFiles, queue: list[Notification]) -> None:
+    adopt_and_close(files, queue, 1)
+
+
+@pytest.mark.parametrize("meanwhile", [adopted_on, taken_back])
+@pytest.mark.parametrize("before", [[close_three], [close_three, adopt_and_close]])
+def test_reader_that_stands_still_passes_nothing_by(
+    new_files: Callable[[], LocalFiles],
+    before: list[Callable[[LocalFiles, list[Notification]], None]],
+    meanwhile: Callable[[LocalFiles, list[Notification]], None],
+) -> None:
+    """While it looks for lines, they move on, or back to where it has looked already."""
     for operations in itertools.count():
         files, queue = new_files(), some(5)
-        close_three(files, queue)
-
-        def move(files: LocalFiles = files, queue: Any = queue) -> None:
-            adopt_and_close(files, queue, 2)
-            adopt_and_close(files, queue, 3)
-
-        freezing = FreezingFiles(files, operations, move)
+        for happens in before:
+            happens(files, queue)
+        freezing = FreezingFiles(files, operations, lambda files=files: meanwhile(files, []))  # type: ignore[misc]
         assert numbers(FileStream(freezing, nullcontext).read(0, 10)) == [0, 1, 2]
         if not freezing.froze:
             break
     assert operations > 5
+
+
+@EFFECTS
+def test_batch_that_two_others_adopted_is_logged_once(
+    new_files: Callable[[], LocalFiles], after_effect: bool
+) -> None:
+    """The first adopter died in its closing, and the second one too, and comes back."""
+    for death in itertools.count():
+        files, queue = new_files(), some(4)
+        readers = Readers(files)
+        put_three(files, queue)
+        try:
+            adopt_and_close(DyingFiles(files, death, after_effect), queue)
+        except Died:
+            readers.read_on()
+            second = DrainingBatch(files, run(3), "ndjson", QUEUE)
+            for record in second.not_handed_on():
+                if record.batch_id == run(1):
+                    second.adopt(record)
+            DrainingBatch(files, run(3), "ndjson", QUEUE).finish()
+            readers.read_on()
+            last_run(files, queue)
+            readers.check(4)
+        else:
+            break
+    assert death > 20
 
 
 def test_closings_at_the_same_time_share_the_log(new_files: Callable[[], LocalFiles]) -> None:
