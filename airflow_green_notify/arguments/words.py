@@ -55,8 +55,8 @@ def names_of(*known: str, at_least: int = 0) -> Judge:
 
 
 def _listed(words: tuple[str, ...], last: str) -> str:
-    quoted = [repr(word) for word in words]
-    return f"{', '.join(quoted[:-1])} {last} {quoted[-1]}"
+    *others, end = [repr(word) for word in words]
+    return f"{', '.join(others)} {last} {end}" if others else end
 
 
 def connection_of(name: str, value: Any) -> str:

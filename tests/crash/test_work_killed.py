@@ -34,8 +34,6 @@ DEEDS = int(os.environ.get("GREEN_API_KILLS", "6"))
 WORKERS, CHATS = 3, 14
 ROWS_PER_SECOND = 30
 HANDLER_SECONDS = 0.3
-A_MOMENT = 1.0
-"""Seconds that may lie between the end of a handler and its note on a busy machine."""
 
 
 @pytest.fixture(params=["sqlite", "postgres", "mariadb"])
@@ -133,6 +131,7 @@ class Call:
     worker: Worker
     begin: float
     end: float | None = None
+    noted: float = float("inf")
 
     def lasts_until(self) -> float:
         return min(each for each in (self.end, self.worker.killed_at, float("inf")) if each is not None)
@@ -141,13 +140,17 @@ class Call:
 def calls_of(folder: Path, workers: dict[str, Worker]) -> dict[str, list[Call]]:
     """The calls in each chat, in the order in which they began."""
     calls: dict[str, Call] = {}
+    under_way: dict[tuple[str, str], Call] = {}
     chats = defaultdict(list)
     for line in map(json.loads, (folder / "handled.jsonl").read_text().splitlines()):
         if line["event"] == "begin":
-            calls[line["call"]] = call = Call(line["number"], workers[line["worker"]], line["at"])
+            call = calls[line["call"]] = Call(line["number"], workers[line["worker"]], line["at"])
             chats[line["chat"]].append(call)
-        else:
+            under_way[line["worker"], line["lane"]] = call
+        elif line["event"] == "end":
             calls[line["call"]].end = line["at"]
+        elif call := under_way.pop((line["worker"], line["lane"]), None):
+            call.noted = line["at"]
     return {chat: sorted(found, key=lambda call: call.begin) for chat, found in chats.items()}
 
 
@@ -168,8 +171,7 @@ def violations(calls: list[Call], rows: int) -> Iterator[str]:
             if other.lasts_until() > call.begin and not other.worker.was_frozen(other.begin, call.begin):
                 yield f"{call.number} began beside {other.number}"
             if other.number == call.number and not (
-                other.worker.was_killed((other.end or call.begin) + A_MOMENT)
-                or other.worker.was_frozen(other.begin, (other.end or call.begin) + A_MOMENT)
+                other.worker.was_killed(other.noted) or other.worker.was_frozen(other.begin, other.noted)
             ):
                 yield f"{call.number} was handled again"
 

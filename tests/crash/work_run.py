@@ -1,6 +1,7 @@
 """A task that works through a store, in a process of its own: the real operator in a task's context.
 
-What a test has to know lies in a file: a line for each beginning and end of a handler.
+What a test has to know lies in a file: a line for each beginning and end of a handler, and for each note that
+it ended.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from typing import Any
 from airflow_green_notify.consume import leases, working
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.operators import GreenApiProcessStoredOperator
+from airflow_green_notify.stores.sql import database
+from airflow_green_notify.stores.sql.intake import lane_of
+from airflow_green_notify.stores.sql.work import Claim, SqlWork
 from tests.crash.task_run import TaskInstance, store_of
 
 SPAN = 3.0
@@ -24,18 +28,23 @@ SPAN = 3.0
 
 def run(job: dict[str, Any]) -> int:
     leases.SPAN, leases.MARGIN, leases.RENEW_EVERY, working.ASK_EVERY = SPAN, SPAN / 5, SPAN / 6, 0.2
+    database.IDLE_IN_TRANSACTION = 1
     chance = random.Random(job["name"])
+    finish_of_work = SqlWork.finish
     log = os.open(Path(job["folder"]) / "handled.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
+    def tell(**line: Any) -> None:
+        line |= {"worker": job["name"], "at": time.monotonic()}
+        os.write(log, json.dumps(line).encode() + b"\n")
+
     def note(event: str, notification: Notification, call: int) -> None:
-        body = notification.body
-        line = {
-            "event": event,
-            "chat": body["chat"],
-            "number": body["number"],
-            "call": f"{job['name']}/{call}",
-        }
-        os.write(log, json.dumps(line | {"worker": job["name"], "at": time.monotonic()}).encode() + b"\n")
+        body, lane = notification.body, lane_of(notification)
+        tell(event=event, chat=body["chat"], lane=lane, number=body["number"], call=f"{job['name']}/{call}")
+
+    def finish(self: SqlWork, claim: Claim) -> bool:
+        is_own = finish_of_work(self, claim)
+        tell(event="noted", lane=claim.chat)
+        return is_own
 
     def plain(notification: Notification) -> None:
         call = chance.getrandbits(64)
@@ -49,6 +58,7 @@ def run(job: dict[str, Any]) -> int:
         await asyncio.sleep(chance.uniform(0, job["handler_seconds"]))
         note("end", notification, call)
 
+    SqlWork.finish = finish  # type: ignore[method-assign]
     operator = GreenApiProcessStoredOperator(
         task_id="work",
         store=store_of(job["store"]),

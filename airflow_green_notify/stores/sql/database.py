@@ -35,6 +35,15 @@ _BEGIN = {
 """SQLite takes the lock for writing at once, or it could not wait for it later. On PostgreSQL, a process that
 is frozen with a lock loses it, and repeats the transaction when it wakes."""
 
+IDLE_IN_TRANSACTION = 10
+"""Seconds after which PostgreSQL and MariaDB end a transaction whose process stands still. Others wait for
+its locks, and the leases that they can't renew meanwhile last for twice as long."""
+
+_LET_GO = {
+    "postgresql": "SET idle_in_transaction_session_timeout = '{}s'",
+    "mariadb": "SET SESSION idle_transaction_timeout = {}",
+}
+
 _RETRY = "What was not stored was not deleted; a retry goes on where this stopped."
 _ADVICE: dict[type[DBAPIError], str] = {
     OperationalError: f"Is the database up, its disk free, the connection right, and on MySQL "
@@ -184,6 +193,7 @@ class Database:
                     # Without it SQLAlchemy says -1 for an INSERT that inserted nothing, as for one that did.
                     self._connection.execution_options(preserve_rowcount=True)
                     _prepare_sqlite(self._connection)
+                    _let_go_of_locks(self._connection)
                 try:
                     yield self._connection
                 except IntegrityError:
@@ -230,6 +240,14 @@ def _prepare_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("PRAGMA synchronous=FULL")
     with suppress(OperationalError):
         connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+
+
+def _let_go_of_locks(connection: Connection) -> None:
+    """Let the database end a transaction in which the process stands still, where it can."""
+    kind = "mariadb" if getattr(connection.dialect, "is_mariadb", False) else connection.dialect.name
+    if kind in _LET_GO:
+        with suppress(DBAPIError):
+            connection.exec_driver_sql(_LET_GO[kind].format(IDLE_IN_TRANSACTION))
 
 
 def _engine(conn_id: str) -> Engine:
