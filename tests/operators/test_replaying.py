@@ -169,14 +169,19 @@ def test_replays_go_on_when_the_queue_is_empty(process: Process, dead: list[str]
         process.run(skip_if_empty=True)
 
 
-def test_replay_has_one_runner(process: Process, dead: list[str]) -> None:
+def test_replay_has_one_runner(process: Process, dead: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever finds the lease taken leaves them marked."""
+    monkeypatch.setattr(replaying, "AT_LEAST", 0.1)
     replay_dead_letters(process.store, everything=True)
     other = process.store.open("dag/other/process/-1")
-    assert ReaderLease(other.leases, "dead letters of dag/process", "dag/other/process/-1 (try 1)").take()
+    lease = ReaderLease(other.leases, "dead letters of dag/process", "dag/other/process/-1 (try 1)")
+    assert lease.take()
     assert process.run()["replayed"] == 0
     assert process.calls == []
+    lease.release()
     other.release()
+    monkeypatch.setattr(replaying, "AT_LEAST", 60.0)
+    assert process.run()["replayed"] == 3
 
 
 def test_replay_never_stops_the_task(process: Process, dead: list[str]) -> None:
