@@ -12,7 +12,7 @@ import random
 import signal
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from airflow_green_notify.stores.dead_letter import DeadLetter
 from tests.balance import key_of
 from tests.crash.processes import Zygote
 from tests.crash.runs import Runs
-from tests.crash.task_run import store_of
+from tests.crash.task_run import SPAN, store_of
 
 pytestmark = pytest.mark.crash
 
@@ -46,7 +46,15 @@ DEATHS = [
 class Replaying:
     """Runs of one task, and what became of the notifications that it gave up."""
 
-    def __init__(self, zygote: Zygote, runs: Runs, store: dict[str, Any], gateway: GreenApiEmulator) -> None:
+    def __init__(
+        self,
+        zygote: Zygote,
+        runs: Runs,
+        store: dict[str, Any],
+        gateway: GreenApiEmulator,
+        environment: dict[str, str],
+    ) -> None:
+        self.environment = environment
         self.store = store_of(store)
         self._zygote = zygote
         self._runs = runs
@@ -58,6 +66,23 @@ class Replaying:
         keys = [key_of(body) for body in self._gateway.queue()]
         assert self.run(poison=keys) == 0
         return keys
+
+    def run_beside(self, other: Zygote, frozen: float, **options: Any) -> None:
+        """Run the task on two queues at once, and freeze one of them for so many seconds in the middle."""
+        options |= {"max_attempts": 2, "handler_seconds": 0.05}
+        one = self._runs.job("process", connections="green_api_default", **options)
+        two = self._runs.job("process", connections="other", **options)
+        pid = self._zygote.start(one)
+        other.start(two)
+        time.sleep(1.5)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(frozen)
+            os.kill(pid, signal.SIGCONT)
+        for zygote, job in ((self._zygote, one), (other, two)):
+            code = zygote.end()
+            assert code == 0
+            self._runs.ended(job, code)
 
     def run(self, retry_of: dict[str, Any] | None = None, after: float | None = None, **options: Any) -> int:
         """Run the task in a process, kill it after so many seconds, and return the exit code."""
@@ -97,10 +122,11 @@ def replaying(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Replaying:
     environment = {name: os.environ[name] for name in os.environ if name.startswith("AIRFLOW_CONN_")}
+    environment |= store["environment"]
     for name, value in store["environment"].items():
         monkeypatch.setenv(name, value)
-    runs = Runs(tmp_path, store, environment | store["environment"], "1")
-    return Replaying(zygote, runs, store, green_api_connection)
+    runs = Runs(tmp_path, store, environment, "1")
+    return Replaying(zygote, runs, store, green_api_connection, environment)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +156,27 @@ def test_replay_killed_at_a_step_is_gone_on_with(death: tuple[str, str, int], re
     assert replaying.calls() == Counter([first, last]) + Counter(filter(None, [twice.get(death)]))
     assert replaying.run() == 0
     assert replaying.dead() == dead
+
+
+@pytest.mark.parametrize("store", ["sqlite", "files"], indirect=True)
+@pytest.mark.parametrize("frozen", [0.0, 2 * SPAN], ids=["awake", "frozen"])
+def test_two_runs_at_once_replay_each_once(
+    frozen: float,
+    replaying: Replaying,
+    green_api_connection: GreenApiEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever has no lease leaves it to the other; of one that is frozen, what it was at may come again."""
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", green_api_connection.add_instance().connection)
+    replaying.environment["AIRFLOW_CONN_OTHER"] = os.environ["AIRFLOW_CONN_OTHER"]
+    keys = replaying.give_up(25)
+    replay_dead_letters(replaying.store, everything=True)
+    with closing(Zygote()) as other:
+        replaying.run_beside(other, frozen)
+    calls = replaying.calls()
+    assert {*calls} == {*keys}
+    assert calls.total() - len(calls) <= (frozen > 0)
+    assert replaying.dead() == {}
 
 
 def test_replays_killed_at_random_lose_nothing(replaying: Replaying) -> None:

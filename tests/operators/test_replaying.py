@@ -17,6 +17,7 @@ from airflow_green_notify.drain.lease import ReaderLease
 from airflow_green_notify.emulator import GreenApiEmulator, traffic
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.operators import GreenApiProcessNotificationsOperator
+from airflow_green_notify.stoppable import ToldToStop
 from airflow_green_notify.stores import NotificationStore, ObjectStorageStore, SqlStore, read_batch
 from tests.balance import key_of
 
@@ -60,8 +61,8 @@ class Process:
         context: Any = TaskInstance(f"run-{self._runs}")
         context.task_id = task
         options = {"dead_letter": self.store, "max_attempts": 2, "receive_timeout": 0.2} | arguments
-        operator = GreenApiProcessNotificationsOperator(task_id=task, handler=self.handle, **options)
-        result: dict[str, Any] = operator.execute({"ti": context})
+        self.operator = GreenApiProcessNotificationsOperator(task_id=task, handler=self.handle, **options)
+        result: dict[str, Any] = self.operator.execute({"ti": context})
         return result
 
 
@@ -182,6 +183,26 @@ def test_replay_has_one_runner(process: Process, dead: list[str], monkeypatch: p
     other.release()
     monkeypatch.setattr(replaying, "AT_LEAST", 60.0)
     assert process.run()["replayed"] == 3
+
+
+def test_task_that_is_told_to_stop_waits_for_no_replay(process: Process, dead: list[str]) -> None:
+    """What waits for its turn stays marked."""
+    replay_dead_letters(process.store, everything=True, rate=0.001)
+
+    def stop() -> None:
+        while not process.calls:
+            time.sleep(0.01)
+        process.operator.on_kill()
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    with pytest.raises(ToldToStop):
+        process.run()
+    stopping.join()
+    assert process.calls == [dead[0]]
+    replay_dead_letters(process.store, [dead[1], dead[2]])
+    process.run()
+    assert process.calls == dead
 
 
 def test_replay_never_stops_the_task(process: Process, dead: list[str]) -> None:
