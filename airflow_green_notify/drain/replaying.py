@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from airflow_green_notify.drain import lease as leases
 from airflow_green_notify.drain.doubt import pause_after
 from airflow_green_notify.drain.handling import Case, NotificationHandler
 from airflow_green_notify.drain.lease import LeaseLost, ReaderLease, renewed
@@ -62,7 +64,8 @@ class Replays:
 
     :param letters: Those of the store in which the task sets aside.
     :param task: Whose marks are meant.
-    :param handler_of: Makes a handler that looks at a lease, and sets aside again what it gives up.
+    :param handler_of: Makes a handler that looks at a lease, and sets aside again what it gives up; it calls
+        :meth:`note_call` first.
     """
 
     def __init__(
@@ -76,7 +79,7 @@ class Replays:
         self._ended = threading.Event()
         self._error: BaseException | None = None
         self._started = time.monotonic()
-        self._next_call = 0.0
+        self._last_call = -math.inf
         self.handled = 0
         self.dead_letters = 0
 
@@ -84,6 +87,10 @@ class Replays:
         """Do something in the thread of the handler, when what it is busy with has ended."""
         done: Future[T] = self._turns.submit(copy_context().run, work)
         return done.result()
+
+    def note_call(self) -> None:
+        """Note that the handler is called now, from which its rate is counted."""
+        self._last_call = time.monotonic()
 
     def begin(self, reader: ReaderLease) -> None:
         """Begin, as part of a reader that has its lease; the first one of a fleet suffices."""
@@ -132,8 +139,8 @@ class Replays:
             log.error("Replaying dead letters failed; what is left stays marked: %s", error)
 
     def _replay_all(self, lease: ReaderLease) -> None:
-        if not lease.take():
-            log.info("Dead letters are being replayed by %s.", lease.holder)
+        if not self._is_taken(lease):
+            log.info("The dead letters of %s are being replayed by %s.", self._task, lease.holder)
             return
         handler = self._handler_of(lease)
         with renewed(lease):
@@ -142,6 +149,14 @@ class Replays:
                     if not self._replay_one(handler, marked):
                         return
         log.info("Replayed dead letters: %d handled, %d failed again.", self.handled, self.dead_letters)
+
+    def _is_taken(self, lease: ReaderLease) -> bool:
+        """Take the lease, and wait for that of a run which died: it expires a moment after the queue's."""
+        until = time.monotonic() + leases.SPAN
+        while not lease.take():
+            if time.monotonic() >= until or self._ended.wait(leases.ASK_EVERY):
+                return False
+        return True
 
     def _replay_one(self, handler: NotificationHandler, marked: Marked) -> bool:
         """Make attempts at one until it is handled or given up; ``False`` if there is no time left."""
@@ -156,6 +171,6 @@ class Replays:
 
     def _is_time(self, rate: float | None) -> bool:
         """Wait until the handler may be called again."""
-        self._ended.wait(self._next_call - time.monotonic())
-        self._next_call = time.monotonic() + (1 / rate if rate else 0.0)
+        if rate is not None:
+            self._ended.wait(max(0.0, self._last_call + 1 / rate - time.monotonic()))
         return not self._ended.is_set()

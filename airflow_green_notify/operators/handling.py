@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from types import SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -12,6 +13,7 @@ from airflow_green_notify.stores.store import Store
 
 if TYPE_CHECKING:
     from airflow_green_notify.drain.lease import ReaderLease
+    from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores import NotificationSink, NotificationStore
 
 
@@ -44,7 +46,8 @@ class Handling:
 
     def sink_of(self, lease: ReaderLease | None) -> NotificationSink:
         """Return what a queue is drained into, and begin the replay, now that there is a lease."""
-        handler = self._handler(lease, sets_aside=self._given.on_error == "dead_letter")
+        sets_aside = self._given.on_error == "dead_letter"
+        handler = self._handler(self._given.handler, lease, sets_aside)
         self._handlers.append(handler)
         if self._replays is None or lease is None:
             return handler
@@ -62,10 +65,17 @@ class Handling:
         }
 
     def _replaying(self, lease: ReaderLease) -> NotificationHandler:
-        return self._handler(lease, sets_aside=True)
+        return self._handler(self._replay, lease, sets_aside=True)
 
-    def _handler(self, lease: ReaderLease | None, sets_aside: bool) -> NotificationHandler:
-        given = self._given
+    def _replay(self, notification: Notification) -> object:
+        if self._replays is not None:
+            self._replays.note_call()
+        answer: object = self._given.handler(notification)
+        return answer
+
+    def _handler(
+        self, handler: Callable[[Notification], object], lease: ReaderLease | None, sets_aside: bool
+    ) -> NotificationHandler:
         return NotificationHandler(
-            given.handler, given.max_attempts, self._store, lease, sets_aside=sets_aside, task=self._task
+            handler, self._given.max_attempts, self._store, lease, sets_aside=sets_aside, task=self._task
         )
