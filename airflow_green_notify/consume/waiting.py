@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -28,7 +28,7 @@ class OpenEntries(Protocol):
     """A stream in which entries get their positions only when their batch is closed."""
 
     def open_entries(self) -> Iterable[Entry]:
-        """Yield what lies in batches that are still open."""
+        """Yield what lies in batches that are still open, in any order."""
         ...
 
 
@@ -88,10 +88,10 @@ def first_found(stream: StoredStream, wanted: Wanted, after: int) -> tuple[Found
     return None, after
 
 
-def in_open_batches(stream: StoredStream) -> Iterator[Notification]:
-    """Yield what has no position yet, for stores where that takes a while."""
-    if isinstance(stream, OpenEntries):
-        yield from map(received, stream.open_entries())
+def in_open_batches(stream: StoredStream) -> list[Notification]:
+    """Return what has no position yet, oldest first, for stores where that takes a while."""
+    entries = stream.open_entries() if isinstance(stream, OpenEntries) else ()
+    return sorted(map(received, entries), key=lambda each: each.received_at)
 
 
 def received(entry: Entry) -> Notification:

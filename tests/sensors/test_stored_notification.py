@@ -73,9 +73,7 @@ def later(seconds: float, action: Callable[[], object]) -> None:
 
 
 @pytest.fixture
-def wait(
-    run_dag: Callable[..., Any], request: pytest.FixtureRequest, store: SqlStore
-) -> Callable[..., Any]:
+def wait(run_dag: Callable[..., Any], request: pytest.FixtureRequest, store: SqlStore) -> Callable[..., Any]:
     """Run the sensor in a Dag of its own, with real Airflow, and return its task instance."""
 
     def run(mode: str, **arguments: Any) -> Any:
@@ -137,9 +135,7 @@ def test_result_is_the_same_in_three_modes_byte_for_byte(wait: Callable[..., Any
 
 
 @each_mode
-def test_notification_that_comes_later_is_found(
-    wait: Callable[..., Any], store: SqlStore, mode: str
-) -> None:
+def test_notification_that_comes_later_is_found(wait: Callable[..., Any], store: SqlStore, mode: str) -> None:
     """It waits, though others come; several find the same, and it stays in the store."""
     later(1.5, lambda: put(store, answer("no", "other"), answer("yes")))
     for _ in range(2):
@@ -237,10 +233,10 @@ def test_since_may_be_a_template(wait: Callable[..., Any], store: SqlStore) -> N
     assert Notification.from_dict(result_of(ti)).text == "new"
 
 
-@pytest.mark.parametrize("since", [None, "None", "", "2026-01-01", dt.datetime(2026, 1, 1), 5])  # noqa: DTZ001
+@pytest.mark.parametrize("since", [None, "None", "", "2026-01-01", dt.datetime(2026, 1, 1), 5])
 def test_since_that_is_no_moment_is_refused(store: SqlStore, since: Any) -> None:
     """A task that returned nothing doesn't open the wait to everything that was ever stored."""
-    with pytest.raises(ValueError, match="since is .*; it must be 'start' or a timestamp"):
+    with pytest.raises(ValueError, match=r"since is .*; it must be 'start' or a timestamp"):
         sensor_on(store, since=since)
 
 
@@ -256,7 +252,11 @@ def test_store_that_nobody_can_read_on_is_refused() -> None:
 @each_mode
 def test_timeout_fails_and_soft_fail_skips(wait: Callable[..., Any], mode: str) -> None:
     """Past the timeout the task fails, or is skipped if that is asked for."""
-    for arguments, state in (({}, "failed"), ({"soft_fail": True}, "skipped"), ({"never_fail": True}, "skipped")):
+    for arguments, state in (
+        ({}, "failed"),
+        ({"soft_fail": True}, "skipped"),
+        ({"never_fail": True}, "skipped"),
+    ):
         assert wait(mode, timeout=0.5, **arguments).state == state
 
 
