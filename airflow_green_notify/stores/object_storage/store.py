@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.files.place import Files
     from airflow_green_notify.stores.entry import Entry
     from airflow_green_notify.stores.object_storage.ledger import Link
+    from airflow_green_notify.stores.object_storage.stream import FileStream
 
 _ADVICE = {
     errno.ENOSPC: "The disk is full: free space, then clear or retry the task.",
@@ -95,6 +96,11 @@ class ObjectStorageStore(Store):
     def described(self) -> dict[str, str | None]:
         root, conn_id = place_of(self.path, self.conn_id)
         return {"store": "object_storage", "path": str(root), "conn_id": conn_id, "format": self.format}
+
+    def stream(self) -> FileStream:
+        from airflow_green_notify.stores.object_storage.stream import FileStream
+
+        return FileStream(files_at(*place_of(self.path, self.conn_id)), self._translate_errors)
 
     def _open_batch(self, batch_id: str, queue: str) -> DrainingBatch:
         if self.format == "parquet":
