@@ -7,6 +7,7 @@ template hides; the running task calls it again for everything.
 
 from airflow_green_notify.arguments.calls import method_of, payload_of, verb_of
 from airflow_green_notify.arguments.chats import chat_of, recipient_of
+from airflow_green_notify.arguments.consumers import consumer_of, start_of
 from airflow_green_notify.arguments.functions import filter_argument, handler_of, matching_of
 from airflow_green_notify.arguments.judging import (
     Judge,
@@ -26,7 +27,7 @@ from airflow_green_notify.arguments.numbers import (
     receive_timeout_of,
     seconds_of,
 )
-from airflow_green_notify.arguments.stores import check_apart, store_of, store_or, stream_of
+from airflow_green_notify.arguments.stores import check_apart, store_of, store_or, streaming_store_of
 from airflow_green_notify.arguments.words import (
     boolean_of,
     choice_of,
@@ -47,6 +48,7 @@ __all__ = [
     "choice_of",
     "connection_of",
     "connections_of",
+    "consumer_of",
     "count_of",
     "filter_argument",
     "handler_of",
@@ -70,9 +72,10 @@ __all__ = [
     "recipient_of",
     "refusal",
     "seconds_of",
+    "start_of",
     "store_of",
     "store_or",
-    "stream_of",
+    "streaming_store_of",
     "unless_template",
     "verb_of",
 ]

@@ -16,14 +16,11 @@ def store_of(name: str, value: Any) -> Any:
     return value
 
 
-def stream_of(name: str, value: Any) -> Any:
-    """Judge a store that others read while it is filled."""
+def streaming_store_of(name: str, value: Any) -> Any:
+    """Judge a store that consumers read: one of ours, or one of one's own that has streams."""
     missing = object()
-    lacking = [
-        part for part in ("stream", "described") if inspect.getattr_static(value, part, missing) is missing
-    ]
-    if lacking or isinstance(value, type):
-        raise refusal(name, value, f"{_A_STORE}, that a drain or a stream fills")
+    if inspect.getattr_static(store_of(name, value), "stream", missing) is missing:
+        raise refusal(name, value, f"{_A_STORE}, that has a stream for consumers")
     return value
 
 

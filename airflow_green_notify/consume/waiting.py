@@ -14,7 +14,6 @@ from airflow_green_notify.stores.dead_letter import as_received
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.entry import Entry
-    from airflow_green_notify.stores.store import Store
     from airflow_green_notify.stores.stream import StoredStream
 
 W = TypeVar("W", bound="Waiting")
@@ -97,19 +96,6 @@ def in_open_batches(stream: StoredStream) -> list[Notification]:
 def received(entry: Entry) -> Notification:
     """Return a notification under the key that it was received with."""
     return as_received(entry.notification, entry.note)
-
-
-def store_of(description: Mapping[str, Any]) -> Store:
-    """Return the store that :meth:`~airflow_green_notify.stores.store.Store.described` told of."""
-    if description["store"] == "sql":
-        from airflow_green_notify.stores.sql.store import SqlStore
-
-        return SqlStore(description["conn_id"], description["table"])
-    from airflow_green_notify.stores.object_storage.store import ObjectStorageStore
-
-    return ObjectStorageStore(
-        description["path"], conn_id=description["conn_id"], format=description["format"]
-    )
 
 
 # --- many waits at once ---

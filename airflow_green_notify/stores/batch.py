@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_green_notify.stores.notification_store import NotificationStore
     from airflow_green_notify.stores.object_storage.store import ObjectStorageBatchReader
+    from airflow_green_notify.stores.page import PageReader
     from airflow_green_notify.stores.sql.batch import SqlBatchReader
 
 
@@ -52,8 +53,8 @@ def read_batch(description: Mapping[str, Any] | str) -> Batch:
     """Return the notifications of a batch, whatever store it lies in.
 
     :param description: What a store's ``close`` returned, and so the result of
-        ``GreenApiDrainNotificationsOperator``; its JSON text will do. One from before a retry stays good,
-        and reads what the retry added too.
+        ``GreenApiDrainNotificationsOperator``, or that of ``GreenApiReadNewOperator``; its JSON text will do.
+        One of a drain from before a retry stays good, and reads what the retry added too.
     :raises ValueError: It is no description of a batch.
     """
     return Batch(json.loads(description) if isinstance(description, str) else description)
@@ -94,7 +95,8 @@ class Batch:
             self._reader = _reader(description)
         except (KeyError, TypeError) as error:
             raise ValueError(
-                "Not the description of a batch, which GreenApiDrainNotificationsOperator and a store's "
+                "Not the description of a batch, which GreenApiDrainNotificationsOperator, "
+                "GreenApiReadNewOperator and a store's "
                 f"close() return: {printable(repr(error))}."
             ) from None
 
@@ -117,7 +119,11 @@ class Batch:
         )
 
 
-def _reader(description: Mapping[str, Any]) -> ObjectStorageBatchReader | SqlBatchReader:
+def _reader(description: Mapping[str, Any]) -> ObjectStorageBatchReader | SqlBatchReader | PageReader:
+    if "consumer" in description:
+        from airflow_green_notify.stores.page import PageReader
+
+        return PageReader(description)
     if description["store"] == "sql":
         from airflow_green_notify.stores.sql.batch import SqlBatchReader
 

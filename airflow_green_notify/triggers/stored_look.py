@@ -19,11 +19,11 @@ from airflow_green_notify.consume.waiting import (
     Wanted,
     in_open_batches,
     received,
-    store_of,
 )
 from airflow_green_notify.drain.store_thread import StoreThread
 from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.stopwatch import Stopwatch
+from airflow_green_notify.stores.page import store_described
 from airflow_green_notify.triggers.watch import MAX_BACK_OFF
 
 if TYPE_CHECKING:
@@ -243,5 +243,5 @@ def look_at(description: Mapping[str, Any]) -> StoredLook:
     if place not in _looks:
         for ended in [each for each in _looks if each[0].is_closed()]:
             del _looks[ended]
-        _looks[place] = StoredLook(store_of(description), lambda: _looks.__delitem__(place))
+        _looks[place] = StoredLook(store_described(description), lambda: _looks.__delitem__(place))
     return _looks[place]

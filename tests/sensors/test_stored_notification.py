@@ -27,6 +27,7 @@ from airflow_green_notify.notification import Notification
 from airflow_green_notify.sensors import GreenApiStoredNotificationSensor
 from airflow_green_notify.sensors import stored_notification as sensors
 from airflow_green_notify.stores import SqlStore
+from airflow_green_notify.stores.store import Store
 
 MODES: dict[str, dict[str, Any]] = {
     "poke": {"mode": "poke", "deferrable": False},
@@ -115,6 +116,10 @@ def deferral_of(sensor: GreenApiStoredNotificationSensor, **run: Any) -> TaskDef
 def sensor_on(store: Any, **arguments: Any) -> GreenApiStoredNotificationSensor:
     given = defaults(store) | {"deferrable": True} | arguments
     return GreenApiStoredNotificationSensor(task_id="wait", **given)
+
+
+class OwnStore(Store):
+    """A store of one's own."""
 
 
 # --- results ---
@@ -241,9 +246,13 @@ def test_since_that_is_no_moment_is_refused(store: SqlStore, since: Any) -> None
 
 
 def test_store_that_nobody_can_read_on_is_refused() -> None:
-    """What has no stream can't be waited on."""
+    """What has no stream can't be waited on, and what only a worker knows, not in a triggerer."""
     with pytest.raises(ValueError, match="store is 'warehouse'; it must be a store"):
         sensor_on("warehouse")
+    own = OwnStore()
+    with pytest.raises(ValueError, match="set deferrable=False"):
+        sensor_on(own)
+    assert sensor_on(own, deferrable=False).store is own
 
 
 # --- ends in vain ---

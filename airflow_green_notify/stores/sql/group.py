@@ -90,15 +90,18 @@ class RowGroups:
         return outcomes
 
     def _groups(self, rows: Mapping[str, Row]) -> Iterator[dict[str, Row]]:
-        """Yield what one statement is to insert."""
+        """Yield what one statement is to insert: one of each queue, as its rows get their arrival by key."""
         group: dict[str, Row] = {}
+        queues: set[str] = set()
         size = 0
         for key, row in rows.items():
             length = sum(len(value) for value in row.values() if isinstance(value, str))
-            if group and (len(group) == self._insert.most_rows or size + length > _MOST_TEXT):
+            is_full = len(group) == self._insert.most_rows or size + length > _MOST_TEXT
+            if group and (is_full or row["instance_id"] in queues):
                 yield group
-                group, size = {}, 0
+                group, queues, size = {}, set(), 0
             group[key] = row
+            queues |= {row["instance_id"]} - {None}
             size += length
         if group:
             yield group
