@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -14,7 +14,6 @@ from airflow_green_notify.stores.dead_letter import as_received
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.entry import Entry
-    from airflow_green_notify.stores.store import Store
     from airflow_green_notify.stores.stream import StoredStream
 
 W = TypeVar("W", bound="Waiting")
@@ -28,7 +27,7 @@ class OpenEntries(Protocol):
     """A stream in which entries get their positions only when their batch is closed."""
 
     def open_entries(self) -> Iterable[Entry]:
-        """Yield what lies in batches that are still open."""
+        """Yield what lies in batches that are still open, in any order."""
         ...
 
 
@@ -88,28 +87,15 @@ def first_found(stream: StoredStream, wanted: Wanted, after: int) -> tuple[Found
     return None, after
 
 
-def in_open_batches(stream: StoredStream) -> Iterator[Notification]:
-    """Yield what has no position yet, for stores where that takes a while."""
-    if isinstance(stream, OpenEntries):
-        yield from map(received, stream.open_entries())
+def in_open_batches(stream: StoredStream) -> list[Notification]:
+    """Return what has no position yet, oldest first, for stores where that takes a while."""
+    entries = stream.open_entries() if isinstance(stream, OpenEntries) else ()
+    return sorted(map(received, entries), key=lambda each: each.received_at)
 
 
 def received(entry: Entry) -> Notification:
     """Return a notification under the key that it was received with."""
     return as_received(entry.notification, entry.note)
-
-
-def store_of(description: Mapping[str, Any]) -> Store:
-    """Return the store that :meth:`~airflow_green_notify.stores.store.Store.described` told of."""
-    if description["store"] == "sql":
-        from airflow_green_notify.stores.sql.store import SqlStore
-
-        return SqlStore(description["conn_id"], description["table"])
-    from airflow_green_notify.stores.object_storage.store import ObjectStorageStore
-
-    return ObjectStorageStore(
-        description["path"], conn_id=description["conn_id"], format=description["format"]
-    )
 
 
 # --- many waits at once ---

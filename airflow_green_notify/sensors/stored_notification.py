@@ -23,6 +23,7 @@ from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.filters import NotificationFilter
 from airflow_green_notify.notification import MAX_XCOM_BYTES
 from airflow_green_notify.sensors.wait import Wait
+from airflow_green_notify.stores import ObjectStorageStore, SqlStore
 from airflow_green_notify.task import GreenApiTask
 from airflow_green_notify.triggers.stored import GreenApiStoredTrigger
 
@@ -133,6 +134,14 @@ class GreenApiStoredNotificationSensor(GreenApiTask, BaseSensorOperator):
         self._after: int | None = None
         self._outage: NotificationStoreError | None = None
         self.check_arguments()
+
+    def check_together(self, known: Mapping[str, Any]) -> None:
+        is_ours = isinstance(known.get("store"), SqlStore | ObjectStorageStore)
+        if known.get("deferrable") and "store" in known and not is_ours:
+            raise ValueError(
+                f"store is {known['store']!r}, which a triggerer can't make again: take SqlStore or "
+                "ObjectStorageStore, or set deferrable=False."
+            )
 
     def execute(self, context: Context) -> Any:
         with _faults_unmasked():

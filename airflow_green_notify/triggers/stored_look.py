@@ -19,11 +19,11 @@ from airflow_green_notify.consume.waiting import (
     Wanted,
     in_open_batches,
     received,
-    store_of,
 )
 from airflow_green_notify.drain.store_thread import StoreThread
 from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.stopwatch import Stopwatch
+from airflow_green_notify.stores.page import store_described
 from airflow_green_notify.triggers.watch import MAX_BACK_OFF
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ T = TypeVar("T")
 
 PAUSE = 1.0
 """Seconds from the start of a look to the start of the next: one query for all waits, if nothing came."""
+
+OPEN_PAUSE = 10.0
+"""How many times as long as it took to read open batches the next look is away: files are read one by one."""
 
 LOOK_TIMEOUT = 60.0
 """Seconds after which a look that doesn't return is given up, and another begun on a new connection."""
@@ -90,11 +93,11 @@ class _Reader:
 
 
 class _Seen(NamedTuple):
-    """What one look brings: who found what, up to where it saw, and whether more may lie behind that."""
+    """What one look brings: who found what, up to where it saw, and seconds until the next is worth it."""
 
     found: dict[Wait, Found]
     after: int
-    more: bool
+    pause: float
 
 
 class StoredLook:
@@ -148,16 +151,15 @@ class StoredLook:
         while True:
             began = time.monotonic()
             try:
-                more = await self._look()
+                pause = await self._look()
             except Exception as error:  # whatever it is: all tasks that wait would fail by it
                 await self._wait_out(error)
                 continue
             self._tell_recovery()
-            if not more:
-                await asyncio.sleep(max(0.0, began + PAUSE - time.monotonic()))
+            await asyncio.sleep(max(0.0, began + pause - time.monotonic()))
 
-    async def _look(self) -> bool:
-        """Look at a page for everybody, and tell whether there may be more.
+    async def _look(self) -> float:
+        """Look at a page for everybody, and return the seconds from its start to the next.
 
         Who comes meanwhile is for the next look, or might find something that isn't the oldest.
         """
@@ -170,7 +172,7 @@ class StoredLook:
         for wait, found in seen.found.items():
             if not wait.found.done():
                 wait.found.set_result(found)
-        return seen.more
+        return seen.pause
 
     def _judge_page(self, stream: StoredStream, start: int) -> _Seen:
         """Read a page and let those judge it whom it may concern. It runs in the thread."""
@@ -180,11 +182,12 @@ class StoredLook:
         for position, entry in page:
             self._judge(received(entry), seen, after, position)
             after = position
-        is_last = len(page) < AT_ONCE
-        if is_last:
-            for notification in in_open_batches(stream):
-                self._judge(notification, seen, after)
-        return _Seen(seen, after, not is_last)
+        if len(page) == AT_ONCE:
+            return _Seen(seen, after, 0.0)
+        began = time.monotonic()
+        for notification in in_open_batches(stream):
+            self._judge(notification, seen, after)
+        return _Seen(seen, after, max(PAUSE, OPEN_PAUSE * (time.monotonic() - began)))
 
     def _judge(
         self, notification: Notification, seen: dict[Wait, Found], before: int, position: int | None = None
@@ -240,5 +243,5 @@ def look_at(description: Mapping[str, Any]) -> StoredLook:
     if place not in _looks:
         for ended in [each for each in _looks if each[0].is_closed()]:
             del _looks[ended]
-        _looks[place] = StoredLook(store_of(description), lambda: _looks.__delitem__(place))
+        _looks[place] = StoredLook(store_described(description), lambda: _looks.__delitem__(place))
     return _looks[place]

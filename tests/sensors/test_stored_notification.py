@@ -27,6 +27,7 @@ from airflow_green_notify.notification import Notification
 from airflow_green_notify.sensors import GreenApiStoredNotificationSensor
 from airflow_green_notify.sensors import stored_notification as sensors
 from airflow_green_notify.stores import SqlStore
+from airflow_green_notify.stores.store import Store
 
 MODES: dict[str, dict[str, Any]] = {
     "poke": {"mode": "poke", "deferrable": False},
@@ -115,6 +116,10 @@ def deferral_of(sensor: GreenApiStoredNotificationSensor, **run: Any) -> TaskDef
 def sensor_on(store: Any, **arguments: Any) -> GreenApiStoredNotificationSensor:
     given = defaults(store) | {"deferrable": True} | arguments
     return GreenApiStoredNotificationSensor(task_id="wait", **given)
+
+
+class OwnStore(Store):
+    """A store of one's own."""
 
 
 # --- results ---
@@ -236,14 +241,18 @@ def test_since_may_be_a_template(wait: Callable[..., Any], store: SqlStore) -> N
 @pytest.mark.parametrize("since", [None, "None", "", "2026-01-01", dt.datetime(2026, 1, 1), 5])
 def test_since_that_is_no_moment_is_refused(store: SqlStore, since: Any) -> None:
     """A task that returned nothing doesn't open the wait to everything that was ever stored."""
-    with pytest.raises(ValueError, match="since is .*; it must be 'start' or a timestamp"):
+    with pytest.raises(ValueError, match=r"since is .*; it must be 'start' or a timestamp"):
         sensor_on(store, since=since)
 
 
 def test_store_that_nobody_can_read_on_is_refused() -> None:
-    """What has no stream can't be waited on."""
+    """What has no stream can't be waited on, and what only a worker knows, not in a triggerer."""
     with pytest.raises(ValueError, match="store is 'warehouse'; it must be a store"):
         sensor_on("warehouse")
+    own = OwnStore()
+    with pytest.raises(ValueError, match="set deferrable=False"):
+        sensor_on(own)
+    assert sensor_on(own, deferrable=False).store is own
 
 
 # --- ends in vain ---

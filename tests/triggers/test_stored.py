@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,6 +90,12 @@ def statements() -> Iterator[list[str]]:
         yield seen
     finally:
         event.remove(Engine, "before_cursor_execute", note)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 # --- what fires ---
@@ -340,8 +346,7 @@ async def test_database_that_goes_away_is_waited_for_and_told_once(
     await asyncio.sleep(0.5)
     proxy.is_away = True
     proxy.cut = "before"
-    while proxy.hung_up < 4:
-        await asyncio.sleep(0.05)
+    await asyncio.to_thread(wait_until, lambda: proxy.hung_up >= 4)
     put(direct, answer(2))
     proxy.is_away = False
     assert (await waiting).payload["after"] == 1
