@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from airflow_green_notify.notification import Notification
-from airflow_green_notify.stores.sql import database
 from airflow_green_notify.stores.stream import Consumer
 
 
@@ -144,25 +143,3 @@ def test_database_without_streams_is_refused_in_words(
     monkeypatch.setattr("airflow_green_notify.stores.sql.stream._DIALECTS", ())
     with pytest.raises(Exception, match="hand batches on"):
         sql_store.stream()
-
-
-def test_reader_that_stands_still_with_the_lock_loses_it(
-    make_store: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Others read on, and it goes on itself when it wakes."""
-    store = make_store("postgres")
-    put(store, notification(1))
-    monkeypatch.setitem(database._BEGIN, "postgresql", database._BEGIN["postgresql"].replace("10s", "0.2s"))
-    with closing(store.stream()) as frozen, closing(store.stream()) as other:
-        number_some = frozen._number_some
-        seen: list[list[int]] = []
-
-        def stand_still(connection: Any) -> int:
-            count: int = number_some(connection)
-            if not seen:
-                seen.append(numbers(other.read(0, 10)))
-            return count
-
-        frozen._number_some = stand_still
-        assert numbers(frozen.read(0, 10)) == [1]
-        assert seen == [[1]]

@@ -27,13 +27,8 @@ T = TypeVar("T")
 _BUSY_TIMEOUT = 30
 """Seconds; how long a SQLite file that another process writes to is waited for."""
 
-_BEGIN = {
-    "sqlite": "BEGIN IMMEDIATE",
-    "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED; "
-    "SET LOCAL idle_in_transaction_session_timeout = '10s'",
-}
-"""SQLite takes the lock for writing at once, or it could not wait for it later. On PostgreSQL, a process that
-is frozen with a lock loses it, and repeats the transaction when it wakes."""
+_BEGIN = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED"}
+"""SQLite takes the lock for writing at once, or it could not wait for it later."""
 
 IDLE_IN_TRANSACTION = 10
 """Seconds after which PostgreSQL and MariaDB end a transaction whose process stands still. Others wait for
