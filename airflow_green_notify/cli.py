@@ -7,6 +7,19 @@ from typing import Any
 # Read at the start of every `airflow` command, so nothing heavy is imported here.
 Arguments = tuple[tuple[tuple[str, ...], dict[str, Any]], ...]
 
+
+def rate(text: str) -> float:
+    """Return calls a second: ``5`` or ``5/s``."""
+    return float(text.removesuffix("/s"))
+
+
+def count(text: str) -> int:
+    """Return how many."""
+    if (number := int(text)) < 0:
+        raise ValueError
+    return number
+
+
 JSON_ARGUMENT = (("--json",), {"action": "store_true", "help": "print JSON"})
 
 DOCTOR_HELP = "Examine instances: what keeps a queue from being read, and where to fix it"
@@ -36,6 +49,47 @@ BATCHES_ARGUMENTS: Arguments = (
     ),
     JSON_ARGUMENT,
 )
+DEAD_LETTERS_HELP = "List the dead letters of a store, show one, let them be replayed, or drop them"
+DEAD_LETTERS_ARGUMENTS: Arguments = (
+    (("store",), {"help": "connection id of a SQL store, or path or URL of a folder or bucket"}),
+    (
+        ("action",),
+        {
+            "nargs": "?",
+            "default": "list",
+            "choices": ("list", "show", "replay", "drop"),
+            "help": "what to do with them, right behind the store; list if left out",
+        },
+    ),
+    (
+        ("keys",),
+        {
+            "nargs": "*",
+            "metavar": "KEY",
+            "help": "keys of notifications, or of dead letters, right behind the action",
+        },
+    ),
+    (("--all",), {"action": "store_true", "help": "replay or drop all of them"}),
+    (("--type-webhook",), {"metavar": "TYPE", "help": "only those of this kind of notification"}),
+    (("--chat",), {"metavar": "CHAT_ID", "help": "only those of this chat"}),
+    (
+        ("--error-type",),
+        {"metavar": "CLASS", "help": "only those whose first or last error is of this class"},
+    ),
+    (("--rate",), {"type": rate, "metavar": "N/s", "help": "replay with no more than N calls a second"}),
+    (
+        ("--by-task",),
+        {
+            "metavar": "DAG_ID/TASK_ID",
+            "help": "let this task replay them, if it isn't the one that gave them up",
+        },
+    ),
+    (("--limit",), {"type": count, "metavar": "N", "help": "list no more than so many"}),
+    (("--after",), {"metavar": "KEY", "help": "list what is behind this one"}),
+    (("--table",), {"help": "table of a SQL store", "default": "green_api_notifications"}),
+    (("--conn-id",), {"help": "connection for a bucket"}),
+    JSON_ARGUMENT,
+)
 
 
 def get_cli_commands() -> list[Any]:
@@ -46,13 +100,14 @@ def get_cli_commands() -> list[Any]:
         return ActionCommand(
             name=name,
             help=help,
-            func=lazy_load_command(f"airflow_green_notify.{name}.command"),
+            func=lazy_load_command(f"airflow_green_notify.{name.replace('-', '_')}.command"),
             args=tuple(Arg(flags, **options) for flags, options in arguments),
         )
 
     commands = (
         command("doctor", DOCTOR_HELP, DOCTOR_ARGUMENTS),
         command("batches", BATCHES_HELP, BATCHES_ARGUMENTS),
+        command("dead-letters", DEAD_LETTERS_HELP, DEAD_LETTERS_ARGUMENTS),
     )
     return [GroupCommand(name="green-api", help="Look after GREEN-API instances", subcommands=commands)]
 

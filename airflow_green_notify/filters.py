@@ -110,6 +110,14 @@ class NotificationFilter:
             return any(re.search(pattern, value[:SEARCHED]) for pattern in wanted)
         return value in wanted
 
+    def signs(self) -> list[tuple[str, str]]:
+        """Return signs, of which a notification must bear one to fit; none if that can't be told.
+
+        Only as far as nobody is asked who is who.
+        """
+        name = next((name for name in _SIGNS if getattr(self, name) is not None), None)
+        return [_sign(name, value) for value in getattr(self, name)] if name else []
+
     def as_dict(self) -> dict[str, Any]:
         """Return what was given, as JSON values."""
         given = ((field.name, getattr(self, field.name)) for field in fields(self))
@@ -164,6 +172,16 @@ def judge(matching: Matching, notification: Notification, contacts: Contacts | N
         return Verdict.ERROR
 
 
+def signs_of(notification: Notification) -> set[tuple[str, str]]:
+    """Return all signs that a notification bears, as :meth:`NotificationFilter.signs` names them."""
+    signs = set()
+    for name in _SIGNS:
+        is_id_of_people = name in ("chat_id", "sender")
+        values = _people(name, notification) if is_id_of_people else (getattr(notification, name),)
+        signs |= {_sign(name, value) for value in values if value is not None}
+    return signs
+
+
 def answer_of(function: Callable[[Notification], object], notification: Notification) -> object:
     """Call a function of the user's own and return its answer.
 
@@ -176,8 +194,16 @@ def answer_of(function: Callable[[Notification], object], notification: Notifica
     return answer
 
 
+_SIGNS = ("quoted_id", "id_message", "chat_id", "sender", "type_message", "type_webhook")
+"""Parts of a filter that compare for equality, the rarest value first."""
+
 _ASKED_LAST = ("chat_id", "sender", "not_")
 """Parts of a filter for which somebody may have to be asked."""
+
+
+def _sign(name: str, value: str) -> tuple[str, str]:
+    """Telegram and MAX take a phone number with ``@c.us``, and may show it without."""
+    return name, value.removesuffix("@c.us") if name in ("chat_id", "sender") else value
 
 
 def _people(name: str, notification: Notification) -> tuple[str, ...]:

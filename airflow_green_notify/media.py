@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-import mimetypes
-import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.errors import (
@@ -18,7 +15,8 @@ from airflow_green_notify.errors import (
     GreenApiResponseError,
     GreenApiUnauthorizedError,
 )
-from airflow_green_notify.files.names import safe_name
+from airflow_green_notify.files.media_names import has_file as has_file
+from airflow_green_notify.files.media_names import media_name as media_name
 from airflow_green_notify.hooks.bounds import FileBounds, FileTooLargeError
 from airflow_green_notify.progress import Progress, span
 
@@ -33,32 +31,12 @@ log = logging.getLogger(__name__)
 TOO_LARGE = "{{SWE002}}"
 """What stands in the place of a link to a file of more than 100 MB."""
 
-FILE_MESSAGES = ("imageMessage", "videoMessage", "documentMessage", "audioMessage", "stickerMessage")
 EXPIRED = (401, 403, 404, 410)
 ATTEMPTS = 3
 LISTED = 100
 """How many keys a report names; the log names all."""
 
 _OF_THE_WHOLE_INSTANCE = (GreenApiConfigError, GreenApiInstanceError, GreenApiUnauthorizedError)
-
-
-def media_name(notification: Notification) -> str:
-    """Return the name of a notification's file: its key, and a suffix that tells the kind of file.
-
-    A key that could not be checked names no file, or somebody could put another file in the real one's place:
-    the key of what came, without its thumbnail, does then.
-    """
-    key = notification.key if notification.key_is_checked else notification.content_key
-    suffix = PurePosixPath(notification.file_name or "").suffix.lower()
-    if not re.fullmatch(r"\.[a-z0-9]{1,8}", suffix):
-        mime_type = (notification.mime_type or "").partition(";")[0].strip()
-        suffix = mimetypes.guess_extension(mime_type) or ""
-    return safe_name(key + suffix)
-
-
-def has_file(notification: Notification) -> bool:
-    """Tell whether a notification comes with a file."""
-    return notification.download_url is not None or notification.type_message in FILE_MESSAGES
 
 
 @dataclass

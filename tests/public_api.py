@@ -26,6 +26,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "notification": ("Notification",),
     "media": ("has_file", "media_name"),
     "assets": ("create_asset",),
+    "consume.dead_letters": ("drop_dead_letters", "facts_of", "read_dead_letters", "replay_dead_letters"),
     "doctor": ("check_instance", "examine", "examine_all"),
     "errors": (
         "GreenApiConfigError",
@@ -126,8 +127,8 @@ def _as_written(annotation: Any) -> Any:
 
 def _commands() -> Iterator[str]:
     cli = importlib.import_module(f"{PACKAGE}.cli")
-    for name in ("doctor", "batches"):
-        arguments = getattr(cli, f"{name.upper()}_ARGUMENTS")
+    for name in ("doctor", "batches", "dead-letters"):
+        arguments = getattr(cli, f"{name.upper().replace('-', '_')}_ARGUMENTS")
         yield " ".join([f"airflow green-api {name}", *(flag for flags, _ in arguments for flag in flags)])
 
 

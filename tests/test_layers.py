@@ -32,7 +32,7 @@ PURE = {
     "version",
 }
 ROLES = {"operators", "sensors", "triggers", "notifiers"}
-DOORS = {"messaging", "provider_info", "cli", "doctor", "batches", "demo"}
+DOORS = {"messaging", "provider_info", "cli", "doctor", "batches", "dead_letters", "demo"}
 HEAVY = {
     "requests",
     "urllib3",
@@ -68,7 +68,8 @@ ALLOWED: dict[str, set[str]] = {
     "arguments": PURE | {"filters", "stores"},
     "hooks": PURE,
     "files": PURE,
-    "stores": PURE | {"files"},
+    "stores": PURE | {"files", "filters"},
+    "consume": PURE | {"arguments", "drain", "filters", "stoppable", "stores"},
     "emulator": set(),
     "messaging": {"triggers"},
     "provider_info": {"hooks", "version"},

@@ -32,7 +32,13 @@ from airflow_green_notify.arguments.numbers import (
     receive_timeout_of,
     seconds_of,
 )
-from airflow_green_notify.arguments.stores import check_apart, sql_store_of, store_of, store_or
+from airflow_green_notify.arguments.stores import (
+    check_apart,
+    sql_store_of,
+    store_of,
+    store_or,
+    streaming_store_of,
+)
 from airflow_green_notify.arguments.words import (
     boolean_of,
     choice_of,
@@ -82,6 +88,7 @@ __all__ = [
     "start_of",
     "store_of",
     "store_or",
+    "streaming_store_of",
     "unless_template",
     "verb_of",
 ]

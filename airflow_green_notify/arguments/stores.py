@@ -16,6 +16,16 @@ def store_of(name: str, value: Any) -> Any:
     return value
 
 
+def streaming_store_of(name: str, value: Any) -> Any:
+    """Judge a store that others read while it is filled: ours, or one of one's own that has streams."""
+    missing = object()
+    parts = ("stream", "described")
+    lacking = [part for part in parts if inspect.getattr_static(value, part, missing) is missing]
+    if lacking or isinstance(value, type):
+        raise refusal(name, value, f"{_A_STORE}, that has a stream for consumers")
+    return value
+
+
 def sql_store_of(name: str, value: Any) -> Any:
     """Judge a store that is a table, whose chats can be taken one by one."""
     from airflow_green_notify.stores import SqlStore

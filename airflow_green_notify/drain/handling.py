@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from airflow_green_notify.drain.doubt import pause_after
 from airflow_green_notify.stoppable import check
-from airflow_green_notify.stores.dead_letter import Failure, dead_letter, note_of
+from airflow_green_notify.stores.dead_letter import DeadLetter, Failure, dead_letter, note_of
 from airflow_green_notify.stores.notification_store import AttemptLedger, NoteSink
 
 if TYPE_CHECKING:
@@ -23,6 +24,34 @@ log = logging.getLogger(__name__)
 
 class DeadLetterStore(NoteSink, AttemptLedger, Protocol):
     """Keeps what is given up, with a note of why, and the count of attempts that led there."""
+
+
+@dataclass
+class Case:
+    """A notification, and what came of the attempts at it in this process.
+
+    :param key: Under which its attempts are counted.
+    :param letter: The dead letter that it is, if this is a replay.
+    """
+
+    notification: Notification
+    key: str
+    letter: DeadLetter | None = None
+    attempt: int = 0
+    error: Exception | None = None
+    first: Failure | None = None
+    last: Failure | None = None
+
+    @classmethod
+    def of(cls, letter: DeadLetter) -> Case:
+        """Return the case that a dead letter is anew: its attempts are counted apart from the former ones."""
+        return cls(letter.notification, letter.key, letter)
+
+    def note(self, error: Exception) -> None:
+        """Note that an attempt failed."""
+        self.error = error
+        self.last = Failure.of(error, self.attempt)
+        self.first = self.first or self.last
 
 
 class NotificationHandler:
@@ -74,66 +103,68 @@ class NotificationHandler:
         """
         if notification.key == self._last_handled:
             return False
-        handled = self._handle(notification)
+        case = Case(notification, notification.key)
+        while (handled := self.attempt(case)) is None:
+            time.sleep(pause_after(case.attempt + 1))
         self._last_handled = notification.key
         return handled
 
-    def _handle(self, notification: Notification) -> bool:
-        attempt = 0
-        error: Exception | None = None
-        first: Failure | None = None
-        while not isinstance(error, AirflowFailException):
-            check()
-            attempt = self._begin_attempt(notification.key, attempt)
-            if attempt == 0:
-                return False
-            if attempt > self._max_attempts:
-                attempt -= 1
-                break
-            error = self._attempt(notification, attempt)
-            if error is None:
-                self._finish(notification.key)
-                self.handled += 1
-                return True
-            first = first or Failure.of(error, attempt)
-        self._give_up(notification, first, attempt, error)
+    def attempt(self, case: Case) -> bool | None:
+        """Make the next attempt at a notification, and give it up if that was the last one.
+
+        :return: ``None`` if another attempt is to follow, after a pause; ``False`` if it was handled before.
+        """
+        check()
+        number = self._begin_attempt(case)
+        if number == 0:
+            return False
+        if number > self._max_attempts:
+            self._give_up(case, number - 1)
+            return True
+        case.attempt = number
+        error = self._call(case)
+        if error is None:
+            self._finish(case.key)
+            self.handled += 1
+            return True
+        case.note(error)
+        if number < self._max_attempts and not isinstance(error, AirflowFailException):
+            return None
+        self._give_up(case, number)
         return True
 
-    def _attempt(self, notification: Notification, attempt: int) -> Exception | None:
+    def _call(self, case: Case) -> Exception | None:
         """Call the handler, and return what it raised."""
         if self._lease is not None:
             self._lease.check()  # behind the note, which may have taken long: nothing lies between now
         check()
         try:
-            self._handler(notification)
+            self._handler(case.notification)
         except AirflowSkipException as skipped:
-            log.info("The handler skipped %r: %s", notification, skipped)
+            log.info("The handler skipped %r: %s", case.notification, skipped)
         except Exception as error:
-            log.warning(
-                "Attempt %d of %d on %r failed.", attempt, self._max_attempts, notification, exc_info=True
-            )
-            if attempt < self._max_attempts and not isinstance(error, AirflowFailException):
-                time.sleep(pause_after(attempt + 1))
+            numbers = (case.attempt, self._max_attempts)
+            log.warning("Attempt %d of %d on %r failed.", *numbers, case.notification, exc_info=True)
             return error
         return None
 
-    def _begin_attempt(self, key: str, last_attempt: int) -> int:
-        return self._store.begin_attempt(key) if self._store else last_attempt + 1
+    def _begin_attempt(self, case: Case) -> int:
+        return self._store.begin_attempt(case.key) if self._store else case.attempt + 1
 
     def _finish(self, key: str) -> None:
         if self._store:
             self._store.finish(key)
 
-    def _give_up(
-        self, notification: Notification, first: Failure | None, attempts: int, error: Exception | None
-    ) -> None:
+    def _give_up(self, case: Case, attempts: int) -> None:
+        if self._lease is not None:
+            self._lease.check()  # another reader may be at it by now, and handle it
+        notification, error = case.notification, case.error
         if self._store is None:
             raise error or RuntimeError(f"{attempts} attempts on {notification!r} failed.")
         if self._sets_aside:
-            last = Failure.of(error, attempts)
-            self._set_aside(notification, first or last, last, self._store)
+            self._set_aside(case, attempts, self._store)
             return
-        self._store.forget_attempts(notification.key)
+        self._store.forget_attempts(case.key)
         if isinstance(error, AirflowFailException):
             raise error
         reason = f": {type(error).__name__}: {error}" if error else "; the process died during the last one"
@@ -142,12 +173,16 @@ class NotificationHandler:
             "fix the handler, then clear this task or start the next run."
         ) from error
 
-    def _set_aside(
-        self, notification: Notification, first: Failure, last: Failure, store: DeadLetterStore
-    ) -> None:
-        store.put(*dead_letter(notification, note_of(first, last, task=self._task)))
-        self._finish(notification.key)
+    def _set_aside(self, case: Case, attempts: int, store: DeadLetterStore) -> None:
+        last = case.last or Failure.of(None, attempts)
+        former = case.letter.note if case.letter else None
+        note = note_of(case.first or last, last, task=self._task, former=former)
+        store.put(*dead_letter(case.notification, note))
+        self._finish(case.key)
         self.dead_letters += 1
         log.error(
-            "Set %r aside as a dead letter after %d attempts: %s", notification, last.attempt, last.error_type
+            "Set %r aside as a dead letter after %d attempts: %s",
+            case.notification,
+            note["attempts"],
+            last.error_type,
         )

@@ -66,6 +66,10 @@ class ReaderLease:
         self._renewed: Stopwatch | None = None
         self._one_at_a_time: threading.Lock = beside._one_at_a_time if beside else threading.Lock()
 
+    def with_lease_on(self, queue: str) -> ReaderLease:
+        """Return another lease of the same reader, worth nothing without this one, or without a fleet's."""
+        return ReaderLease(self._ledger, queue, "", self._beside or self)
+
     def take(self) -> bool:
         """Take it, or note in :attr:`holder` who has it."""
         lost = self._beside is not None and not self._beside.is_valid()

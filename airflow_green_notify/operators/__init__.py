@@ -1,7 +1,8 @@
-"""The operators: the queue, draining and repairing, sending, media, the instance, any method there is."""
+"""The operators: the queue, draining and repairing, consuming, sending, media, the instance, any method."""
 
 from airflow_green_notify.operators.backfill import GreenApiBackfillMessagesOperator
 from airflow_green_notify.operators.calling import GreenApiCallOperator
+from airflow_green_notify.operators.consuming import GreenApiReadNewOperator
 from airflow_green_notify.operators.draining import (
     GreenApiDrainNotificationsOperator,
     GreenApiProcessNotificationsOperator,
@@ -26,6 +27,7 @@ __all__ = [
     "GreenApiDrainNotificationsOperator",
     "GreenApiProcessNotificationsOperator",
     "GreenApiProcessStoredOperator",
+    "GreenApiReadNewOperator",
     "GreenApiReceiveNotificationOperator",
     "GreenApiSendFileOperator",
     "GreenApiSendMessageOperator",

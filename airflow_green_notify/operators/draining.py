@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from airflow.sdk import Asset
+
 from airflow_green_notify.arguments import (
     Judge,
     check_apart,
@@ -17,19 +19,21 @@ from airflow_green_notify.arguments import (
     handler_of,
     matching_of,
     optional,
+    refusal,
     store_of,
 )
-from airflow_green_notify.drain.handling import NotificationHandler
 from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.operators.handling import Handling
 from airflow_green_notify.operators.reader import ReaderOperator
+from airflow_green_notify.operators.routing import events_of, routes_argument, routes_of
 from airflow_green_notify.stores import batch_id_of, open_batch
 from airflow_green_notify.stores.names import task_of
+from airflow_green_notify.stores.store import Store
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_green_notify.drain.lease import ReaderLease
-    from airflow_green_notify.filters import Matching
+    from airflow_green_notify.filters import Matching, NotificationFilter
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores import NotificationStore
 
@@ -59,6 +63,14 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
     With ``outlets``, each asset event carries ``{"batch": …}``, the batch description, in its ``extra``; when
     nothing came there is no event.
 
+    With ``routes``, each asset whose filter fits something in the batch gets an event with ``{"batch",
+    "matching", "count"}``, which :func:`~airflow_green_notify.stores.read_batch` reads: just that part.
+    Nothing is stored twice, and what fits no filter is in the batch all the same. Airflow makes the events
+    with the success of the task, once, whatever tries it took. It may hand several to one Dag run, and a Dag
+    that is paused, or has ``max_active_runs=1`` and a run that waits, is not started for each; two schedulers
+    may order them differently. So take an event for a bell, and let each team read on by a consumer of its
+    own (``GreenApiReadNewOperator``): then an event that was merged or lost costs nothing.
+
     :param store: Where notifications become durable, such as
         ``SqlStore("warehouse")`` or ``ObjectStorageStore("s3://bucket/green-api")``.
     :param accept: What goes into ``store``: a :class:`~airflow_green_notify.filters.NotificationFilter`, its
@@ -66,6 +78,9 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         Everything else goes into ``unmatched``; what it fails on goes into ``store``. It has to judge a
         notification that comes again as before: one whose verdict changes may lie in both stores.
     :param unmatched: The store for everything else, another than ``store``; required with ``accept``.
+    :param routes: Assets, each with what is meant for it of what went into ``store``: a filter as in
+        ``accept``, but no callable. They become outlets of the task; of a mapped one name them in
+        ``partial(outlets=…)``, too.
     :param green_api_conn_id: The connection, of type ``greenapi``, or a list of them, one for each instance;
         a template may render the list.
     :param max_notifications: Hard limit of notifications.
@@ -91,13 +106,25 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         task at once. So is ``do_xcom_push=False``: what is stored is handed on by what this task returns.
     """
 
-    template_fields: Sequence[str] = (*ReaderOperator.template_fields, "store", "accept", "unmatched")
-    template_fields_renderers: ClassVar[dict[str, str]] = {"store": "py", "accept": "json", "unmatched": "py"}
+    template_fields: Sequence[str] = (
+        *ReaderOperator.template_fields,
+        "store",
+        "accept",
+        "unmatched",
+        "routes",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "store": "py",
+        "accept": "json",
+        "unmatched": "py",
+        "routes": "json",
+    }
     judges: ClassVar[Mapping[str, Judge]] = {
         **ReaderOperator.judges,
         "store": store_of,
         "accept": optional(matching_of),
         "unmatched": optional(store_of),
+        "routes": routes_of,
     }
 
     def __init__(
@@ -106,6 +133,7 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         store: NotificationStore,
         accept: Matching | Mapping[str, Any] | None = None,
         unmatched: NotificationStore | None = None,
+        routes: Mapping[Asset, NotificationFilter | Mapping[str, Any]] | None = None,
         green_api_conn_id: str | Sequence[str] = GreenApiHook.default_conn_name,
         max_notifications: int | str | None = None,
         max_seconds: float | timedelta | str | None = None,
@@ -136,6 +164,8 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         self.store = store
         self.accept = None if accept is None else filter_argument("accept", accept)
         self.unmatched = unmatched
+        self.routes = routes_argument(routes or {})
+        self.outlets = [*self.outlets, *(asset for asset in routes or {} if asset not in self.outlets)]
         self.check_arguments()
         self.check_handed_on()
 
@@ -145,6 +175,8 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
             raise ValueError("accept and unmatched go together: name a store for what is not accepted.")
         if known.get("unmatched") is not None and "store" in known:
             check_apart("store", known["store"], "unmatched", known["unmatched"])
+        if known.get("routes") and "store" in known and not isinstance(known["store"], Store):
+            raise refusal("store", known["store"], "a SqlStore or an ObjectStorageStore if there are routes")
 
     def _execute(self, context: Context, given: SimpleNamespace) -> dict[str, Any]:
         reading = self._reading(context, given)
@@ -158,8 +190,19 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
             if unmatched:
                 batch["unmatched"] = unmatched.close()
         came = batch["count"] or batch.get("unmatched", batch)["count"]
+        self._route(context, given.routes, events_of(batch, given.routes))
         self._end(context, report, given.skip_if_empty, {"batch": batch} if came else None)
         return {**batch, **reading.told(report)}
+
+    def _route(
+        self, context: Context, routes: Mapping[str, Any], events: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Tell the assets of routes what came for them, and leave those out for which nothing came."""
+        routed = [each for each in self.outlets if isinstance(each, Asset) and each.name in routes]
+        self.outlets = [each for each in self.outlets if each not in routed or each.name in events]
+        for asset in routed:
+            if asset.name in events:
+                context["outlet_events"][asset].extra.update(events[asset.name])
 
 
 class GreenApiProcessNotificationsOperator(ReaderOperator):
@@ -170,8 +213,15 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
     the notification is deleted without another call. One that fails ``max_attempts`` times, over all tries
     and runs, goes to the dead-letter store with the error, and the queue moves on.
 
-    With ``outlets``, each asset event carries ``{"handled", "dead_letters", "dead_letter_batch"}`` in its
-    ``extra``; when nothing came there is no event.
+    What ``airflow green-api dead-letters STORE replay`` marked of this task's dead letters it handles anew
+    beside the queue, in order, with attempts counted from 1: by turns with what the queue brings, and for
+    60 seconds after its start even if the queue is empty by then. What is left waits for the next run. One
+    that is handled is a dead letter no more, and one that fails again is a new one, which has the history of
+    the old one. A crash leaves it marked: the next run begins it again, without another call of the handler
+    if the last one had returned.
+
+    With ``outlets``, each asset event carries ``{"handled", "dead_letters", "replayed",
+    "dead_letter_batch"}`` in its ``extra``; when nothing came there is no event.
 
     A handler may end the attempts on a notification itself. ``AirflowFailException``: trying again is in
     vain, so it is treated as if ``max_attempts`` were reached. ``AirflowSkipException``: there is nothing to
@@ -181,10 +231,11 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
     :param handler: Called with each :class:`~airflow_green_notify.notification.Notification`, in a thread of
         its own, one at a time.
     :param dead_letter: The store for what the handler keeps failing on; it also keeps the count of attempts,
-        and the lease that lets one reader at a time into the queue. A dead letter lies there with
-        ``{"error_type", "error_text", "attempts", "key"}`` as its note, apart from the same notification if
-        a drain stored that. With ``on_error="stop"`` it may be left out; then nothing keeps two runs from
-        handling the same notification, so set ``max_active_runs=1``.
+        and the lease that lets one reader at a time into the queue. A dead letter lies there with the note of
+        :func:`~airflow_green_notify.stores.dead_letter.note_of`, which tells reason, attempts and errors,
+        apart from the same notification if a drain stored that; a table or folder of its own is best. With
+        ``on_error="stop"`` it may be left out; then nothing keeps two runs from handling the same
+        notification, so set ``max_active_runs=1``.
     :param max_attempts: Hard limit of attempts on one notification, over all tries and runs. Without a store
         in ``dead_letter`` nothing counts over tries: each retry of the task begins anew.
     :param on_error: After ``max_attempts``: ``"dead_letter"`` sets the notification aside. ``"stop"`` fails
@@ -193,7 +244,8 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
     :param green_api_conn_id: The connection, of type ``greenapi``, or a list of them. Their handlers take
         turns in one thread, so a slow one holds up all.
     :param max_notifications: As in :class:`GreenApiDrainNotificationsOperator`, like all that follow.
-    :return: ``{"handled", "dead_letters", "dead_letter_batch", "report"}``, and ``"instances"`` for a list.
+    :return: ``{"handled", "dead_letters", "replayed", "dead_letter_batch", "report"}``, and ``"instances"``
+        for a list. ``replayed`` counts the dead letters that were handled this time.
     :raises ValueError: An argument is wrong, such as a handler that is async, whose body would never run.
     """
 
@@ -259,24 +311,15 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
 
     def _execute(self, context: Context, given: SimpleNamespace) -> dict[str, Any]:
         reading = self._reading(context, given)
-        handlers: list[NotificationHandler] = []
-
-        def handler_of(lease: ReaderLease | None) -> NotificationHandler:
-            options = {"sets_aside": given.on_error == "dead_letter", "task": task_of(batch_id_of(context))}
-            handlers.append(NotificationHandler(given.handler, given.max_attempts, store, lease, **options))
-            return handlers[-1]
-
         with ExitStack() as stack:
             store = given.dead_letter and stack.enter_context(
                 open_batch(given.dead_letter, context, reading.queue)
             )
-            report = reading.into_handlers(handler_of, store, stack)
+            handling = Handling(given, store, task_of(batch_id_of(context)))
+            with handling:
+                report = reading.into_handlers(handling.sink_of, store, stack)
             batch = store.close() if store else None
-        result = {
-            "handled": sum(each.handled for each in handlers),
-            "dead_letters": sum(each.dead_letters for each in handlers),
-            "dead_letter_batch": batch,
-        }
-        came = result["handled"] or result["dead_letters"] or (batch and batch["count"])
+        result = {**handling.counts(), "dead_letter_batch": batch}
+        came = any(handling.counts().values()) or (batch and batch["count"])
         self._end(context, report, given.skip_if_empty, result if came else None)
         return {**result, **reading.told(report)}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_green_notify.errors import GreenApiConfigError
+from airflow_green_notify.filters import NotificationFilter, Verdict
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.printable import printable
 from airflow_green_notify.stores.dead_letter import as_received
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_green_notify.stores.notification_store import NotificationStore
     from airflow_green_notify.stores.object_storage.store import ObjectStorageBatchReader
+    from airflow_green_notify.stores.page import PageReader
     from airflow_green_notify.stores.sql.batch import SqlBatchReader
 
 
@@ -48,15 +50,30 @@ def open_batch(store: NotificationStore, context: Context, queue: str = "") -> N
     return store.open(batch_id_of(context), queue)
 
 
-def read_batch(description: Mapping[str, Any] | str) -> Batch:
+class AssetEvent(Protocol):
+    """An event that a drain made, by its outlets or routes."""
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """What it tells."""
+        ...
+
+
+def read_batch(description: Mapping[str, Any] | AssetEvent | str) -> Batch:
     """Return the notifications of a batch, whatever store it lies in.
 
     :param description: What a store's ``close`` returned, and so the result of
-        ``GreenApiDrainNotificationsOperator``; its JSON text will do. One from before a retry stays good,
-        and reads what the retry added too.
+        ``GreenApiDrainNotificationsOperator``, or that of ``GreenApiReadNewOperator``; its JSON text will do.
+        One of a drain from before a retry stays good, and reads what the retry added too. Or the asset event
+        of such a task, or its ``extra``: that of a route reads just what its filter fits.
     :raises ValueError: It is no description of a batch.
     """
-    return Batch(json.loads(description) if isinstance(description, str) else description)
+    told: Any = json.loads(description) if isinstance(description, str) else description
+    told = getattr(told, "extra", told)
+    if isinstance(told, Mapping) and isinstance(told.get("batch"), Mapping):
+        matching = told.get("matching")
+        return Batch(told["batch"], None if matching is None else NotificationFilter.from_dict(matching))
+    return Batch(told)
 
 
 def notifications_in(value: Any) -> Iterator[Notification]:
@@ -86,15 +103,18 @@ class Batch:
 
     Their receipt ids, used up by the delete, are 0 where the store doesn't keep them.
 
+    :param matching: Which of them; by default all.
     :raises NotificationStoreError: On reading, if the store can't be read.
     """
 
-    def __init__(self, description: Mapping[str, Any]) -> None:
+    def __init__(self, description: Mapping[str, Any], matching: NotificationFilter | None = None) -> None:
+        self._matching = matching
         try:
             self._reader = _reader(description)
         except (KeyError, TypeError) as error:
             raise ValueError(
-                "Not the description of a batch, which GreenApiDrainNotificationsOperator and a store's "
+                "Not the description of a batch, which GreenApiDrainNotificationsOperator, "
+                "GreenApiReadNewOperator and a store's "
                 f"close() return: {printable(repr(error))}."
             ) from None
 
@@ -102,11 +122,16 @@ class Batch:
         return (notification for notification, _ in self.with_notes())
 
     def __len__(self) -> int:
-        return self._reader.count()
+        return self._reader.count() if self._matching is None else sum(1 for _ in self)
 
     def with_notes(self) -> Iterator[tuple[Notification, dict[str, Any] | None]]:
         """Yield each notification with the note kept beside it, such as why it is a dead letter."""
-        return ((as_received(entry.notification, entry.note), entry.note) for entry in self._reader.entries())
+        entries = (
+            (as_received(entry.notification, entry.note), entry.note) for entry in self._reader.entries()
+        )
+        if (matching := self._matching) is None:
+            return entries
+        return (entry for entry in entries if matching.verdict(entry[0]) is Verdict.MATCH)
 
     def as_dataframe(self) -> DataFrame:
         """Return a pandas frame with the columns of :meth:`Notification.as_row`."""
@@ -117,7 +142,11 @@ class Batch:
         )
 
 
-def _reader(description: Mapping[str, Any]) -> ObjectStorageBatchReader | SqlBatchReader:
+def _reader(description: Mapping[str, Any]) -> ObjectStorageBatchReader | SqlBatchReader | PageReader:
+    if "consumer" in description:
+        from airflow_green_notify.stores.page import PageReader
+
+        return PageReader(description)
     if description["store"] == "sql":
         from airflow_green_notify.stores.sql.batch import SqlBatchReader
 

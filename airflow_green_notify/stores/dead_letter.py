@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_green_notify.files.names import digest
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.printable import NAME, REASON, printable
+from airflow_green_notify.stores.names import task_of
+
+if TYPE_CHECKING:
+    from airflow_green_notify.stores.entry import Entry
 
 Reason = Literal["max_attempts", "failed_for_good", "process_died"]
 """Why a notification was given up: so many attempts failed, its handler raised ``AirflowFailException``, or
@@ -49,6 +53,31 @@ class Failure:
         is_final = isinstance(error, AirflowFailException)
         name = printable(type(error).__name__, NAME)
         return cls(attempt, "failed_for_good" if is_final else "max_attempts", name, _text_of(error))
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A dead letter as it lies in a store.
+
+    :param key: Its own, under which it lies there, and under which attempts at its replay are counted.
+    :param notification: What was given up, under the key with which it was received.
+    :param note: What :func:`note_of` noted, and the notification's key.
+    :param task: Who gave it up: ``dag_id/task_id``.
+    """
+
+    key: str
+    notification: Notification
+    note: Mapping[str, Any]
+    task: str
+
+    @classmethod
+    def of(cls, entry: Entry) -> DeadLetter | None:
+        """Return the dead letter that lies in a store; ``None`` if it is none."""
+        notification, note = entry.notification, entry.note
+        if note is None or not is_dead_letter(notification, note):
+            return None
+        task = note.get("task") or task_of(entry.batch_id)
+        return cls(notification.key, as_received(notification, note), note, str(task))
 
 
 def note_of(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from airflow_green_notify.message import Message
     from airflow_green_notify.notification import Notification
+    from airflow_green_notify.stores.dead_letters import DeadLetters
+    from airflow_green_notify.stores.erasing import Eraser
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LedgerView
     from airflow_green_notify.stores.notification_store import AttemptLedger, LeaseLedger
     from airflow_green_notify.stores.outcome import Outcome
@@ -179,6 +181,22 @@ class Store(NotificationStore):
         The store needn't be open; what is missing of it is created.
 
         :raises NotificationStoreError: It can't be reached.
+        :raises GreenApiConfigError: It is a database that has no streams.
+        """
+        raise NotImplementedError
+
+    def described(self) -> dict[str, str | None]:
+        """Return what makes the same store again, as JSON."""
+        raise NotImplementedError
+
+    def dead_letters(self) -> DeadLetters:
+        """Return the dead letters that the store holds; close that in the end. The store needn't be open."""
+        raise NotImplementedError
+
+    def eraser(self) -> Eraser:
+        """Return who erases in the whole store; close it in the end. The store needn't be open.
+
+        :raises NotificationStoreError: There is no such store, or it can't be reached.
         :raises GreenApiConfigError: It is a database that has no streams.
         """
         raise NotImplementedError

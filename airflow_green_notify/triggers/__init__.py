@@ -5,6 +5,7 @@ from airflow_green_notify.triggers.doorbell import GreenApiDoorbellTrigger
 from airflow_green_notify.triggers.head import GreenApiHeadTrigger
 from airflow_green_notify.triggers.notification import GreenApiNotificationTrigger, read_events
 from airflow_green_notify.triggers.settings import GreenApiSettingsTrigger
+from airflow_green_notify.triggers.stored import GreenApiStoredTrigger
 
 __all__ = [
     "GreenApiDeliveryTrigger",
@@ -12,5 +13,6 @@ __all__ = [
     "GreenApiHeadTrigger",
     "GreenApiNotificationTrigger",
     "GreenApiSettingsTrigger",
+    "GreenApiStoredTrigger",
     "read_events",
 ]

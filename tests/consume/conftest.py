@@ -1,7 +1,5 @@
-"""What tests of consumers share: the SQL stores."""
+"""Stores that are filled, for those who read them."""
 
-from __future__ import annotations
+from tests.stores.conftest import file_store, make_store, quick_store, sql_store, store
 
-from tests.stores.conftest import make_store, sql_store
-
-__all__ = ["make_store", "sql_store"]
+__all__ = ["file_store", "make_store", "quick_store", "sql_store", "store"]

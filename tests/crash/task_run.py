@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,49 @@ def operator_of(job: dict[str, Any]) -> Any:
     def handler(notification: Notification) -> None:
         note("begin", notification)
         time.sleep(job["handler_seconds"])
+        if notification.key in job.get("poison", ()):
+            raise LookupError("no such customer")
         note("end", notification)
 
+    max_attempts = job.get("max_attempts", 1000)
     return GreenApiProcessNotificationsOperator(
-        handler=handler, dead_letter=store, max_attempts=1000, **options
+        handler=dying(job, "handler", handler), dead_letter=store, max_attempts=max_attempts, **options
     )
+
+
+def dying(job: dict[str, Any], step: str, work: Callable[..., Any]) -> Callable[..., Any]:
+    """Kill the process before or after a step, the so-manieth time that it is done, if the job says so."""
+    if job.get("dies", {}).get("step") != step:
+        return work
+    left = job["dies"]["times"]
+
+    def dies(*arguments: Any, **named: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if not left and job["dies"]["when"] == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            return work(*arguments, **named)
+        finally:
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return dies
+
+
+def let_die(job: dict[str, Any]) -> None:
+    """Put the death of a job into the step where it is to happen."""
+    from airflow_green_notify.stores.object_storage.dead_letters import FileDeadLetters
+    from airflow_green_notify.stores.sql.dead_letters import SqlDeadLetters
+    from airflow_green_notify.stores.store import Store
+
+    for owner, names in (
+        (Store, ("begin_attempt", "put", "finish", "close")),
+        (SqlDeadLetters, ("remove",)),
+        (FileDeadLetters, ("remove", "_create", "_unmark")),
+    ):
+        for name in names:
+            setattr(owner, name, dying(job, name, getattr(owner, name)))
 
 
 def run(job: dict[str, Any]) -> int:
@@ -77,6 +116,7 @@ def run(job: dict[str, Any]) -> int:
     """
     span = job.get("span", SPAN)
     lease.SPAN, lease.MARGIN, lease.RENEW_EVERY, lease.ASK_EVERY = span, span / 5, span / 4, 0.1
+    let_die(job)
     operator = operator_of(job)
     if "connections" in job:
         call.READ_TIMEOUT = 1.0  # of a gateway that hangs

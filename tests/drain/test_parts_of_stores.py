@@ -109,7 +109,7 @@ def test_handler_is_a_sink_and_needs_attempts_and_dead_letters_of_a_store(
         if notification.key == poison:
             raise KeyError("no such customer")
 
-    assert {name for name in vars(NotificationHandler) if not name.startswith("_")} == {"put"}
+    assert {name for name in vars(NotificationHandler) if not name.startswith("_")} == {"put", "attempt"}
     with store.open("dag/run/process/-1") as opened:
         handling = NotificationHandler(handler, 2, Part(opened, DeadLetterStore))
         drain(GreenApiHook(), handling, receive_timeout=0.2)

@@ -28,6 +28,7 @@ from airflow_green_notify.operators import (
     GreenApiDownloadMediaOperator,
     GreenApiDrainNotificationsOperator,
     GreenApiProcessNotificationsOperator,
+    GreenApiReadNewOperator,
     GreenApiReceiveNotificationOperator,
     GreenApiSendFileOperator,
     GreenApiSendMessageOperator,
@@ -80,7 +81,12 @@ NEEDED: dict[type[BaseOperator], dict[str, Any]] = {
     },
     GreenApiCallOperator: {"verb": "GET", "method": "getContacts"},
     GreenApiNotificationSensor: {},
+    GreenApiReadNewOperator: {"store": SqlStore("warehouse"), "consumer": "billing"},
 }
+OF_STORES = (GreenApiReadNewOperator,)
+"""Those that read a store, and never the gateway."""
+
+OF_GATEWAY = [operator for operator in NEEDED if operator not in OF_STORES]
 DRAIN = GreenApiDrainNotificationsOperator
 PROCESS = GreenApiProcessNotificationsOperator
 SENSOR = GreenApiNotificationSensor
@@ -93,11 +99,15 @@ SEND = GreenApiSendMessageOperator
 SEND_FILE = GreenApiSendFileOperator
 POLL = GreenApiSendPollOperator
 CALL = GreenApiCallOperator
+READ_NEW = GreenApiReadNewOperator
 REST = SqlStore("rest")
 
 WRONG: list[tuple[type[BaseOperator], dict[str, Any], str]] = [
-    *((operator, {"green_api_conn_id": ""}, "green_api_conn_id is ''; .*connection") for operator in NEEDED),
-    *((operator, {"green_api_conn_id": None}, "green_api_conn_id is None") for operator in NEEDED),
+    *(
+        (operator, {"green_api_conn_id": ""}, "green_api_conn_id is ''; .*connection")
+        for operator in OF_GATEWAY
+    ),
+    *((operator, {"green_api_conn_id": None}, "green_api_conn_id is None") for operator in OF_GATEWAY),
     *(
         (operator, {"receive_timeout": 100}, "receive_timeout is 100; it must be .* between 5 and 60")
         for operator in (DRAIN, PROCESS, SENSOR, RECEIVE, DELETE, BACKFILL)
@@ -125,6 +135,21 @@ WRONG: list[tuple[type[BaseOperator], dict[str, Any], str]] = [
     (DRAIN, {"store": "warehouse"}, "store is 'warehouse'; it must be a store, such as SqlStore"),
     (DRAIN, {"store": SqlStore}, "store is <class .*SqlStore'>"),
     (DRAIN, {"store": None}, "store is None"),
+    *(
+        (READ_NEW, wrong, text)
+        for wrong, text in (
+            ({"store": "warehouse"}, "store is 'warehouse'; it must be a store, such as SqlStore"),
+            ({"consumer": ""}, "consumer is ''; it must be a name"),
+            ({"consumer": "a "}, "consumer is 'a '"),
+            ({"matching": {"txt": "x"}}, "matching: 'txt' is no part of a filter"),
+            ({"matching": echo}, "matching is a function, which"),
+            ({"start": "2026-01-01"}, "start is '2026-01-01'; it must be 'beginning', 'now' or a time"),
+            ({"page_size": 0}, "page_size is 0"),
+            ({"skip_if_empty": 1}, "skip_if_empty is 1"),
+            ({"wait_for_reader": -1}, "wait_for_reader is -1"),
+            ({"do_xcom_push": False}, "do_xcom_push is False"),
+        )
+    ),
     (DRAIN, {"accept": {"type_webhook": "x"}}, "accept and unmatched go together"),
     (DRAIN, {"unmatched": REST}, "accept and unmatched go together"),
     (DRAIN, {"accept": {}, "unmatched": "delete"}, "unmatched is 'delete'; it must be a store"),
@@ -283,9 +308,12 @@ def test_error_of_another_kind_in_a_constructor_stays_what_it_is() -> None:
 
 @pytest.mark.parametrize("operator", NEEDED)
 def test_template_in_any_argument_is_taken_where_the_dag_is_parsed(operator: type[BaseOperator]) -> None:
-    """What it renders to is known only when the task runs; ``messages`` is the one that is never rendered."""
-    names = {*operator.template_fields} - {"receipt_id", "messages"}
-    assert names >= {"green_api_conn_id"}
+    """What it renders to is known only when the task runs.
+
+    ``messages`` is never rendered, and which assets ``routes`` lead to is known to Airflow where it parses.
+    """
+    names = {*operator.template_fields} - {"receipt_id", "messages", "routes"}
+    assert ("green_api_conn_id" in names) == (operator in OF_GATEWAY)
     for name in names:
         arguments = NEEDED[operator] | {name: "{{ params.x }}"}
         if name in ("accept", "unmatched") and operator is DRAIN:
@@ -321,6 +349,8 @@ def test_template_in_any_argument_is_taken_where_the_dag_is_parsed(operator: typ
         (POLL, "multiple_answers", "perhaps"),
         (CALL, "method", "../x"),
         (CALL, "payload", "text"),
+        (READ_NEW, "consumer", "None"),
+        (READ_NEW, "start", "soon"),
     ],
 )
 def test_wrong_argument_of_a_template_fails_the_task_at_once(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import BinaryIO
 
 from airflow_green_notify.files.place import Files
@@ -48,6 +49,10 @@ class DyingFiles:
 
     def create_all(self, contents: Mapping[str, bytes]) -> dict[str, bool | Exception]:
         return {name: self.create(name, [content]) for name, content in contents.items()}
+
+    def modified_since(self, folder: str, since: datetime) -> list[str]:
+        self._count()
+        return self._files.modified_since(folder, since)
 
     def remove(self, names: Iterable[str]) -> None:
         for name in names:

@@ -5,26 +5,33 @@ Below the root of the store::
     draining/<key>.json             one object for each notification of an unfinished batch, whichever
     batches/<dag>/<run>/<task>/<map index>/batch.ndjson, its file (own_files.py)
     keys/<date>/….txt               the keys of finished batches (closed_keys.py)
+    log/<number>-<position>/        the positions of all that is in finished batches (log.py)
+    moved/<batch>/                  where the lines of adopted batches are (lines.py)
+    consumers/<name>/               how far each consumer has read (consumers.py)
     ledger/<task>/                  where each batch stands (ledger.py)
     leases/<queue>/                 who reads which queue (leases.py)
     attempts/<key>/                 attempts of handlers (attempts.py)
+    dead_letters/                   which dead letters are to be replayed, and which are none any more
+                                    (dead_letters.py)
 
 Nothing is ever overwritten: every file is created under a name that must be free. So two drains at once can't
 both own a key while it is in ``draining``, and two processes that finish the same batch (a frozen task that
 wakes beside its retry) can't wipe out each other's file.
 
-Finishing notes the end in the ledger, writes the batch file, then the index of its keys, then removes the
-objects. Whatever it dies between, the objects are still there, and the retry, which opens the same batch, or
-the batch that adopts them, writes those that are in no file, and goes on. A key that another batch closed
+Finishing notes the end in the ledger, writes the batch file, then the log, then the index of its keys, then
+removes the objects. Whatever it dies between, the objects are still there, and the retry, which opens the
+same batch, or the batch that adopts them, writes those that are in no file, logs those that aren't logged,
+and goes on. A key that another batch closed
 meanwhile is dropped: it was indexed before its object went, so whoever could create that object anew finds
 the key in the index when it finishes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.errors import NotificationStoreError
@@ -34,11 +41,12 @@ from airflow_green_notify.stores.held import FromJournal, messages_among
 from airflow_green_notify.stores.ledger import BatchTaken
 from airflow_green_notify.stores.names import folder_of, without_again
 from airflow_green_notify.stores.object_storage.attempts import FileAttempts
-from airflow_green_notify.stores.object_storage.batch_file import is_part, part_names, read_parts
+from airflow_green_notify.stores.object_storage.batch_file import entries_since, part_names, read_parts
 from airflow_green_notify.stores.object_storage.closed_keys import ClosedKeys
-from airflow_green_notify.stores.object_storage.draining_objects import DrainingObjects, object_name
+from airflow_green_notify.stores.object_storage.draining_objects import DrainingObjects, unreadable, vanished
 from airflow_green_notify.stores.object_storage.leases import FileLeases
 from airflow_green_notify.stores.object_storage.ledger import FileBatches
+from airflow_green_notify.stores.object_storage.log import LogEntry
 from airflow_green_notify.stores.object_storage.own_files import OwnFiles
 from airflow_green_notify.stores.outcome import Outcome, attempt, for_each
 
@@ -81,6 +89,7 @@ class DrainingBatch:
         self._mine: dict[str, int] = {}
         self._draining: set[str] = set()
         self._was_open = False
+        self._is_continued = False
         self._sequence = 0
         self.leases = FileLeases(files, translate_errors)
         self._from_journal = FromJournal(self.leases, self._look, self._holds)
@@ -165,9 +174,7 @@ class DrainingBatch:
                 return entry.batch_id
             if (owner := self._owner(name)) is not None:
                 return owner
-        raise NotificationStoreError(
-            f"{object_name(name)} is there, and can't be read: nothing was stored under this name. Remove it."
-        )
+        raise unreadable(name)
 
     def _owner(self, name: str) -> str | None:
         """Return whose an object is that somebody will hand on; ``None`` if there is none."""
@@ -192,6 +199,7 @@ class DrainingBatch:
 
     def _claim(self, record: BatchRecord, count: int, parts: tuple[str, ...]) -> bool:
         self._open()
+        self._is_continued = True
         return self._batches.adopt(record, count, parts)
 
     def settle(self, record: BatchRecord, state: BatchState) -> None:
@@ -208,23 +216,30 @@ class DrainingBatch:
 
     def finish(self) -> int:
         """Turn the objects into the batch file; return how many notifications the batch has."""
+        end = self._own_files.end_of_log() if self._batches.is_known else LogEntry()
         if self._batches.is_known and not self._close():
             return len(self._own_files.held())
         kept = self._own_files.held()
         adopted = self._own_files.adopted()
         if self._mine or adopted:
             self._closed.refresh()
-            names = [name for name in self._mine if not self._is_settled(name, kept)]
-            written, missing = self._own_files.write(names, adopted, kept)
-            if missing:
-                self._explain(missing)
-            kept |= written
+            names = [name for name in self._in_order() if not self._is_settled(name, kept)]
+            written = self._own_files.write(names, adopted, kept)
+            if written.missing:
+                self._explain(written.missing)
+            self._own_files.log(end, self._mine, kept, written, self._is_continued)
+            kept |= written.rows
             self._closed.add(name for name in self._mine if name in kept)
             self._objects.remove(name for name in self._mine if self._is_settled(name, kept))
-            self._files.remove(adopted)
+            self._own_files.remove(adopted)
             self._closed.merge()
             self._mine.clear()
         return len(kept)
+
+    def _in_order(self) -> list[str]:
+        """Return the names of the objects in queue order, whichever batch was adopted first."""
+        there = self._objects.of(self._batches.owned, self._batches.tag) if self._is_continued else {}
+        return [name for name in there | self._mine if name in self._mine]
 
     def _open(self) -> None:
         """Make this try the one that fills the batch; what an adopter has by now is not its any more."""
@@ -232,6 +247,7 @@ class DrainingBatch:
         if not self._batches.is_open:
             self._batches.open()
             self._mine = self._objects.of(self._batches.owned, self._batches.tag)
+            self._is_continued |= bool(self._mine)
             self._sequence = max(self._mine.values(), default=0)
 
     def _close(self) -> bool:
@@ -246,16 +262,11 @@ class DrainingBatch:
 
     def held_messages(self, since: datetime) -> set[Message]:
         """Return the messages in all batches; one that is finished just now is read twice, never missed."""
-        return messages_among((entry.notification for entry in self._entries_since(since)), since)
+        entries = chain(self._objects.entries(), entries_since(self._files, since))
+        return messages_among((entry.notification for entry in entries), since)
 
     def release(self) -> None:
         """Do nothing: connections to a bucket are shared by the whole process."""
-
-    def _entries_since(self, since: datetime) -> Iterator[Entry]:
-        yield from self._objects.entries()
-        for name in self._files.modified_since("batches", since):
-            if is_part(name):
-                yield from read_parts(self._files, [name])
 
     def _has_left(self, link: Link) -> bool:
         """Whether the adopter of a batch died before it took everything."""
@@ -277,7 +288,7 @@ class DrainingBatch:
         self._objects.remove([name])
         return True
 
-    def _is_settled(self, name: str, kept: set[str]) -> bool:
+    def _is_settled(self, name: str, kept: Collection[str]) -> bool:
         """Whether a name is in a file of this batch, or of another that is closed."""
         return name in kept or name in self._closed
 
@@ -287,8 +298,4 @@ class DrainingBatch:
         kept = self._own_files.held()
         lost = sorted(name for name in missing if not self._is_settled(name, kept))
         if lost:
-            raise NotificationStoreError(
-                f"{len(lost)} notifications of batch {self._batches.tag!r} vanished from the store's folder "
-                f"'draining' before the batch was finished, such as {object_name(lost[0])}. Something else "
-                "removes objects there; a retry of the task goes on without them."
-            )
+            raise vanished(lost, self._batches.tag)

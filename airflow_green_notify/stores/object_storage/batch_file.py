@@ -6,19 +6,23 @@ import json
 import re
 from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import chain, count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
+from airflow_green_notify.files.names import safe_name
 from airflow_green_notify.json_text import to_text
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.portable_json import from_members, to_members
 from airflow_green_notify.stores.entry import Entry
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_green_notify.files.place import Files
 
 FORMATS = ("ndjson", "parquet")
 
 _SEQUENCE = re.compile(rb', "sequence": \d+\}\n\Z')
+_KEY = re.compile(rb'\{"key": "([0-9a-f]{32})"')
 
 
 def to_json(entry: Entry) -> bytes:
@@ -66,8 +70,8 @@ def write_part(
     file_format: str,
     lines: Callable[[], Iterable[bytes]],
     taken: Container[str] = (),
-) -> None:
-    """Write the next file of a batch; files of it that are there are left as they are.
+) -> str:
+    """Write the next file of a batch, and return its name; files of it that are there are left as they are.
 
     :param lines: Gives the lines of :func:`to_json`; called again if the name was taken meanwhile.
     :param taken: Names that another batch removes the files of; one it removed already is not used again.
@@ -75,7 +79,8 @@ def write_part(
     for number in count(len(part_names(files, folder)) + 1):
         name = f"{folder}/{'batch' if number == 1 else f'batch-{number}'}.{file_format}"
         if name not in taken and files.create(name, _encoded(lines(), file_format)):
-            return
+            return name
+    raise AssertionError("there is always a next name")
 
 
 def read_parts(files: Files, names: list[str]) -> Iterator[Entry]:
@@ -90,6 +95,19 @@ def read_parts(files: Files, names: list[str]) -> Iterator[Entry]:
             yield entry
 
 
+def entries_since(files: Files, since: datetime) -> Iterator[Entry]:
+    """Yield the entries of all files that were written since then."""
+    for name in filter(is_part, files.modified_since("batches", since)):
+        yield from read_parts(files, [name])
+
+
+def rows_of(stream: BinaryIO, name: str, wanted: Container[str]) -> Iterator[tuple[str, Entry]]:
+    """Yield some lines of a file, each with what its key is called; the others are hardly looked at."""
+    for entry in _decoded(stream, name, wanted):
+        if (key := safe_name(entry.notification.key)) in wanted:
+            yield key, entry
+
+
 def _encoded(lines: Iterable[bytes], file_format: str) -> Iterable[bytes]:
     if file_format == "parquet":
         from airflow_green_notify.stores.object_storage.parquet import encoded
@@ -100,9 +118,18 @@ def _encoded(lines: Iterable[bytes], file_format: str) -> Iterable[bytes]:
 
 def _read_part(files: Files, name: str) -> Iterator[Entry]:
     with files.open(name) as stream:
-        if name.endswith(".parquet"):
-            from airflow_green_notify.stores.object_storage.parquet import decoded
+        yield from _decoded(stream, name)
 
-            yield from decoded(stream)
-        else:
-            yield from map(from_json, stream)
+
+def _decoded(stream: BinaryIO, name: str, wanted: Container[str] | None = None) -> Iterator[Entry]:
+    """Yield the entries of a file, without most of those that aren't wanted."""
+    if name.endswith(".parquet"):
+        from airflow_green_notify.stores.object_storage.parquet import decoded
+
+        return decoded(stream, wanted)
+    return (from_json(line) for line in stream if wanted is None or _may_be_in(wanted, line))
+
+
+def _may_be_in(wanted: Container[str], line: bytes) -> bool:
+    key = _KEY.match(line)
+    return key is None or key[1].decode() in wanted

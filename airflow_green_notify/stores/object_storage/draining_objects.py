@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_green_notify.errors import NotificationStoreError
@@ -24,6 +25,14 @@ class _Place(NamedTuple):
     sequence: int
     received_at: str
     name: str
+
+
+class ObjectLine(NamedTuple):
+    """An object as a line of the file of a batch."""
+
+    batch_id: str
+    received_at: datetime
+    line: bytes
 
 
 class DrainingObjects:
@@ -69,10 +78,10 @@ class DrainingObjects:
         found.sort(key=lambda place: (place.batch_id == own, began[place.batch_id], *place))
         return {place.name: place.sequence for place in found}
 
-    def lines(self, names: Iterable[str]) -> Iterator[tuple[str, bytes] | None]:
-        """Yield whose each object is, and its line for the file of a batch; ``None`` for one that is gone."""
+    def lines(self, names: Iterable[str]) -> Iterator[ObjectLine | None]:
+        """Yield what each object becomes in the file of a batch; ``None`` for one that is gone."""
         for _, content in self._files.read(map(object_name, names)):
-            yield None if content is None else (json.loads(content)["batch_id"], without_sequence(content))
+            yield None if content is None else _line(content)
 
     def entries(self) -> Iterator[Entry]:
         """Yield what all objects hold."""
@@ -97,6 +106,28 @@ class DrainingObjects:
                 yield _Place(entry["batch_id"], entry.get("sequence") or 0, entry["received_at"], name)
 
 
+def _line(content: bytes) -> ObjectLine:
+    fields = json.loads(content)
+    received_at = datetime.fromisoformat(fields["received_at"])
+    return ObjectLine(fields["batch_id"], received_at, without_sequence(content))
+
+
 def object_name(name: str) -> str:
     """Return the file of an object."""
     return f"{_FOLDER}/{name}.json"
+
+
+def unreadable(name: str) -> NotificationStoreError:
+    """Return the error for an object that bars its name."""
+    return NotificationStoreError(
+        f"{object_name(name)} is there, and can't be read: nothing was stored under this name. Remove it."
+    )
+
+
+def vanished(names: Sequence[str], batch_id: str) -> NotificationStoreError:
+    """Return the error for objects that are gone before their batch was finished."""
+    return NotificationStoreError(
+        f"{len(names)} notifications of batch {batch_id!r} vanished from the store's folder '{_FOLDER}' "
+        f"before the batch was finished, such as {object_name(names[0])}. Something else removes objects "
+        "there; a retry of the task goes on without them."
+    )

@@ -1,22 +1,51 @@
-"""The files of one batch, and those of batches it adopted, which it has yet to take over."""
+"""The files of one batch, those of batches it adopted, which it has yet to take over, and their log."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_green_notify.files.names import safe_name
 from airflow_green_notify.stores.names import folder_of
 from airflow_green_notify.stores.object_storage.batch_file import part_names, read_parts, to_json, write_part
+from airflow_green_notify.stores.object_storage.lines import Lines
+from airflow_green_notify.stores.object_storage.log import Log
+from airflow_green_notify.stores.object_storage.older_batches import log_older_batches
 
 if TYPE_CHECKING:
     from airflow_green_notify.files.place import Files
     from airflow_green_notify.stores.object_storage.draining_objects import DrainingObjects
     from airflow_green_notify.stores.object_storage.ledger import FileBatches
+    from airflow_green_notify.stores.object_storage.log import LogEntry
+
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass
+class Written:
+    """What was written into a file of the batch, if anything was.
+
+    :param rows: The names written, in their order, each with the time at which it was received.
+    :param taken_over: The names in adopted files, whether they were written or were held already.
+    :param missing: The names whose object is gone.
+    """
+
+    part: str = ""
+    rows: dict[str, datetime] = field(default_factory=dict)
+    taken_over: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        for names in (self.rows, self.taken_over, self.missing):
+            names.clear()
 
 
 class OwnFiles:
-    """What of a batch is in files, and how its objects get there.
+    """What of a batch is in files, how its objects get there, and how these get into the log.
 
     :param batches: Tells which objects and files are this batch's.
     """
@@ -29,46 +58,96 @@ class OwnFiles:
         self._file_format = file_format
         self._objects = objects
         self._batches = batches
+        self._log = Log(files)
 
-    def held(self) -> set[str]:
-        """Return the names in this batch's files, but for those of another's, or about to be removed."""
-        names = part_names(self._files, self._folder)
-        parts = [name for name in names if name not in self._batches.taken_parts]
-        return {safe_name(entry.notification.key) for entry in read_parts(self._files, parts)}
+    def held(self) -> dict[str, datetime]:
+        """Return the names in this batch's files, but for those of another's, or about to be removed.
+
+        They are in queue order, each with the time at which it was received.
+        """
+        entries = read_parts(self._files, self._parts())
+        return {safe_name(entry.notification.key): entry.notification.received_at for entry in entries}
 
     def adopted(self) -> list[str]:
-        """Return the files that this batch is to take over, and has not yet."""
+        """Return the files that this batch is to take over, and has not yet, in queue order."""
         parts = [part for parts in self._batches.owned.values() for part in parts]
         there = {
-            f"{folder}/{name}"
-            for folder in {part.rpartition("/")[0] for part in parts}
-            for name in self._files.names(folder)
+            f"{folder}/{name}" for folder in set(map(_folder_of, parts)) for name in self._files.names(folder)
         }
-        return [part for part in parts if part in there]
+        left = [part for part in parts if part in there]
+        began: dict[str, datetime] = {}
+        for part in left:
+            first = next(read_parts(self._files, [part]), None)
+            if first is not None:
+                began.setdefault(_folder_of(part), first.notification.received_at)
+        return sorted(left, key=lambda part: began.get(_folder_of(part), _NEVER))
 
-    def write(self, names: list[str], adopted: list[str], held: set[str]) -> tuple[set[str], set[str]]:
+    def write(self, names: list[str], adopted: list[str], held: Collection[str]) -> Written:
         """Write a file of what adopted files hold, and of the objects that are this batch's.
 
         :param held: What is in a file already, and not written again.
-        :return: The names written, and those of ``names`` whose object is gone.
         """
-        written: set[str] = set()
-        missing: set[str] = set()
+        written = Written()
 
         def lines() -> Iterator[bytes]:
             written.clear()
-            missing.clear()
             for entry in read_parts(self._files, adopted):
-                if (name := safe_name(entry.notification.key)) not in held:
-                    written.add(name)
+                name = safe_name(entry.notification.key)
+                written.taken_over.add(name)
+                if name not in held:
+                    written.rows[name] = entry.notification.received_at
                     yield to_json(entry)
             for name, found in zip(names, self._objects.lines(names), strict=True):
                 if found is None:
-                    missing.add(name)
-                elif name not in written and found[0] in self._batches.owned:
-                    written.add(name)
-                    yield found[1]
+                    written.missing.add(name)
+                elif name not in written.rows and found.batch_id in self._batches.owned:
+                    written.rows[name] = found.received_at
+                    yield found.line
 
         if any(True for _ in lines()):
-            write_part(self._files, self._folder, self._file_format, lines, self._batches.taken_parts)
-        return written, missing
+            written.part = write_part(
+                self._files, self._folder, self._file_format, lines, self._batches.taken_parts
+            )
+        return written
+
+    def end_of_log(self) -> LogEntry:
+        """Return where the log ends, once it has what was closed before there was one."""
+        log_older_batches(self._files, self._log)
+        return self._log.last()
+
+    def log(
+        self,
+        end: LogEntry,
+        mine: Collection[str],
+        held: Mapping[str, datetime],
+        written: Written,
+        is_continued: bool,
+    ) -> None:
+        """Give positions to what was written, and to all that was left without by who died or was adopted.
+
+        :param end: Where the log ended before the batch was closed.
+        :param mine: The names whose objects are still there: who logs removes them after that.
+        :param held: What was in files before.
+        :param is_continued: Whether others had objects of this batch.
+        """
+        left = {name: held[name] for name in held if name in mine or name in written.taken_over}
+        rows = left | written.rows
+        if rows:
+            # Else nobody can have logged any of them before it was closed.
+            is_shared = is_continued or held or written.taken_over
+            earlier = self._log.received_since(min(rows.values())) if is_shared else ()
+            logged = {key for entry in earlier for key in entry.keys}
+            self._log.append(end, rows, self._parts() if left else [written.part], logged)
+
+    def remove(self, adopted: list[str]) -> None:
+        """Remove files that were taken over; their lines are found in this batch's."""
+        Lines(self._files).note_moved(adopted, self._folder)
+        self._files.remove(adopted)
+
+    def _parts(self) -> list[str]:
+        names = part_names(self._files, self._folder)
+        return [name for name in names if name not in self._batches.taken_parts]
+
+
+def _folder_of(part: str) -> str:
+    return part.rpartition("/")[0]

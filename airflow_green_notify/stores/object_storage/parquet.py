@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from airflow_green_notify.files.names import safe_name
 from airflow_green_notify.stores.entry import Entry
 from airflow_green_notify.stores.row import ROW_COLUMNS, TIME_COLUMNS, from_row, to_row
 
@@ -33,9 +34,14 @@ def encoded(entries: Iterable[Entry]) -> Iterator[bytes]:
     yield sink.take()
 
 
-def decoded(stream: BinaryIO) -> Iterator[Entry]:
-    """Yield the entries of a Parquet file."""
+def decoded(stream: BinaryIO, wanted: Container[str] | None = None) -> Iterator[Entry]:
+    """Yield the entries of a Parquet file, or only those with such keys."""
     for batch in pq.ParquetFile(stream).iter_batches(_ROWS_AT_ONCE):
+        if wanted is not None:
+            keys = batch.column("key").to_pylist()
+            batch = batch.take(
+                pa.array([n for n, key in enumerate(keys) if safe_name(key) in wanted], "int64")
+            )
         yield from map(from_row, batch.to_pylist())
 
 

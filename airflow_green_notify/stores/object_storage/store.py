@@ -16,6 +16,7 @@ from airflow_green_notify.stores.ledger import warn_of
 from airflow_green_notify.stores.names import folder_of
 from airflow_green_notify.stores.object_storage import batch_file
 from airflow_green_notify.stores.object_storage.batch import DrainingBatch
+from airflow_green_notify.stores.object_storage.dead_letters import FileDeadLetters
 from airflow_green_notify.stores.object_storage.ledger import FileLedgerView, adoptions
 from airflow_green_notify.stores.store import Store
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.files.place import Files
     from airflow_green_notify.stores.entry import Entry
     from airflow_green_notify.stores.object_storage.ledger import Link
+    from airflow_green_notify.stores.object_storage.stream import FileStream
 
 _ADVICE = {
     errno.ENOSPC: "The disk is full: free space, then clear or retry the task.",
@@ -91,6 +93,18 @@ class ObjectStorageStore(Store):
 
     def __repr__(self) -> str:
         return f"ObjectStorageStore({str(self.path)!r}, conn_id={self.conn_id!r}, format={self.format!r})"
+
+    def stream(self) -> FileStream:
+        from airflow_green_notify.stores.object_storage.stream import FileStream
+
+        return FileStream(files_at(*place_of(self.path, self.conn_id)), self._translate_errors)
+
+    def described(self) -> dict[str, str | None]:
+        root, conn_id = place_of(self.path, self.conn_id)
+        return {"store": "object_storage", "path": str(root), "conn_id": conn_id, "format": self.format}
+
+    def dead_letters(self) -> FileDeadLetters:
+        return FileDeadLetters(files_at(*place_of(self.path, self.conn_id)), self._translate_errors)
 
     def _open_batch(self, batch_id: str, queue: str) -> DrainingBatch:
         if self.format == "parquet":

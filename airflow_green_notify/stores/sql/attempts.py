@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import literal, select, true, union_all
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 if TYPE_CHECKING:
     from airflow_green_notify.stores.sql.database import Database
     from airflow_green_notify.stores.sql.tables import StoreTables
+    from airflow_green_notify.stores.sql.tombstones import SqlTombstones
 
 
 class SqlAttempts:
-    """One row for each key: how many attempts there were, and whether it is finished."""
+    """One row for each key: how many attempts there were, and whether it is finished.
 
-    def __init__(self, database: Database, tables: StoreTables) -> None:
+    An erased key is finished, though it has no row any more.
+    """
+
+    def __init__(self, database: Database, tables: StoreTables, tombstones: SqlTombstones) -> None:
         self._database = database
+        self._tombstones = tombstones
         self._table = tables.attempts
 
     def begin_attempt(self, key: str) -> int:
@@ -49,9 +54,11 @@ class SqlAttempts:
 
     def _counted(self, key: str) -> tuple[int, bool]:
         """Return how many attempts were counted, and whether the key is finished."""
-        attempts = self._table.c
-        found = self._database.rows(select(attempts.attempts, attempts.finished).where(attempts.key == key))
-        return tuple(found[0]) if found else (0, False)
+        attempts, erased = self._table.c, self._tombstones.table.c
+        counted = select(attempts.attempts, attempts.finished).where(attempts.key == key)
+        is_erased = select(literal(0), true()).where(erased.mark == self._tombstones.mark_of(key))
+        found = self._database.rows(union_all(counted, is_erased))
+        return max(map(tuple, found), key=lambda row: row[1], default=(0, False))
 
     def _set_count(self, key: str, before: int) -> bool:
         """Count one more, unless another consumer was faster."""

@@ -22,6 +22,7 @@ from airflow_green_notify.stores.sql.group import RowGroups
 from airflow_green_notify.stores.sql.group_insert import GroupInsert
 from airflow_green_notify.stores.sql.ledger import SqlBatches, SqlLeases, adopters
 from airflow_green_notify.stores.sql.tables import StoreTables, chat_id_of, column_id
+from airflow_green_notify.stores.sql.tombstones import MARK, SqlTombstones
 
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
@@ -43,39 +44,48 @@ class SqlBatch:
         self._database = Database(conn_id)
         self._database.create(tables)
         self._rows = tables.notifications
-        self.attempts = SqlAttempts(self._database, tables)
+        self._tombstones = SqlTombstones(self._database, tables)
+        self.attempts = SqlAttempts(self._database, tables, self._tombstones)
         self._beside = self._database.beside()
         self.leases = SqlLeases(self._beside, tables, translate_errors)
         self._batches = SqlBatches(self._database, tables, batch_id, queue)
-        self._guarded_insert = self._batches.guarded_insert()
-        insert = GroupInsert(self._database, tables, self._batches)
-        self._groups = RowGroups(self, self._database, self._rows, insert, translate_errors)
+        self._guarded_insert = self._batches.guarded_insert(self._tombstones)
+        insert = GroupInsert(self._database, tables, self._batches, self._tombstones)
+        self._groups = RowGroups(self, self._database, self._rows, self._tombstones, insert, translate_errors)
         self._is_open = False
         self._was_opened = False
         self._was_there = False
         self._sequence = 0
         self._journal_keys: set[str] = set()
+        self._erased_marks: set[str] = set()
         self._from_journal = FromJournal(self.leases, self._look, self._holds)
         self.taken: BatchRecord | None = None
 
     def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
-        """Insert the row of a notification unless its key is there, or the message came from a journal."""
+        """Insert a notification's row unless its key is there or was erased, or a journal brought it."""
         row = self.row_of(notification, note)
         return row is not None and self.insert(row)
 
     def insert(self, row: dict[str, Any]) -> bool:
-        """Insert a row that :meth:`row_of` returned, unless its key is there."""
+        """Insert a row that :meth:`row_of` returned, unless its key is there or was erased."""
         try:
             if self._database.execute(self._guarded_insert, row):
                 return True
         except IntegrityError:
             held = self._place_of(row["key"])
             if held is None:
+                if self._is_erased(row):
+                    return False
                 raise
             # A statement that was repeated may have met what it had inserted itself.
             return held == (self._batch_id, row["sequence"])
+        if self._is_erased(row):
+            return False
         self._is_open = False
         raise BatchTaken
+
+    def _is_erased(self, row: dict[str, Any]) -> bool:
+        return bool(self._tombstones.among([row[MARK]]))
 
     def put_all(self, notifications: Sequence[Notification]) -> list[Outcome]:
         """Insert the rows of many together, and return what :meth:`put` would have told of each."""
@@ -91,14 +101,17 @@ class SqlBatch:
         return row | {
             "sequence": self._sequence,
             "chat": chat_id_of(notification.instance_id, notification.chat_id),
+            MARK: self._tombstones.mark_of(notification.key),
         }
 
     def _look(self) -> bool:
-        self._journal_keys = self._batches.keys_from_journal(datetime.now(UTC) - QUEUED_FOR)
-        return bool(self._journal_keys)
+        since = datetime.now(UTC) - QUEUED_FOR
+        self._journal_keys = self._batches.keys_from_journal(since)
+        self._erased_marks = self._tombstones.of_backfills(since)
+        return bool(self._journal_keys or self._erased_marks)
 
     def _holds(self, key: str) -> bool:
-        return key in self._journal_keys
+        return key in self._journal_keys or self._tombstones.mark_of(key) in self._erased_marks
 
     def _place_of(self, key: str) -> tuple[str, int] | None:
         rows = self._rows.c

@@ -16,8 +16,8 @@ _VALUE = re.compile(
 """PostgreSQL quotes a value behind a colon, MySQL behind "entry" or "value"; a name may follow."""
 
 
-_DEADLOCKS = ("40P01", 1213)
-"""Of PostgreSQL and MySQL."""
+_DEADLOCKS = ("40P01", 1213, 1020)
+"""Of PostgreSQL and MySQL; the last is MariaDB's for a row that changed since the transaction looked."""
 
 
 def is_deadlock(error: DBAPIError) -> bool:

@@ -14,11 +14,13 @@ from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.stopwatch import Stopwatch
 from airflow_green_notify.stores.ledger import BatchTaken
 from airflow_green_notify.stores.outcome import Outcome, attempt, for_each
+from airflow_green_notify.stores.sql.tombstones import MARK
 
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.sql.database import Database
     from airflow_green_notify.stores.sql.group_insert import GroupInsert, Row
+    from airflow_green_notify.stores.sql.tombstones import SqlTombstones
 
 T = TypeVar("T")
 
@@ -37,7 +39,7 @@ class RowBatch(Protocol):
         ...
 
     def insert(self, row: Row) -> bool:
-        """Insert a row unless its key is there."""
+        """Insert a row unless its key is there or was erased."""
         ...
 
 
@@ -49,12 +51,14 @@ class RowGroups:
         batch: RowBatch,
         database: Database,
         rows: Table,
+        tombstones: SqlTombstones,
         insert: GroupInsert,
         translate_errors: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._batch = batch
         self._database = database
         self._rows = rows
+        self._tombstones = tombstones
         self._insert = insert
         self._translate_errors = translate_errors
         self._in_vain: NotificationStoreError | None = None
@@ -90,15 +94,18 @@ class RowGroups:
         return outcomes
 
     def _groups(self, rows: Mapping[str, Row]) -> Iterator[dict[str, Row]]:
-        """Yield what one statement is to insert."""
+        """Yield what one statement is to insert: one of each queue, as its rows get their arrival by key."""
         group: dict[str, Row] = {}
+        queues: set[str] = set()
         size = 0
         for key, row in rows.items():
             length = sum(len(value) for value in row.values() if isinstance(value, str))
-            if group and (len(group) == self._insert.most_rows or size + length > _MOST_TEXT):
+            is_full = len(group) == self._insert.most_rows or size + length > _MOST_TEXT
+            if group and (is_full or row["instance_id"] in queues):
                 yield group
-                group, size = {}, 0
+                group, queues, size = {}, set(), 0
             group[key] = row
+            queues |= {row["instance_id"]} - {None}
             size += length
         if group:
             yield group
@@ -122,10 +129,13 @@ class RowGroups:
             pass
         columns = self._rows.c
         found = select(columns.key, columns.batch_id, columns.sequence).where(columns.key.in_([*rows]))
-        return {
+        told = {
             key: (batch_id, sequence) == (rows[key]["batch_id"], rows[key]["sequence"])
             for key, batch_id, sequence in self._database.rows(found)
         }
+        rest = {row[MARK]: key for key, row in rows.items() if key not in told}
+        erased = self._tombstones.among(rest) if rest else ()
+        return told | {rest[mark]: False for mark in erased}
 
     def _attempt(self, work: Callable[[], T]) -> T | NotificationStoreError:
         """Return what work returns, or what an error of it means; the error before, if it is in vain."""

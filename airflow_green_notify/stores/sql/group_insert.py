@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Dialect
+from sqlalchemy import Column, Dialect, String
+
+from airflow_green_notify.stores.sql.tombstones import MARK, SALT, SqlTombstones
 
 if TYPE_CHECKING:
     from airflow_green_notify.stores.sql.database import Database
@@ -20,7 +22,7 @@ _PLACEHOLDERS = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 
 
 class RowsAsUnion:
-    """Rows as a table of their own, one ``SELECT`` and twenty parameters for each."""
+    """Rows as a table of their own, one ``SELECT`` and two dozen parameters for each."""
 
     def __init__(self, columns: Sequence[Column[Any]], dialect: Dialect, mark: str) -> None:
         self._columns = [
@@ -70,12 +72,14 @@ _ENDS = {
     "mysql": " LOCK IN SHARE MODE",
     "mariadb": " LOCK IN SHARE MODE",
 }
-_MOST_ROWS = {"sqlite": 46}
+_MOST_ROWS = {"sqlite": 45}
 """SQLite took no more than 999 parameters before 3.32."""
 
 
 class GroupInsert:
-    """Inserts many rows, and none once the batch is another try's; see :meth:`SqlBatches.guarded_insert`.
+    """Inserts many rows but erased ones, and none once the batch is another try's.
+
+    See :meth:`SqlBatches.guarded_insert`.
 
     It is text in the driver's own style: SQLAlchemy spends more on the parameters than all others together.
 
@@ -83,7 +87,9 @@ class GroupInsert:
     ``ON DUPLICATE KEY`` hides whatever else is unique. There, a key that is there fails the whole statement.
     """
 
-    def __init__(self, database: Database, tables: StoreTables, batches: SqlBatches) -> None:
+    def __init__(
+        self, database: Database, tables: StoreTables, batches: SqlBatches, tombstones: SqlTombstones
+    ) -> None:
         self._database = database
         self.most_rows = 1
         """Rows of one statement; 1 where the database is none of those whose words are known."""
@@ -94,12 +100,20 @@ class GroupInsert:
         self.most_rows = _MOST_ROWS.get(dialect.name, 200)
         quote, table = dialect.identifier_preparer.quote, dialect.identifier_preparer.format_table
         rows = tables.notifications
-        columns = [rows.c[name] for name in tables.stored]
+        columns = [*(rows.c[name] for name in tables.stored), Column(MARK, String(32))]
         names = ", ".join(map(quote, tables.stored))
+        values = ", ".join(f"v.{quote(name)}" for name in tables.stored)
+        marks, name = table(tombstones.table), quote("mark")
         mine = " AND ".join(f"b.{quote(name)} = {mark}" for name in batches.own)
         self._source = _SOURCES[dialect.name](columns, dialect, mark)
-        self._before = f"INSERT INTO {table(rows)} ({names}) SELECT v.* FROM "
-        self._behind = f", {table(batches.table)} AS b WHERE {mine}{_ENDS[dialect.name]}"
+        self._before = f"INSERT INTO {table(rows)} ({names}) SELECT {values} FROM "
+        end = _ENDS[dialect.name]
+        erased = f"SELECT 1 FROM {marks} AS t WHERE t.{name} = v.{quote(MARK)}"
+        locked = f"{table(batches.table)} AS b"
+        if tombstones.locks_the_salt:
+            erased += f" AND s.{name} = '{SALT}'{end}"
+            locked += f" JOIN {marks} AS s ON s.{name} = '{SALT}'"
+        self._behind = f", {locked} WHERE {mine} AND NOT EXISTS ({erased}){end}"
         self._guard = (*batches.own.values(),)
 
     def execute(self, rows: Sequence[Row]) -> int:

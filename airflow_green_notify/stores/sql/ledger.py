@@ -28,6 +28,7 @@ from airflow_green_notify.stores.ledger import BatchRecord, BatchSuperseded
 from airflow_green_notify.stores.names import task_of
 from airflow_green_notify.stores.sql.database import Database
 from airflow_green_notify.stores.sql.tables import StoreTables, column_id
+from airflow_green_notify.stores.sql.tombstones import MARK, SqlTombstones
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -173,15 +174,17 @@ class SqlBatches:
         found = select(rows.key).where(rows.batch_id.in_(backfills), rows.received_at >= since)
         return {row.key for row in self._database.rows(found)}
 
-    def guarded_insert(self) -> Insert:
+    def guarded_insert(self, tombstones: SqlTombstones) -> Insert:
         """Return the insert of a notification, which inserts nothing once the batch is another try's.
 
-        A try that was frozen may wake in the middle of its put, when its batch was handed on long ago: what
-        it stored then would lie in a batch that nobody reads again. The row lock keeps the two apart.
+        Nor if its key was erased. A try that was frozen may wake in the middle of its put, when its batch
+        was handed on long ago: what it stored then would lie in a batch that nobody reads again. The row lock
+        keeps the two apart.
         """
         columns = [self._rows.c[name] for name in self._stored]
         values = select(*(bindparam(column.name, type_=column.type) for column in columns))
-        mine = values.select_from(self.table).where(*self._mine())
+        mine = values.select_from(tombstones.beside(self.table))
+        mine = mine.where(*self._mine(), tombstones.lacks(MARK))
         if self._database.dialect in ("postgresql", "mysql", "mariadb"):
             mine = mine.with_for_update(read=True)
         return self._rows.insert().from_select(columns, mine)

@@ -13,6 +13,8 @@ from airflow_green_notify.task_output import is_template
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.sql.batch import SqlBatch
+    from airflow_green_notify.stores.sql.dead_letters import SqlDeadLetters
+    from airflow_green_notify.stores.sql.eraser import SqlEraser
     from airflow_green_notify.stores.sql.ledger import SqlLedgerView
     from airflow_green_notify.stores.sql.stream import SqlStream
     from airflow_green_notify.stores.sql.work import SqlWork
@@ -45,7 +47,10 @@ class SqlStore(Store):
     :param conn_id: Airflow connection of the database; templated.
     :param table: Name of the table, ``schema.table`` if it is not in the default schema; templated. The
         ledgers are kept beside it: who reads which queue in ``<table>_leases``, which batches were handed on
-        in ``<table>_batches``, attempts of handlers in ``<table>_attempts``.
+        in ``<table>_batches``, attempts of handlers in ``<table>_attempts``, how far consumers have read in
+        ``<table>_consumers`` and, chat by chat, in ``<table>_chats``, which dead letters are to be replayed
+        in ``<table>_replays``, and salted hashes of erased keys, which no put stores again, in
+        ``<table>_tombstones``.
     :raises ValueError: ``table`` is no name of a table; what a template hides fails when the task opens it.
     """
 
@@ -65,6 +70,9 @@ class SqlStore(Store):
 
         return SqlStream(self.conn_id, self.table, self._translate_errors)
 
+    def described(self) -> dict[str, str | None]:
+        return {"store": "sql", "conn_id": self.conn_id, "table": self.table}
+
     def work(self, consumer: str, is_meant: Callable[[Notification], bool], span: float) -> SqlWork:
         """Return what a consumer has to do in the store, chat by chat; close it in the end.
 
@@ -77,6 +85,16 @@ class SqlStore(Store):
 
         return SqlWork(self.stream(), consumer, is_meant, self._translate_errors, span)
 
+    def dead_letters(self) -> SqlDeadLetters:
+        from airflow_green_notify.stores.sql.dead_letters import SqlDeadLetters
+
+        return SqlDeadLetters(self.conn_id, self.table, self._translate_errors)
+
+    def eraser(self) -> SqlEraser:
+        from airflow_green_notify.stores.sql.eraser import SqlEraser
+
+        return SqlEraser(self.conn_id, self.table, self._translate_errors)
+
     def _open_batch(self, batch_id: str, queue: str) -> SqlBatch:
         from airflow_green_notify.stores.sql.batch import SqlBatch
 
@@ -88,7 +106,7 @@ class SqlStore(Store):
         return SqlLedgerView(self.conn_id, self.table)
 
     def _described(self, batch_id: str) -> dict[str, str | None]:
-        return {"store": "sql", "conn_id": self.conn_id, "table": self.table}
+        return self.described()
 
     def _translate_errors(self) -> AbstractContextManager[None]:
         from airflow_green_notify.stores.sql.database import translate_errors

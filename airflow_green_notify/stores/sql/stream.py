@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, literal_column, select, union_all
@@ -16,7 +18,8 @@ from airflow_green_notify.stores.sql.tables import StoreTables, column_id
 from airflow_green_notify.stores.stream import Consumer
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy.sql.dml import ReturningUpdate
 
     from airflow_green_notify.stores.entry import Entry
     from airflow_green_notify.stores.sql.ledger import TranslateErrors
@@ -26,6 +29,15 @@ _NUMBERED = ""
 
 _AT_ONCE = 1000
 """Rows that are numbered in one transaction."""
+
+_WHILE_NUMBERING = {
+    "enable_sort": "off",
+    "enable_bitmapscan": "off",
+    "enable_seqscan": "off",
+    "idle_in_transaction_session_timeout": "10s",
+}
+"""What PostgreSQL is told. Its statistics of rows without a position are always out of date, and it would
+sort them all for each part; and a process that stands still just then must not keep the lock."""
 
 _DIALECTS = ("sqlite", "postgresql", "mysql", "mariadb")
 
@@ -49,6 +61,7 @@ class SqlStream:
         self.rows = tables.notifications
         self._table = tables.consumers
         self.tables = tables
+        self._numbering = self._numbering_in_one()
         self._is_counted = False
 
     def end(self) -> int:
@@ -97,7 +110,8 @@ class SqlStream:
         if self.database.execute(self._table.update().where(*last).values(row)):
             return True
         # A statement that was repeated may have met its own effect; the time tells it from somebody else's.
-        return self.consumer(consumer.name) == replace(consumer, version=consumer.version + 1)
+        known = self.consumer(consumer.name)
+        return known == replace(consumer, name=row["consumer"], version=consumer.version + 1)
 
     def forget(self, name: str) -> bool:
         with self._translate_errors():
@@ -116,7 +130,7 @@ class SqlStream:
         """Return what is numbered behind a position, and one row that isn't if there are any."""
         rows = self.rows.c
         numbered = select(self.rows).where(rows.position > after).order_by(rows.position).limit(limit)
-        waiting = select(self.rows).where(rows.position.is_(None)).limit(1)
+        waiting = self._waiting(1, self.rows)
         both = union_all(*(select(part.subquery()) for part in (numbered, waiting)))
         found = self.database.rows(both)
         if len(found) > limit:
@@ -136,24 +150,74 @@ class SqlStream:
                 return
 
     def _number_some(self, connection: Connection) -> int:
-        rows, counter = self.rows.c, self._table.c
+        """Number the next rows, and return how many those were."""
+        counter = self._table.c
         is_last = counter.consumer == _NUMBERED
-        connection.execute(self._table.update().where(is_last).values(version=counter.version + 1))
+        locked = self._table.update().where(is_last).values(version=counter.version + 1)
+        if self.database.dialect == "postgresql":
+            set_locally = (func.set_config(name, value, True) for name, value in _WHILE_NUMBERING.items())
+            connection.execute(locked.returning(*set_locally))
+            return int(connection.execute(self._numbering).scalar_one())
+        connection.execute(locked)
         last = connection.execute(select(counter.position).where(is_last)).scalar_one()
-        waiting = select(rows.key).where(rows.position.is_(None))
+        keys = [row.key for row in connection.execute(self._waiting(_AT_ONCE, self.rows.c.key))]
+        if keys:
+            self._number(connection, keys, last)
+            connection.execute(self._table.update().where(is_last).values(position=last + len(keys)))
+        return len(keys)
+
+    def _waiting(self, limit: int, *columns: Any) -> Select[Any]:
+        """Return the query of the next rows that have no position, in the order in which they came in.
+
+        It orders by the position too, which is the same for all, since PostgreSQL would sort them otherwise,
+        and not see that its index has them in order.
+        """
+        rows = self.rows.c
+        waiting = select(*columns).where(rows.position.is_(None)).limit(limit)
         if self.database.dialect == "sqlite":
             # There nothing has an arrival, and the index that begins with these two ends with the rowid.
-            waiting = waiting.where(rows.arrival.is_(None)).order_by(literal_column("rowid"))
-        else:
-            waiting = waiting.order_by(rows.arrival)
-        keys = [row.key for row in connection.execute(waiting.limit(_AT_ONCE))]
-        if keys:
+            return waiting.where(rows.arrival.is_(None)).order_by(literal_column("rowid"))
+        return waiting.order_by(rows.position, rows.arrival)
+
+    def _numbering_in_one(self) -> ReturningUpdate[Any]:
+        """Return the statement that numbers the next rows and the counter, and tells how many those were."""
+        rows, counter = self.rows.c, self._table.c
+        found = self._waiting(_AT_ONCE, rows.key, rows.position, rows.arrival).subquery()
+        number = func.row_number().over(order_by=(found.c.position, found.c.arrival)).label("number")
+        waiting = select(found.c.key, number).cte("waiting")
+        is_last = counter.consumer == _NUMBERED
+        last = select(counter.position).where(is_last).scalar_subquery()
+        numbered = (
+            self.rows.update()
+            .where(rows.key == waiting.c.key)
+            .values(position=last + waiting.c.number)
+            .returning(rows.key)
+            .cte("numbered")
+        )
+        # Not of those numbered: what somebody else erases meanwhile leaves a gap.
+        count = select(func.count()).select_from(waiting).scalar_subquery()
+        moved = self._table.update().where(is_last).values(position=counter.position + count)
+        return moved.add_cte(numbered).returning(count)
+
+    def _number(self, connection: Connection, keys: Sequence[str], last: int) -> None:
+        """Give rows the positions behind the last one."""
+        rows = self.rows.c
+        if self.database.dialect == "sqlite":
             numbered = self.rows.update().where(rows.key == bindparam("k")).values(position=bindparam("p"))
             connection.execute(
                 numbered, [{"k": key, "p": position} for position, key in enumerate(keys, last + 1)]
             )
-            connection.execute(self._table.update().where(is_last).values(position=last + len(keys)))
-        return len(keys)
+            return
+        driver = self.database.driver
+        quote, table = driver.identifier_preparer.quote, driver.identifier_preparer.format_table(self.rows)
+        mark = {"qmark": "?"}.get(driver.paramstyle, "%s")
+        source = f"SELECT {mark} AS k, {mark} AS p" + f" UNION ALL SELECT {mark}, {mark}" * (len(keys) - 1)
+        text = (
+            f"UPDATE {table} AS r JOIN ({source}) AS v ON r.{quote('key')} = v.k "
+            f"SET r.{quote('position')} = v.p"
+        )
+        values = chain.from_iterable((key, position) for position, key in enumerate(keys, last + 1))
+        connection.exec_driver_sql(text, tuple(values))
 
     def _check_dialect(self) -> None:
         if self.database.dialect not in _DIALECTS:

@@ -75,7 +75,7 @@ def _arrival_on_mysql(element: Arrival, compiler: Any, **_: Any) -> str:
 
 
 class StoreTables:
-    """The table of notifications and, beside it, the ledgers: attempts, leases, batches, consumers, work.
+    """The table of notifications and, beside it, what is noted: attempts, leases, batches and so on.
 
     :param table: Name, with the schema in front if it is not the default one: ``schema.table``.
     :raises GreenApiConfigError: It is none.
@@ -156,10 +156,37 @@ class StoreTables:
             Index(f"ix_{name}_chats_consumer_next", "consumer", "next"),
             **_ON_MYSQL,
         )
+        self.replays = Table(
+            f"{name}_replays",
+            metadata,
+            Column("key", String(32), primary_key=True),
+            Column("task", String(_ID_LENGTH), nullable=False),
+            Column("received_at", UtcDateTime(), nullable=False),
+            Column("rate", Float(53)),
+            Index(f"ix_{name}_replays_task_received_at", "task", "received_at"),
+            **_ON_MYSQL,
+        )
+        self.tombstones = Table(
+            f"{name}_tombstones",
+            metadata,
+            Column("mark", String(32), primary_key=True),
+            Column("salt", String(64)),
+            Column("backfilled_at", UtcDateTime(), index=True),
+            Column("erased_at", UtcDateTime(), nullable=False),
+            **_ON_MYSQL,
+        )
 
     def create(self, engine: Engine) -> None:
         """Create what is missing, and refuse a table that isn't this store's."""
-        ledgers = (self.attempts, self.leases, self.batches, self.consumers, self.chats)
+        ledgers = (
+            self.attempts,
+            self.leases,
+            self.batches,
+            self.consumers,
+            self.chats,
+            self.replays,
+            self.tombstones,
+        )
         for table in (self.notifications, *ledgers):
             if not _exists(engine, table):
                 _create(engine, table)

@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -64,13 +65,18 @@ def alter(store: SqlStore, how: str) -> None:
 
 
 def test_rows_of_a_group_are_those_that_put_would_have_written(sql_store: Any) -> None:
-    """Column for column, whatever stands in the body, and times to the microsecond."""
+    """Column for column, whatever stands in the body, and times to the microsecond.
+
+    Where the database counts arrivals, a group comes in by key.
+    """
     bodies = [*PORTABLE.values(), *ODD.values(), *traffic(seed=3, n=60)]
     given = [Notification(number, each) for number, each in enumerate(bodies)]
     other = SqlStore("store", table=f"{sql_store.table}_2")
     with sql_store.open("batch") as together, other.open("batch") as singly:
         assert together.put_all(given) == [singly.put(each) for each in given]
     rows = [query(f"SELECT * FROM {table} ORDER BY sequence") for table in (sql_store.table, other.table)]
+    for row in chain(*rows):
+        del row["arrival"]
     assert len(rows[0]) == len(given)
     assert rows[0] == rows[1]
 
@@ -97,7 +103,7 @@ def test_group_of_large_bodies_is_cut_into_statements(sql_store: Any, statements
     given = [Notification(n, body(n, text="ж" * 300_000)) for n in range(10)]
     with sql_store.open("batch") as opened:
         assert opened.put_all(given) == [True] * 10
-    inserts = [each for each in statements if each.startswith("INSERT") and "v.*" in each]
+    inserts = [each for each in statements if each.startswith("INSERT") and "SELECT v." in each]
     assert len(inserts) == 3
     assert [n.key for n in read_batch(opened.close())] == [n.key for n in given]
 
