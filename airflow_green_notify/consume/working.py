@@ -231,6 +231,10 @@ class Working:
     def _finish(self, claim: Claim, notification: Notification | None) -> bool:
         """Let the chat go on; ``False`` if another worker has it."""
         is_own = self._patiently(lambda: self._work.finish(claim))
+        self._leave(claim, notification, is_own)
+        return is_own
+
+    def _leave(self, claim: Claim, notification: Notification | None, is_own: bool) -> None:
         self._held.pop(claim.owner, None)
         self._wait_for(leases.SPAN)
         if notification is not None:
@@ -243,7 +247,6 @@ class Working:
                 "again, since this process stood still or the database was away.",
                 notification,
             )
-        return is_own
 
     def _give_back(self, claim: Claim, pause: float, attempts: int) -> None:
         self._patiently(lambda: self._work.give_back(claim, pause, attempts))
@@ -253,6 +256,9 @@ class Working:
     def _give_up(
         self, claim: Claim, notification: Notification, last: Failure, error: BaseException | None
     ) -> None:
+        if not self._patiently(lambda: self._work.hold(claim)):
+            self._leave(claim, notification, is_own=False)
+            return
         if self._dead_letters is None:
             self._patiently(lambda: self._work.forget_attempts(claim))
             self._stopped.append(Stopped(claim, notification, last))

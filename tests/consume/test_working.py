@@ -287,6 +287,24 @@ def test_worker_that_stood_still_leaves_the_chat_to_its_successor(
     assert "handles it again" in caplog.text
 
 
+def test_worker_that_stood_still_gives_up_nothing(
+    sql_store: Any, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What failed for good there may be handled by another worker now: it is no dead letter."""
+    put(sql_store, message(0))
+    monkeypatch.setattr(leases, "RENEW_EVERY", 60.0)  # it stands still
+    handled: list[str] = []
+
+    def handler(notification: Notification) -> None:
+        time.sleep(1.2)
+        run(lambda notification: handled.append("by the other"))
+        raise AirflowFailException("so it is")
+
+    report = run(handler, dead_letters=True)
+    assert handled == ["by the other"]
+    assert (report.dead_letters, report.taken_over, report.stopped) == (0, 1, [])
+
+
 def test_claim_that_was_long_ago_calls_no_handler(
     sql_store: Any, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,6 +147,12 @@ class SqlWork:
             free = {"owner": "", "expires_at": self._now + pause if pause else 0.0, "attempts": attempts}
             self._database.execute(self._changed(self._held(claim), free))
 
+    def hold(self, claim: Claim) -> bool:
+        """Tell whether the chat is still this claim's, and keep it for another span if so."""
+        with self._translate_errors():
+            longer = {"expires_at": self._now + self._span}
+            return self._database.execute(self._changed(self._held(claim), longer)) > 0
+
     def forget_attempts(self, claim: Claim) -> None:
         """Let attempts at the row be counted from 1 again, and keep the chat."""
         with self._translate_errors():
