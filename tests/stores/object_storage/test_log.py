@@ -303,6 +303,22 @@ def test_reader_that_stands_still_passes_nothing_by(
     assert operations > 5
 
 
+@FORMS
+def test_batches_that_one_adopts_stand_in_queue_order(
+    new_files: Callable[[], LocalFiles], file_format: str
+) -> None:
+    """Whatever their names are, and whether they were closed or not."""
+    files, queue = new_files(), some(11)
+    for number in range(5):
+        batch = DrainingBatch(files, run(number), file_format, QUEUE)
+        fill(batch, queue, 2)
+        if number < 3:
+            batch.finish()
+    last_run(files, queue, file_format)
+    entries = read_parts(files, part_names(files, folder_of(run(9))))
+    assert numbers(enumerate(entries)) == list(range(11))
+
+
 @EFFECTS
 def test_batch_that_two_others_adopted_is_logged_once(
     new_files: Callable[[], LocalFiles], after_effect: bool
