@@ -64,6 +64,10 @@ class ObjectStorageStore(Store):
     Local files are for the worker's own user alone (0600 in folders of 0700). ``path`` may be a symbolic
     link; one that lies below it is not followed, and is an error.
 
+    Consumers read what is in closed batches, in the order in which these were closed (``log/``, one small
+    file for each closing with the keys of what it stored). ``log/``, ``moved/`` and ``consumers/`` stay;
+    batches that somebody removes are passed over.
+
     A key counts as "already there" if it lies in an open batch, or in one closed today or within the two days
     before. ``keys/`` and ``attempts/`` may be cleared of what is older than that, by a lifecycle rule;
     ``ledger/`` (which batches were handed on) and ``leases/`` (who reads which queue) stay small anyway.
