@@ -113,8 +113,8 @@ class SqlStream:
 
     def forget(self, name: str) -> bool:
         with self._translate_errors():
-            gone = self._table.delete().where(self._table.c.consumer == column_id(name))
-            return self.database.execute(gone) > 0
+            named = self._table.c.consumer == column_id(name), self._table.c.consumer != _NUMBERED
+            return self.database.execute(self._table.delete().where(*named)) > 0
 
     def close(self) -> None:
         self.database.close()
