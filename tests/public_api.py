@@ -24,6 +24,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "stores": (),
     "filters": ("NotificationFilter", "Verdict"),
     "notification": ("Notification",),
+    "consume": (),
     "media": ("has_file", "media_name"),
     "assets": ("create_asset",),
     "doctor": ("check_instance", "examine", "examine_all"),
@@ -126,7 +127,7 @@ def _as_written(annotation: Any) -> Any:
 
 def _commands() -> Iterator[str]:
     cli = importlib.import_module(f"{PACKAGE}.cli")
-    for name in ("doctor", "batches"):
+    for name in ("doctor", "batches", "consumers"):
         arguments = getattr(cli, f"{name.upper()}_ARGUMENTS")
         yield " ".join([f"airflow green-api {name}", *(flag for flags, _ in arguments for flag in flags)])
 
