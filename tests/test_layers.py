@@ -32,7 +32,7 @@ PURE = {
     "version",
 }
 ROLES = {"operators", "sensors", "triggers", "notifiers"}
-DOORS = {"messaging", "provider_info", "cli", "doctor", "batches", "dead_letters", "demo"}
+DOORS = {"messaging", "provider_info", "cli", "doctor", "batches", "consumers", "dead_letters", "demo"}
 HEAVY = {
     "requests",
     "urllib3",

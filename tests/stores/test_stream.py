@@ -49,6 +49,27 @@ def test_stream_gives_everything_in_pages_and_in_order(store: Any) -> None:
         assert numbers(stream.read(25, 10)) == [25]
 
 
+def test_rows_of_one_queue_that_were_put_together_keep_their_order(sql_store: Any) -> None:
+    """A group is inserted by key, and its keys come in any order."""
+    given = [notification(number, instance) for number in range(20) for instance in (1, 2)]
+    with sql_store.open("d/r/t/-1") as opened, closing(sql_store.stream()) as stream:
+        assert opened.put_all(given) == [True] * len(given)
+        for instance in ("1", "2"):
+            own = [each for each in stream.read(0, 100) if each[1].notification.instance_id == instance]
+            assert numbers(own) == [*range(20)]
+
+
+def test_more_rows_than_are_numbered_at_once(sql_store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Part after part, by whoever comes, and without a gap."""
+    monkeypatch.setattr("airflow_green_notify.stores.sql.stream._AT_ONCE", 7)
+    put(sql_store, *map(notification, range(50)))
+    with closing(sql_store.stream()) as stream, closing(sql_store.stream()) as other:
+        assert numbers(stream.read(0, 10)) == [*range(10)]
+        assert other.end() == 50
+        assert [position for position, _ in stream.read(0, 100)] == [*range(1, 51)]
+        assert numbers(other.read(10, 100)) == [*range(10, 50)]
+
+
 def test_empty_store_has_a_stream(store: Any) -> None:
     """Before anything was drained there is nothing to read, and the end is 0."""
     with closing(store.stream()) as stream:
