@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 AT_LEAST = 60.0
 """Seconds that a run has for its replays, however soon its drain ends."""
 
-_PAGE = 100
+_PAGE = 500
 _LOOKS_EVERY = 0.2
 """Seconds."""
 
