@@ -71,52 +71,52 @@ THEIRS = [message(11, OTHER, OTHER), message(12, OTHER), message(13, OTHER, text
 # --- one person ---
 
 
-def test_erased_person_is_gone_and_the_others_stay_where_they_were(sql_store: Any) -> None:
+def test_erased_person_is_gone_and_the_others_stay_where_they_were(store: Any) -> None:
     """Rows of the person, and what mentions the person; the others keep positions, and batches are read."""
-    batch = put(sql_store, THEIRS[0], *MINE, *THEIRS[1:])
-    with closing(sql_store.stream()) as stream:
+    batch = put(store, THEIRS[0], *MINE, *THEIRS[1:])
+    with closing(store.stream()) as stream:
         before = {entry.notification.key: position for position, entry in stream.read(0, 100)}
-    assert erase(sql_store, [PHONE]) == {"notifications": 3, "media": 0}
-    with closing(sql_store.stream()) as stream:
+    assert erase(store, [PHONE]) == {"notifications": 3, "media": 0}
+    with closing(store.stream()) as stream:
         after = {entry.notification.key: position for position, entry in stream.read(0, 100)}
     assert after == {each.key: before[each.key] for each in THEIRS}
     assert [each.body for each in read_batch(batch)] == [each.body for each in THEIRS]
     assert len(read_batch(batch)) == 3
-    assert erase(sql_store, [PHONE]) == {"notifications": 0, "media": 0}
+    assert erase(store, [PHONE]) == {"notifications": 0, "media": 0}
 
 
-def test_person_is_erased_under_the_other_id_too(sql_store: Any) -> None:
+def test_person_is_erased_under_the_other_id_too(store: Any) -> None:
     """One row shows whose the LID is; by either id the rows of both go."""
     shown = message(1, LID, PHONE)
     hidden = [message(number, LID) for number in range(2, 5)]
-    put(sql_store, *hidden, shown, THEIRS[1])
-    assert erase(sql_store, [PHONE])["notifications"] == 4
-    assert bodies(sql_store) == [THEIRS[1].body]
+    put(store, *hidden, shown, THEIRS[1])
+    assert erase(store, [PHONE])["notifications"] == 4
+    assert bodies(store) == [THEIRS[1].body]
 
 
-def test_dry_run_counts_and_changes_nothing(sql_store: Any) -> None:
+def test_dry_run_counts_and_changes_nothing(store: Any) -> None:
     """Neither rows nor tombstones."""
-    put(sql_store, *MINE, *THEIRS)
-    assert erase(sql_store, [PHONE], dry_run=True) == {"notifications": 3, "media": 0}
-    assert purge(sql_store, timedelta(microseconds=1), dry_run=True) == {"notifications": 6, "media": 0}
-    assert bodies(sql_store) == [each.body for each in MINE + THEIRS]
+    put(store, *MINE, *THEIRS)
+    assert erase(store, [PHONE], dry_run=True) == {"notifications": 3, "media": 0}
+    assert purge(store, timedelta(microseconds=1), dry_run=True) == {"notifications": 6, "media": 0}
+    assert bodies(store) == [each.body for each in MINE + THEIRS]
 
 
-def test_log_names_nobody(sql_store: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_names_nobody(store: Any, caplog: pytest.LogCaptureFixture) -> None:
     """It counts."""
-    put(sql_store, *MINE)
+    put(store, *MINE)
     with caplog.at_level(logging.INFO, "airflow_green_notify"):
-        erase(sql_store, [PHONE])
+        erase(store, [PHONE])
     assert "Erased 3 notifications of the contacts" in caplog.text
     assert "12025550101" not in caplog.text
 
 
-def test_open_batch_of_a_drain_goes_on_without_what_was_erased(sql_store: Any) -> None:
+def test_open_batch_of_a_drain_goes_on_without_what_was_erased(store: Any) -> None:
     """Its count and its reader tell what is there, and its next puts are stored behind."""
-    drain = sql_store.open("dag/run/drain/-1", "queue")
+    drain = store.open("dag/run/drain/-1", "queue")
     for each in (MINE[0], THEIRS[0], MINE[1]):
         assert drain.put(each)
-    assert erase(sql_store, [PHONE])["notifications"] == 2
+    assert erase(store, [PHONE])["notifications"] == 2
     assert drain.put_all([MINE[1], THEIRS[1], MINE[0], THEIRS[2]]) == [False, True, False, True]
     assert drain.put(MINE[2]) is True  # it was not there, so it is no redelivery
     description = drain.close()
@@ -129,29 +129,29 @@ def test_open_batch_of_a_drain_goes_on_without_what_was_erased(sql_store: Any) -
 # --- what would come back ---
 
 
-def test_redelivery_and_backfill_bring_nothing_back(sql_store: Any) -> None:
+def test_redelivery_and_backfill_bring_nothing_back(store: Any) -> None:
     """Singly and in a group, in the same batch and in another one, whichever of the two had brought it."""
     queued, backfilled = message(1, PHONE), message(2, PHONE)
-    put(sql_store, queued)
-    put(sql_store, from_journal(backfilled), batch_id=f"backfill{JOURNAL}")
-    assert erase(sql_store, [PHONE])["notifications"] == 2
+    put(store, queued)
+    put(store, from_journal(backfilled), batch_id=f"backfill{JOURNAL}")
+    assert erase(store, [PHONE])["notifications"] == 2
     for number, each in enumerate((queued, from_journal(queued), from_journal(backfilled))):
-        with sql_store.open(f"single-{number}", "queue") as opened:
+        with store.open(f"single-{number}", "queue") as opened:
             assert opened.put(each) is False
             assert opened.put_all([each, THEIRS[number]]) == [False, True]
-    with sql_store.open("dag/run/drain/-1", "queue") as opened:
+    with store.open("dag/run/drain/-1", "queue") as opened:
         assert opened.put(backfilled) is False
         assert opened.put_all([backfilled, message(3, PHONE)]) == [False, True]
 
 
-def test_attempt_at_an_erased_notification_does_not_begin(sql_store: Any) -> None:
+def test_attempt_at_an_erased_notification_does_not_begin(store: Any) -> None:
     """It counts as finished, though nothing of it is there; what was never stored is counted from 1."""
     letter, note = dead_letter(MINE[0], {"error_type": "KeyError"})
-    with sql_store.open("dead", "queue") as opened:
+    with store.open("dead", "queue") as opened:
         assert opened.begin_attempt(MINE[0].key) == 1
         opened.put(letter, note)
-    assert erase(sql_store, [PHONE])["notifications"] == 1
-    with sql_store.open("dead", "queue") as opened:
+    assert erase(store, [PHONE])["notifications"] == 1
+    with store.open("dead", "queue") as opened:
         assert opened.begin_attempt(MINE[0].key) == 0
         assert opened.begin_attempt(MINE[1].key) == 1
         assert opened.begin_attempt(MINE[1].key) == 2
@@ -159,11 +159,11 @@ def test_attempt_at_an_erased_notification_does_not_begin(sql_store: Any) -> Non
 
 
 def test_salt_is_one_for_all_and_another_in_each_store(sql_store: Any) -> None:
-    """A tombstone tells nobody who has the key of another store's what it stands for."""
+    """A tombstone tells nobody who has the key of another sql_store's what it stands for."""
     other = SqlStore("store", table=f"{sql_store.table}2")
-    for store in (sql_store, other):
-        put(store, MINE[0])
-        erase(store, [PHONE])
+    for each in (sql_store, other):
+        put(each, MINE[0])
+        erase(each, [PHONE])
     with closing(sql_store.eraser()) as one, closing(other.eraser()) as two, closing(other.eraser()) as three:
         salts = [each._tombstones.salt for each in (one, two, three)]
         marks = [each._tombstones.mark_of(MINE[0].key) for each in (one, two)]
@@ -269,14 +269,14 @@ def test_consumer_on_an_erased_page_goes_on_behind_it(sql_store: Any) -> None:
 # --- an age ---
 
 
-def test_purge_erases_what_was_received_before(sql_store: Any) -> None:
+def test_purge_erases_what_was_received_before(store: Any) -> None:
     """By the time at which it was received, whatever time it bears; and it does not come back."""
     old = [message(number, OTHER, received_at=NOW - timedelta(days=91)) for number in range(700)]
     young = [message(number, OTHER, received_at=NOW - timedelta(days=89)) for number in range(700, 703)]
-    put_many(sql_store, old, young)
-    assert purge(sql_store, timedelta(days=90)) == {"notifications": 700, "media": 0}
-    assert {body["idMessage"] for body in bodies(sql_store)} == {each.id_message for each in young}
-    with sql_store.open("again", "queue") as opened:
+    put_many(store, old, young)
+    assert purge(store, timedelta(days=90)) == {"notifications": 700, "media": 0}
+    assert {body["idMessage"] for body in bodies(store)} == {each.id_message for each in young}
+    with store.open("again", "queue") as opened:
         assert opened.put_all(old) == [False] * 700
 
 

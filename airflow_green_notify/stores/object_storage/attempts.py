@@ -33,6 +33,11 @@ class FileAttempts:
         """Note that no attempt is to begin any more."""
         self._files.create(f"{_folder(key)}/{_FINISHED}", [b""])
 
+    def finish_begun(self, key: str) -> None:
+        """Let no attempt begin any more if there was one."""
+        if self._files.names(_folder(key)):
+            self.finish(key)
+
     def forget_attempts(self, key: str) -> None:
         """Count from 1 again."""
         folder = _folder(key)
