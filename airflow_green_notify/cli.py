@@ -36,6 +36,41 @@ BATCHES_ARGUMENTS: Arguments = (
     ),
     JSON_ARGUMENT,
 )
+_ERASING_ARGUMENTS: Arguments = (
+    (("store",), {"help": "connection id of a SQL store, or path or URL of a folder or bucket"}),
+    (("--table",), {"help": "table of a SQL store", "default": "green_api_notifications"}),
+    (("--conn-id",), {"help": "connection for a bucket"}),
+    (
+        ("--media",),
+        {
+            "nargs": "+",
+            "action": "extend",
+            "default": [],
+            "metavar": "FOLDER",
+            "help": "folder or URL into which files were downloaded, as s3://conn_id@bucket/media",
+        },
+    ),
+    (("--dry-run",), {"action": "store_true", "help": "count, and erase nothing"}),
+    JSON_ARGUMENT,
+)
+ERASE_HELP = "Erase what a store holds of a contact, so that it doesn't come back"
+ERASE_ARGUMENTS: Arguments = (
+    *_ERASING_ARGUMENTS,
+    (
+        ("--contact",),
+        {
+            "action": "append",
+            "required": True,
+            "metavar": "ID",
+            "help": "such as 12025550101@c.us, …@lid, or digits (Telegram, MAX); may be given several times",
+        },
+    ),
+)
+PURGE_HELP = "Erase what a store received long ago"
+PURGE_ARGUMENTS: Arguments = (
+    *_ERASING_ARGUMENTS,
+    (("--older-than",), {"required": True, "metavar": "AGE", "help": "such as 90d (days) or 36h (hours)"}),
+)
 
 
 def get_cli_commands() -> list[Any]:
@@ -53,6 +88,8 @@ def get_cli_commands() -> list[Any]:
     commands = (
         command("doctor", DOCTOR_HELP, DOCTOR_ARGUMENTS),
         command("batches", BATCHES_HELP, BATCHES_ARGUMENTS),
+        command("erase", ERASE_HELP, ERASE_ARGUMENTS),
+        command("purge", PURGE_HELP, PURGE_ARGUMENTS),
     )
     return [GroupCommand(name="green-api", help="Look after GREEN-API instances", subcommands=commands)]
 

@@ -32,7 +32,7 @@ PURE = {
     "version",
 }
 ROLES = {"operators", "sensors", "triggers", "notifiers"}
-DOORS = {"messaging", "provider_info", "cli", "doctor", "batches", "demo"}
+DOORS = {"messaging", "provider_info", "cli", "doctor", "batches", "erase", "purge", "demo"}
 HEAVY = {
     "requests",
     "urllib3",

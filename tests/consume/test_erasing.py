@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,9 @@ from airflow.sdk import BaseHook
 from sqlalchemy import text
 
 from airflow_green_notify.consume.erasing import erase, purge
+from airflow_green_notify.consume.person import Person
 from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreError
+from airflow_green_notify.files.local import LocalFiles
 from airflow_green_notify.files.media_names import media_name
 from airflow_green_notify.message import journal_key, message_of
 from airflow_green_notify.notification import Notification
@@ -25,6 +28,8 @@ from airflow_green_notify.stores.dead_letter import dead_letter
 from airflow_green_notify.stores.entry import Entry
 from airflow_green_notify.stores.erasing import Wanted
 from airflow_green_notify.stores.held import JOURNAL
+from airflow_green_notify.stores.object_storage.eraser import FileEraser
+from tests.stores.dying_files import Died, DyingFiles
 
 PHONE, LID = "12025550101@c.us", "200000000000042@lid"
 OTHER = "12025550102@c.us"
@@ -174,10 +179,6 @@ def test_salt_is_one_for_all_and_another_in_each_store(sql_store: Any) -> None:
 # --- at the same time, and cut short ---
 
 
-class Died(BaseException):
-    """The process is gone."""
-
-
 def test_erasing_that_dies_goes_on_when_it_is_run_again(sql_store: Any) -> None:
     """Between two pages: what is gone stays gone, what is there is whole, and the rest goes the next time."""
     mine = [message(number, PHONE) for number in range(4500)]
@@ -266,18 +267,86 @@ def test_consumer_on_an_erased_page_goes_on_behind_it(sql_store: Any) -> None:
         assert [entry.notification.key for _, entry in behind] == [each.key for each in THEIRS[1:]]
 
 
+@pytest.mark.parametrize("after_effect", [False, True])
+def test_files_are_whole_wherever_erasing_dies(after_effect: bool, tmp_path: Path) -> None:
+    """At each operation: others' lines are there once and in order, and the next run goes on to the end."""
+    for operations in range(60):
+        store = ObjectStorageStore(tmp_path / str(operations))
+        batch = put(store, THEIRS[0], *MINE, THEIRS[1])
+        left_open = store.open("open", "queue")
+        assert left_open.put_all([message(20, PHONE), THEIRS[2]]) == [True, True]
+        files = DyingFiles(LocalFiles(str(tmp_path / str(operations))), operations, after_effect)
+        try:
+            eraser = FileEraser(files, "here", nullcontext)
+            eraser.erase(Wanted(lambda entry: Person([PHONE]).is_named_in(entry.notification.body)), len)
+            is_over = True
+        except Died:
+            is_over = False
+        seen = [each.key for each in read_batch(batch)]
+        assert [key for key in seen if key in {each.key for each in THEIRS}] == [
+            each.key for each in THEIRS[:2]
+        ]
+        assert len(seen) == len(set(seen)) == len(read_batch(batch))
+        erase(store, [PHONE])
+        assert [each.key for each in read_batch(batch)] == [each.key for each in THEIRS[:2]]
+        with store.open("again", "queue") as opened:
+            assert opened.put_all([*MINE, message(20, PHONE)]) == [False] * 4
+        assert [each.key for each in read_batch(left_open.close())] == [THEIRS[2].key]
+        assert [body["idMessage"] for body in bodies(store)] == [each.id_message for each in THEIRS]
+        names = "".join(path.read_text() for path in (tmp_path / str(operations)).rglob("*.ndjson"))
+        assert "12025550101@c.us" not in names
+        if is_over:
+            return
+    raise AssertionError("erasing took more operations than were tried")
+
+
+def test_batch_that_loses_all_is_read_as_empty_and_purged_away(file_store: Any, tmp_path: Path) -> None:
+    """The task that was handed it has nothing to do; after a purge it is told that the file is gone."""
+    batch = put(file_store, *MINE)
+    erase(file_store, [PHONE])
+    assert (list(read_batch(batch)), len(read_batch(batch))) == ([], 0)
+    old = put(
+        file_store, message(5, OTHER, received_at=NOW - timedelta(days=91)), batch_id="dag/old/drain/-1"
+    )
+    assert purge(file_store, timedelta(days=90))["notifications"] == 1
+    with pytest.raises(NotificationStoreError, match="no file any more"):
+        list(read_batch(old))
+
+
+def test_batch_that_lost_lines_is_adopted_with_the_others(file_store: Any) -> None:
+    """Whether its file was written anew before the adoption, or behind it and before its end."""
+    queue = "gateway/1101000001"
+    for number, is_before in enumerate((True, False)):
+        mine, theirs = message(30 + number, PHONE), message(40 + number, OTHER)
+        with file_store.open(f"dag/dead-{number}/drain/-1", queue) as dead:
+            assert dead.put_all([mine, theirs]) == [True, True]
+        if is_before:
+            erase(file_store, [PHONE])
+        adopter = file_store.open(f"dag/next-{number}/drain/-1", queue)
+        records = {record.batch_id: record for record in adopter.not_handed_on()}
+        adopter.adopt(records[f"dag/dead-{number}/drain/-1"])
+        erase(file_store, [PHONE])
+        description = adopter.close()
+        assert [each.key for each in read_batch(description)] == [theirs.key]
+        assert theirs.body in bodies(file_store)
+        later = file_store.open(f"dag/later-{number}/drain/-1", queue)
+        assert f"dag/dead-{number}/drain/-1" not in {r.batch_id for r in later.not_handed_on()}
+        later.release()
+
+
 # --- an age ---
 
 
 def test_purge_erases_what_was_received_before(store: Any) -> None:
     """By the time at which it was received, whatever time it bears; and it does not come back."""
-    old = [message(number, OTHER, received_at=NOW - timedelta(days=91)) for number in range(700)]
-    young = [message(number, OTHER, received_at=NOW - timedelta(days=89)) for number in range(700, 703)]
+    count = 700 if isinstance(store, SqlStore) else 12
+    old = [message(number, OTHER, received_at=NOW - timedelta(days=91)) for number in range(count)]
+    young = [message(number, OTHER, received_at=NOW - timedelta(days=89)) for number in range(800, 803)]
     put_many(store, old, young)
-    assert purge(store, timedelta(days=90)) == {"notifications": 700, "media": 0}
+    assert purge(store, timedelta(days=90)) == {"notifications": count, "media": 0}
     assert {body["idMessage"] for body in bodies(store)} == {each.id_message for each in young}
     with store.open("again", "queue") as opened:
-        assert opened.put_all(old) == [False] * 700
+        assert opened.put_all(old) == [False] * count
 
 
 @pytest.mark.parametrize("older_than", [timedelta(0), timedelta(days=-1), timedelta.max, 90, "90d", None])
@@ -328,8 +397,6 @@ def test_media_of_a_dead_letter_are_named_by_what_was_received(quick_store: Any,
 
 def test_purge_erases_old_files_of_ours_and_no_strangers(quick_store: Any, tmp_path: Path) -> None:
     """Also one whose notification is gone; what has no name of ours is not ours."""
-    import os
-
     folder = tmp_path / "media"
     folder.mkdir()
     put(quick_store, THEIRS[0])

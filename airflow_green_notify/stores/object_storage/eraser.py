@@ -96,8 +96,8 @@ class FileEraser:
         """Do what has to be done as long as the entries are there."""
         first(entries)
         self._tombstones.add(entries)
-        for entry in entries:
-            self._attempts.finish_begun(as_received(entry.notification, entry.note).key)
+        received = (as_received(entry.notification, entry.note) for entry in entries)
+        self._attempts.finish_begun(notification.key for notification in received)
 
     def _write_anew(self, part: str, wanted: Wanted) -> bool:
         """Write a file without what is wanted; ``False`` if it is gone, or somebody was faster."""
