@@ -53,7 +53,8 @@ def _store(arguments: argparse.Namespace) -> Store:
 
 def _text(counts: dict[str, int], which: str, dry_run: bool) -> str:
     done = "Would erase" if dry_run else "Erased"
-    return f"{done} {counts['notifications']:,} notifications and {counts['media']:,} files of media: {printable(which, TEXT)}."
+    number, files = counts["notifications"], counts["media"]
+    return f"{done} {number:,} notifications and {files:,} files of media: {printable(which, TEXT)}."
 
 
 def main(argv: Sequence[str] | None = None) -> None:

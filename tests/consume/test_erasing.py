@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -254,6 +255,27 @@ def test_puts_at_the_same_time_bring_nothing_back(sql_store: Any, isolation: Non
             thread.join()
     assert failures == []
     assert bodies(sql_store) == []
+
+
+def test_erasing_waits_for_who_keeps_the_lock_and_keeps_no_put_waiting(
+    make_store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL a VACUUM by hand keeps it for long; a dump of the table does not."""
+    monkeypatch.setattr("airflow_green_notify.stores.sql.eraser._PAUSE", 0.1)
+    store = make_store("postgres")
+    put(store, *MINE)
+    engine = BaseHook.get_hook("store").get_sqlalchemy_engine()
+    with engine.connect() as dump, ThreadPoolExecutor(1) as other:
+        dump.execute(text(f"LOCK TABLE {store.table}, {store.table}_tombstones IN ACCESS SHARE MODE"))
+        assert erase(store, ["12025550177@c.us"]) == {"notifications": 0, "media": 0}
+        with engine.connect() as vacuum:
+            vacuum.execute(text(f"LOCK TABLE {store.table} IN SHARE UPDATE EXCLUSIVE MODE"))
+            erased = other.submit(erase, store, [PHONE])
+            for number in range(5):
+                put(store, message(50 + number, OTHER), batch_id=f"meanwhile-{number}")
+                assert not erased.done()
+        assert erased.result() == {"notifications": 3, "media": 0}
+    engine.dispose()
 
 
 def test_consumer_on_an_erased_page_goes_on_behind_it(sql_store: Any) -> None:
