@@ -115,6 +115,40 @@ CONSUMERS_ARGUMENTS: Arguments = (
     ),
     JSON_ARGUMENT,
 )
+_ERASING_ARGUMENTS: Arguments = (
+    STORE_ARGUMENT,
+    *PLACE_ARGUMENTS,
+    (
+        ("--media",),
+        {
+            "nargs": "+",
+            "action": "extend",
+            "default": [],
+            "metavar": "FOLDER",
+            "help": "folder or URL into which files were downloaded, as s3://conn_id@bucket/media",
+        },
+    ),
+    (("--dry-run",), {"action": "store_true", "help": "count, and erase nothing"}),
+    JSON_ARGUMENT,
+)
+ERASE_HELP = "Erase what a store holds of a contact, so that it doesn't come back"
+ERASE_ARGUMENTS: Arguments = (
+    *_ERASING_ARGUMENTS,
+    (
+        ("--contact",),
+        {
+            "action": "append",
+            "required": True,
+            "metavar": "ID",
+            "help": "such as 12025550101@c.us, …@lid, or digits (Telegram, MAX); may be given several times",
+        },
+    ),
+)
+PURGE_HELP = "Erase what a store received long ago"
+PURGE_ARGUMENTS: Arguments = (
+    *_ERASING_ARGUMENTS,
+    (("--older-than",), {"required": True, "metavar": "AGE", "help": "such as 90d (days) or 36h (hours)"}),
+)
 
 
 def get_cli_commands() -> list[Any]:
@@ -134,6 +168,8 @@ def get_cli_commands() -> list[Any]:
         command("batches", BATCHES_HELP, BATCHES_ARGUMENTS),
         command("dead-letters", DEAD_LETTERS_HELP, DEAD_LETTERS_ARGUMENTS),
         command("consumers", CONSUMERS_HELP, CONSUMERS_ARGUMENTS),
+        command("erase", ERASE_HELP, ERASE_ARGUMENTS),
+        command("purge", PURGE_HELP, PURGE_ARGUMENTS),
     )
     return [GroupCommand(name="green-api", help="Look after GREEN-API instances", subcommands=commands)]
 

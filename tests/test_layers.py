@@ -32,7 +32,18 @@ PURE = {
     "version",
 }
 ROLES = {"operators", "sensors", "triggers", "notifiers"}
-DOORS = {"messaging", "provider_info", "cli", "doctor", "batches", "consumers", "dead_letters", "demo"}
+DOORS = {
+    "messaging",
+    "provider_info",
+    "cli",
+    "doctor",
+    "batches",
+    "consumers",
+    "dead_letters",
+    "erase",
+    "purge",
+    "demo",
+}
 HEAVY = {
     "requests",
     "urllib3",
