@@ -80,7 +80,7 @@ ALLOWED: dict[str, set[str]] = {
     "hooks": PURE,
     "files": PURE,
     "stores": PURE | {"files", "filters"},
-    "consume": PURE | {"arguments", "drain", "filters", "stoppable", "stores"},
+    "consume": PURE | {"arguments", "drain", "files", "filters", "stoppable", "stores"},
     "emulator": set(),
     "messaging": {"triggers"},
     "provider_info": {"hooks", "version"},
