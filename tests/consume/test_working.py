@@ -34,6 +34,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "SPAN", 1.0)
     monkeypatch.setattr(leases, "MARGIN", 0.2)
     monkeypatch.setattr(leases, "RENEW_EVERY", 0.25)
+    monkeypatch.setattr(leases, "AGAIN_AFTER", 0.05)
     monkeypatch.setattr(working, "ASK_EVERY", 0.05)
     monkeypatch.setattr(working, "pause_after", lambda attempts: 0.05)
 
