@@ -1,4 +1,4 @@
-"""The leases of a worker on chats: renewed together, whatever its threads are busy with."""
+"""The leases of a worker on chats: renewed together, and how long a database may be away that keeps them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 
 from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.stoppable import sleep
+from airflow_green_notify.stopwatch import Stopwatch
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 SPAN = 20.0
 """Seconds after which the chat of a worker that died is anybody's."""
@@ -19,7 +24,23 @@ MARGIN = 2.0
 """Seconds before its end from which on a worker that could not renew a lease calls no handler."""
 
 AGAIN_AFTER = 1.0
-"""Seconds after a renewal that failed."""
+"""Seconds after something failed in the database."""
+
+
+def patiently(work: Callable[[], T]) -> T:
+    """Do something in the database, which may be away for as long as the leases last.
+
+    If the task ended at once, what its handlers do meanwhile would be done again.
+    """
+    waited = Stopwatch()
+    while True:
+        try:
+            return work()
+        except NotificationStoreError as error:
+            if waited.seconds() >= SPAN - MARGIN:
+                raise
+            log.warning("Trying again in %.0f s: %s", AGAIN_AFTER, error)
+            sleep(AGAIN_AFTER)
 
 
 @contextmanager

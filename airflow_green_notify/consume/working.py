@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from asyncio import CancelledError
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
@@ -18,9 +17,8 @@ from airflow_green_notify.consume import leases
 from airflow_green_notify.consume.chat_context import ChatContext
 from airflow_green_notify.consume.handlers import Call, NotCalled
 from airflow_green_notify.consume.report import Stopped, WorkReport
-from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.progress import Progress, span
-from airflow_green_notify.stoppable import ToldToStop, check, sleep
+from airflow_green_notify.stoppable import ToldToStop, check
 from airflow_green_notify.stopwatch import Stopwatch
 from airflow_green_notify.stores.dead_letter import Failure, dead_letter, note_of
 
@@ -32,13 +30,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 PAGE = 1000
 """Rows that are taken in at a time."""
 
 ASK_EVERY = 1.0
-"""Seconds between two looks for something to do, and between two tries at a database that is away."""
+"""Seconds between two looks for something to do."""
 
 MAX_STOPPED = 100
 """Chats that may stop at what their handler fails on; then the handler is broken, rather than a message."""
@@ -150,17 +146,17 @@ class Working:
         now = time.monotonic()
         if now - self._began < self._terms.linger:
             return True
-        return now < self._worth_waiting_until and self._patiently(lambda: self._work.is_left(self._busy()))
+        return now < self._worth_waiting_until and leases.patiently(lambda: self._work.is_left(self._busy()))
 
     def _begin_next(self) -> bool:
         """Claim a chat and call the handler with what is next in it; ``False`` if there is none."""
         asked = Stopwatch()
-        claim = self._patiently(lambda: self._work.claim(self._busy()))
+        claim = leases.patiently(lambda: self._work.claim(self._busy()))
         if claim is None:
-            return self._patiently(lambda: self._work.take_in(PAGE)) > 0
+            return leases.patiently(lambda: self._work.take_in(PAGE)) > 0
         self._held[claim.owner] = claim.chat
         self._wait_for(leases.SPAN)
-        notification = self._patiently(lambda: self._work.read(claim))
+        notification = leases.patiently(lambda: self._work.read(claim))
         if notification is None:
             self._finish(claim, None)
         elif claim.attempt > self._terms.max_attempts:
@@ -230,7 +226,7 @@ class Working:
 
     def _finish(self, claim: Claim, notification: Notification | None) -> bool:
         """Let the chat go on; ``False`` if another worker has it."""
-        is_own = self._patiently(lambda: self._work.finish(claim))
+        is_own = leases.patiently(lambda: self._work.finish(claim))
         self._leave(claim, notification, is_own)
         return is_own
 
@@ -249,24 +245,24 @@ class Working:
             )
 
     def _give_back(self, claim: Claim, pause: float, attempts: int) -> None:
-        self._patiently(lambda: self._work.give_back(claim, pause, attempts))
+        leases.patiently(lambda: self._work.give_back(claim, pause, attempts))
         self._held.pop(claim.owner, None)
         self._wait_for(max(pause, leases.SPAN))
 
     def _give_up(
         self, claim: Claim, notification: Notification, last: Failure, error: BaseException | None
     ) -> None:
-        if not self._patiently(lambda: self._work.hold(claim)):
+        if not leases.patiently(lambda: self._work.hold(claim)):
             self._leave(claim, notification, is_own=False)
             return
         if self._dead_letters is None:
-            self._patiently(lambda: self._work.forget_attempts(claim))
+            leases.patiently(lambda: self._work.forget_attempts(claim))
             self._stopped.append(Stopped(claim, notification, last))
             log.error("Gave up %r after %d attempts; its chat stops there.", notification, last.attempt)
             return
         sink = self._dead_letters
         note = note_of(self._firsts.get(notification.key, last), last, task=self._terms.task)
-        self._patiently(lambda: sink.put(*dead_letter(notification, note)))
+        leases.patiently(lambda: sink.put(*dead_letter(notification, note)))
         if self._finish(claim, notification):
             self.report.dead_letters += 1
             log.error(
@@ -284,27 +280,12 @@ class Working:
         self.report.chats = len(self._chats)
         self.report.stopped = self._stopped
         self.report.hanging = [call.notification for call in self._calls.values()]
-        self.report.lag = self._patiently(self._work.lag)
+        self.report.lag = leases.patiently(self._work.lag)
 
     def _wait_for(self, seconds: float) -> None:
         """Let it be worth waiting for so long, and a look more, from now on."""
         until = time.monotonic() + seconds + ASK_EVERY
         self._worth_waiting_until = max(self._worth_waiting_until, until)
-
-    def _patiently(self, work: Callable[[], T]) -> T:
-        """Do something in the database, which may be away for as long as the leases last.
-
-        What handlers did meanwhile would be done again.
-        """
-        waited = Stopwatch()
-        while True:
-            try:
-                return work()
-            except NotificationStoreError as error:
-                if waited.seconds() >= leases.SPAN - leases.MARGIN:
-                    raise
-                log.warning("Trying again in %.0f s: %s", ASK_EVERY, error)
-                sleep(ASK_EVERY)
 
 
 def _is_within(watch: Stopwatch, seconds: float) -> bool:

@@ -88,11 +88,11 @@ def test_chat_that_is_claimed_is_nobody_elses(sql_store: Any) -> None:
 def test_lease_runs_out_unless_it_is_renewed_and_its_former_owner_changes_nothing(sql_store: Any) -> None:
     """Whoever stood still finds the chat in other hands: neither its end nor its return counts."""
     put(sql_store, message(0), message(1), message(2, "2@c.us"))
-    with working(sql_store, span=0.3) as frozen, working(sql_store) as other:
+    with working(sql_store, span=1.5) as frozen, working(sql_store) as other:
         frozen.take_in(100)
         lost, kept = frozen.claim([]), frozen.claim([])
         for _ in range(4):
-            time.sleep(0.1)
+            time.sleep(0.5)
             frozen.renew({kept.owner: kept.chat})
         taken = other.claim([])
         assert (taken.position, taken.attempt) == (1, 2)
@@ -111,10 +111,10 @@ def test_chat_that_is_given_back_pauses_with_its_attempts(sql_store: Any) -> Non
     put(sql_store, message(0))
     with working(sql_store) as work:
         work.take_in(100)
-        work.give_back(work.claim([]), 0.2, 1)
+        work.give_back(work.claim([]), 1.5, 1)
         assert work.claim([]) is None
         assert work.is_left([])
-        time.sleep(0.3)
+        time.sleep(1.6)
         claim = work.claim([])
         assert claim.attempt == 2
         work.forget_attempts(claim)
