@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from airflow_green_notify.notification import Notification
+from airflow_green_notify.stores.entry import Entry
+from airflow_green_notify.stores.row import to_row
 from airflow_green_notify.stores.stream import Consumer
 
 
@@ -155,6 +157,31 @@ def test_nobody_passes_a_row_by(store: Any) -> None:
             for writer in range(writers)
         )
     assert seen[0] == seen[1] == seen[2]
+
+
+def test_row_that_is_committed_late_is_not_passed_by(sql_store: Any) -> None:
+    """It came in first, and a reader has seen what came in after it: it is what that reads next."""
+    is_in, go_on = threading.Event(), threading.Event()
+    with closing(sql_store.stream()) as stream:
+        if stream.database.dialect == "sqlite":
+            pytest.skip("one writer at a time")
+        other = stream.database.beside()
+        row = to_row(Entry(notification(1), "late")) | {"sequence": 1}
+
+        def insert(connection: Any) -> None:
+            connection.execute(stream.rows.insert(), row)
+            is_in.set()
+            go_on.wait(60)
+
+        writer = threading.Thread(target=other.transaction, args=[insert])
+        writer.start()
+        assert is_in.wait(60)
+        put(sql_store, notification(2))
+        first = stream.read(0, 10)
+        go_on.set()
+        writer.join(60)
+        other.close()
+        assert (numbers(first), numbers(stream.read(first[-1][0], 10))) == ([2], [1])
 
 
 def test_database_without_streams_is_refused_in_words(
