@@ -140,14 +140,18 @@ def test_redelivery_and_backfill_bring_nothing_back(store: Any) -> None:
     queued, backfilled = message(1, PHONE), message(2, PHONE)
     put(store, queued)
     put(store, from_journal(backfilled), batch_id=f"backfill{JOURNAL}")
-    assert erase(store, [PHONE])["notifications"] == 2
+    in_vain = message(4, PHONE)
+    dead = store.open("backfill-that-died", f"queue{JOURNAL}")
+    assert dead.put(from_journal(in_vain), {"source": "journal"})
+    dead.release()
+    assert erase(store, [PHONE])["notifications"] == 3
     for number, each in enumerate((queued, from_journal(queued), from_journal(backfilled))):
         with store.open(f"single-{number}", "queue") as opened:
             assert opened.put(each) is False
             assert opened.put_all([each, THEIRS[number]]) == [False, True]
     with store.open("dag/run/drain/-1", "queue") as opened:
         assert opened.put(backfilled) is False
-        assert opened.put_all([backfilled, message(3, PHONE)]) == [False, True]
+        assert opened.put_all([backfilled, in_vain, message(3, PHONE)]) == [False, False, True]
 
 
 def test_attempt_at_an_erased_notification_does_not_begin(store: Any) -> None:
