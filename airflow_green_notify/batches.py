@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from airflow_green_notify.cli import BATCHES_ARGUMENTS, BATCHES_HELP, parsed
+from airflow_green_notify.cli import BATCHES_ARGUMENTS, BATCHES_HELP, parsed, store_named
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.printable import NAME, TEXT, printable
-from airflow_green_notify.stores import ObjectStorageStore, SqlStore
 
 if TYPE_CHECKING:
+    from airflow_green_notify.stores import ObjectStorageStore, SqlStore
     from airflow_green_notify.stores.ledger import BatchRecord
 
 _STATES = {
@@ -49,9 +49,7 @@ def command(arguments: argparse.Namespace) -> None:
 
 
 def _store(arguments: argparse.Namespace) -> SqlStore | ObjectStorageStore:
-    if "/" in arguments.store:
-        return ObjectStorageStore(arguments.store, conn_id=arguments.conn_id)
-    return SqlStore(arguments.store, table=arguments.table)
+    return store_named(arguments.store, arguments.table, arguments.conn_id)
 
 
 def _hand_on(store: SqlStore | ObjectStorageStore, batch_id: str) -> int:

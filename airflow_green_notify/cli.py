@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_green_notify.stores import ObjectStorageStore, SqlStore
 
 # Read at the start of every `airflow` command, so nothing heavy is imported here.
 Arguments = tuple[tuple[tuple[str, ...], dict[str, Any]], ...]
@@ -22,6 +25,12 @@ def count(text: str) -> int:
 
 JSON_ARGUMENT = (("--json",), {"action": "store_true", "help": "print JSON"})
 
+STORE_ARGUMENT = (("store",), {"help": "connection id of a SQL store, or path or URL of a folder or bucket"})
+PLACE_ARGUMENTS: Arguments = (
+    (("--table",), {"help": "table of a SQL store", "default": "green_api_notifications"}),
+    (("--conn-id",), {"help": "connection for a bucket"}),
+)
+
 DOCTOR_HELP = "Examine instances: what keeps a queue from being read, and where to fix it"
 DOCTOR_ARGUMENTS: Arguments = (
     (
@@ -36,13 +45,17 @@ DOCTOR_ARGUMENTS: Arguments = (
             "help": "not healthy if no message has come in for so long",
         },
     ),
+    (
+        ("--store",),
+        {"help": "list the consumers of a store, too: connection id, or path or URL of a folder or bucket"},
+    ),
+    *PLACE_ARGUMENTS,
     JSON_ARGUMENT,
 )
 BATCHES_HELP = "List the batches of a store that no task is known to have returned, or hand one on"
 BATCHES_ARGUMENTS: Arguments = (
-    (("store",), {"help": "connection id of a SQL store, or path or URL of a folder or bucket"}),
-    (("--table",), {"help": "table of a SQL store", "default": "green_api_notifications"}),
-    (("--conn-id",), {"help": "connection for a bucket"}),
+    STORE_ARGUMENT,
+    *PLACE_ARGUMENTS,
     (
         ("--hand-on",),
         {"metavar": "BATCH_ID", "help": "give a batch to the next drain of the same Dag, task and queue"},
@@ -51,7 +64,7 @@ BATCHES_ARGUMENTS: Arguments = (
 )
 DEAD_LETTERS_HELP = "List the dead letters of a store, show one, let them be replayed, or drop them"
 DEAD_LETTERS_ARGUMENTS: Arguments = (
-    (("store",), {"help": "connection id of a SQL store, or path or URL of a folder or bucket"}),
+    STORE_ARGUMENT,
     (
         ("action",),
         {
@@ -86,9 +99,55 @@ DEAD_LETTERS_ARGUMENTS: Arguments = (
     ),
     (("--limit",), {"type": count, "metavar": "N", "help": "list no more than so many"}),
     (("--after",), {"metavar": "KEY", "help": "list what is behind this one"}),
-    (("--table",), {"help": "table of a SQL store", "default": "green_api_notifications"}),
-    (("--conn-id",), {"help": "connection for a bucket"}),
+    *PLACE_ARGUMENTS,
     JSON_ARGUMENT,
+)
+CONSUMERS_HELP = "List the consumers of a store and how far behind they are, or forget one"
+CONSUMERS_ARGUMENTS: Arguments = (
+    STORE_ARGUMENT,
+    *PLACE_ARGUMENTS,
+    (
+        ("--forget",),
+        {
+            "metavar": "NAME",
+            "help": "remove a consumer's position: if it reads again, it begins as a new one",
+        },
+    ),
+    JSON_ARGUMENT,
+)
+_ERASING_ARGUMENTS: Arguments = (
+    STORE_ARGUMENT,
+    *PLACE_ARGUMENTS,
+    (
+        ("--media",),
+        {
+            "nargs": "+",
+            "action": "extend",
+            "default": [],
+            "metavar": "FOLDER",
+            "help": "folder or URL into which files were downloaded, as s3://conn_id@bucket/media",
+        },
+    ),
+    (("--dry-run",), {"action": "store_true", "help": "count, and erase nothing"}),
+    JSON_ARGUMENT,
+)
+ERASE_HELP = "Erase what a store holds of a contact, so that it doesn't come back"
+ERASE_ARGUMENTS: Arguments = (
+    *_ERASING_ARGUMENTS,
+    (
+        ("--contact",),
+        {
+            "action": "append",
+            "required": True,
+            "metavar": "ID",
+            "help": "such as 12025550101@c.us, …@lid, or digits (Telegram, MAX); may be given several times",
+        },
+    ),
+)
+PURGE_HELP = "Erase what a store received long ago"
+PURGE_ARGUMENTS: Arguments = (
+    *_ERASING_ARGUMENTS,
+    (("--older-than",), {"required": True, "metavar": "AGE", "help": "such as 90d (days) or 36h (hours)"}),
 )
 
 
@@ -108,6 +167,9 @@ def get_cli_commands() -> list[Any]:
         command("doctor", DOCTOR_HELP, DOCTOR_ARGUMENTS),
         command("batches", BATCHES_HELP, BATCHES_ARGUMENTS),
         command("dead-letters", DEAD_LETTERS_HELP, DEAD_LETTERS_ARGUMENTS),
+        command("consumers", CONSUMERS_HELP, CONSUMERS_ARGUMENTS),
+        command("erase", ERASE_HELP, ERASE_ARGUMENTS),
+        command("purge", PURGE_HELP, PURGE_ARGUMENTS),
     )
     return [GroupCommand(name="green-api", help="Look after GREEN-API instances", subcommands=commands)]
 
@@ -120,3 +182,10 @@ def parsed(module: str, help: str, arguments: Arguments, argv: Any) -> Any:
     for flags, options in arguments:
         parser.add_argument(*flags, **options)
     return parser.parse_args(argv)
+
+
+def store_named(name: str, table: str, conn_id: str | None) -> SqlStore | ObjectStorageStore:
+    """Return the store that a command line names."""
+    from airflow_green_notify.stores import ObjectStorageStore, SqlStore
+
+    return ObjectStorageStore(name, conn_id=conn_id) if "/" in name else SqlStore(name, table=table)

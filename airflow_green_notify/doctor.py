@@ -2,7 +2,8 @@
 
 ``python -m airflow_green_notify.doctor [CONN_ID ...] [--silent-after SECONDS] [--json]``; on Airflow 3.2 and
 later also ``airflow green-api doctor``. It peeks and counts: nothing is deleted or changed. Exit code 0 means
-that all are healthy. :func:`check_instance` is the same as the function of a task.
+that all are healthy. With ``--store STORE`` it lists the consumers of a store too, and how far behind they
+are; 2 means that the store can't be read. :func:`check_instance` is the same as the function of a task.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoun
 
 from airflow_green_notify.arguments import connections_of, optional, seconds_of
 from airflow_green_notify.at_once import at_once
-from airflow_green_notify.cli import DOCTOR_ARGUMENTS, DOCTOR_HELP, parsed
-from airflow_green_notify.errors import GreenApiConfigError
+from airflow_green_notify.cli import DOCTOR_ARGUMENTS, DOCTOR_HELP, parsed, store_named
+from airflow_green_notify.consume.lag import Lag, as_table, lags
+from airflow_green_notify.errors import GreenApiConfigError, GreenApiError
 from airflow_green_notify.examination import Examination
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.looks import findings, shared_queue
@@ -136,17 +138,35 @@ def command(arguments: argparse.Namespace) -> None:
             examinations = examine_all(names, arguments.silent_after)
     except ValueError as error:
         sys.exit(str(error))
-    print(_as_json(examinations) if arguments.json else _as_text(examinations))
+    consumers, flaw = _consumers(arguments)
+    print((_as_json if arguments.json else _as_text)(examinations, consumers))
+    if flaw:
+        print(flaw, file=sys.stderr)
+        sys.exit(2)
     sys.exit(0 if all(each.healthy for each in examinations) else 1)
 
 
-def _as_json(examinations: Sequence[Examination]) -> str:
-    found = [each.as_dict() for each in examinations]
-    return json.dumps(found if len(found) > 1 else found[0], indent=2)
+def _consumers(arguments: argparse.Namespace) -> tuple[list[Lag] | None, str]:
+    """Return the consumers of the store that is named, if one is, or why it can't be read."""
+    if arguments.store is None:
+        return None, ""
+    try:
+        return lags(store_named(arguments.store, arguments.table, arguments.conn_id)), ""
+    except GreenApiError as error:
+        return None, str(error)
 
 
-def _as_text(examinations: Sequence[Examination]) -> str:
-    return overview(examinations) if len(examinations) > 1 else examinations[0].as_text()
+def _as_json(examinations: Sequence[Examination], consumers: Sequence[Lag] | None) -> str:
+    found: Any = [each.as_dict() for each in examinations]
+    found = found if len(found) > 1 else found[0]
+    if consumers is not None:
+        found = {"instances": found, "consumers": [each.as_dict() for each in consumers]}
+    return json.dumps(found, indent=2)
+
+
+def _as_text(examinations: Sequence[Examination], consumers: Sequence[Lag] | None) -> str:
+    text = overview(examinations) if len(examinations) > 1 else examinations[0].as_text()
+    return text if consumers is None else f"{text}\n\n{as_table(consumers)}"
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -5,8 +5,8 @@ nothing. What else comes into the queue meanwhile is stored, and only then delet
 the queue until the decision is carried out: whatever task dies, its retry goes on, and the question is sent
 once. For some minutes after the decision the Dag goes on reading, and tells whoever is late.
 
-One run at a time, since a queue has one reader. Votes in a poll need the settings incomingWebhook and
-pollMessageWebhook.
+One run at a time, since a queue has one reader; beside another reader, see approvals_beside_etl. Votes in a
+poll need the settings incomingWebhook and pollMessageWebhook.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "stores": (),
     "filters": ("NotificationFilter", "Verdict"),
     "notification": ("Notification",),
+    "consume": (),
     "media": ("has_file", "media_name"),
     "assets": ("create_asset",),
     "consume.dead_letters": ("drop_dead_letters", "facts_of", "read_dead_letters", "replay_dead_letters"),
@@ -127,7 +128,7 @@ def _as_written(annotation: Any) -> Any:
 
 def _commands() -> Iterator[str]:
     cli = importlib.import_module(f"{PACKAGE}.cli")
-    for name in ("doctor", "batches", "dead-letters"):
+    for name in ("doctor", "batches", "consumers", "dead-letters", "erase", "purge"):
         arguments = getattr(cli, f"{name.upper().replace('-', '_')}_ARGUMENTS")
         yield " ".join([f"airflow green-api {name}", *(flag for flags, _ in arguments for flag in flags)])
 

@@ -32,7 +32,18 @@ PURE = {
     "version",
 }
 ROLES = {"operators", "sensors", "triggers", "notifiers"}
-DOORS = {"messaging", "provider_info", "cli", "doctor", "batches", "dead_letters", "demo"}
+DOORS = {
+    "messaging",
+    "provider_info",
+    "cli",
+    "doctor",
+    "batches",
+    "consumers",
+    "dead_letters",
+    "erase",
+    "purge",
+    "demo",
+}
 HEAVY = {
     "requests",
     "urllib3",
@@ -69,7 +80,7 @@ ALLOWED: dict[str, set[str]] = {
     "hooks": PURE,
     "files": PURE,
     "stores": PURE | {"files", "filters"},
-    "consume": PURE | {"arguments", "drain", "filters", "stoppable", "stores"},
+    "consume": PURE | {"arguments", "drain", "files", "filters", "stoppable", "stores"},
     "emulator": set(),
     "messaging": {"triggers"},
     "provider_info": {"hooks", "version"},

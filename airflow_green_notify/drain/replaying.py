@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
@@ -32,7 +32,10 @@ log = logging.getLogger(__name__)
 AT_LEAST = 60.0
 """Seconds that a run has for its replays, however soon its drain ends."""
 
-_PAGE = 100
+_PAGE = 500
+_FRESH = 5.0
+"""Seconds after which marks are read anew: others may have been dropped or erased, or have another rate."""
+
 _LOOKS_EVERY = 0.2
 """Seconds."""
 
@@ -145,10 +148,21 @@ class Replays:
         handler = self._handler_of(lease)
         with renewed(lease):
             while page := self._letters.marked(self._task, _PAGE):
-                for marked in page:
-                    if not self._replay_one(handler, marked):
-                        return
+                if not self._replay_page(handler, page):
+                    return
         log.info("Replayed dead letters: %d handled, %d failed again.", self.handled, self.dead_letters)
+
+    def _replay_page(self, handler: NotificationHandler, page: Sequence[Marked]) -> bool:
+        """Replay these, as long as what was read is fresh; ``False`` if there is no time left."""
+        read = time.monotonic()
+        for marked in page:
+            if not self._is_time(marked.rate):
+                return False
+            if time.monotonic() - read > _FRESH:
+                break
+            if not self._replay_one(handler, marked):
+                return False
+        return True
 
     def _is_taken(self, lease: ReaderLease) -> bool:
         """Take the lease, and wait for that of a run which died: it expires a moment after the queue's."""

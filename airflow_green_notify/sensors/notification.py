@@ -64,7 +64,8 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
     """Waits until a matching notification is at the head of the queue, returns it and leaves it there.
 
     A queue has one reader, so this sensor is for an instance of its own. Beside a drain of the same instance
-    it takes, with a store in ``unmatched``, what the drain's Dag waits for, and the drain takes the match.
+    each takes what the other waits for: wait on the drain's store there, with
+    :class:`~airflow_green_notify.sensors.stored_notification.GreenApiStoredNotificationSensor`.
 
     A crash at any point loses nothing: the sensor deletes no notification that matches. Delete it when its
     work is done, with :class:`~airflow_green_notify.operators.queue.GreenApiDeleteNotificationOperator`. With

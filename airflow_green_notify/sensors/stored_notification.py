@@ -94,7 +94,7 @@ class GreenApiStoredNotificationSensor(GreenApiTask, BaseSensorOperator):
     :param deferrable: Whether to wait in the triggerer.
     :param end_from_trigger: Whether the triggerer may end the task.
     :return: ``{"key", "receipt_id", "received_at", "body"}``, read by ``Notification.from_dict``, without
-        thumbnails.
+        thumbnails. The receipt id was used up by the reader's delete; a table has 0 for it.
     :raises ValueError: An argument is wrong, as far as no template hides it; what a template hides fails the
         task at once.
     """

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from airflow_green_notify.consume.waiting import (
     AT_ONCE,
     Found,
+    OpenEntries,
     Waits,
     Wanted,
     in_open_batches,
@@ -187,7 +188,8 @@ class StoredLook:
         began = time.monotonic()
         for notification in in_open_batches(stream):
             self._judge(notification, seen, after)
-        return _Seen(seen, after, max(PAUSE, OPEN_PAUSE * (time.monotonic() - began)))
+        took = time.monotonic() - began if isinstance(stream, OpenEntries) else 0.0
+        return _Seen(seen, after, max(PAUSE, OPEN_PAUSE * took))
 
     def _judge(
         self, notification: Notification, seen: dict[Wait, Found], before: int, position: int | None = None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +18,9 @@ from airflow.sdk import BaseHook
 from sqlalchemy import text
 
 from airflow_green_notify.consume.erasing import erase, purge
+from airflow_green_notify.consume.person import Person
 from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreError
+from airflow_green_notify.files.local import LocalFiles
 from airflow_green_notify.files.media_names import media_name
 from airflow_green_notify.message import journal_key, message_of
 from airflow_green_notify.notification import Notification
@@ -25,6 +29,8 @@ from airflow_green_notify.stores.dead_letter import dead_letter
 from airflow_green_notify.stores.entry import Entry
 from airflow_green_notify.stores.erasing import Wanted
 from airflow_green_notify.stores.held import JOURNAL
+from airflow_green_notify.stores.object_storage.eraser import FileEraser
+from tests.stores.dying_files import Died, DyingFiles
 
 PHONE, LID = "12025550101@c.us", "200000000000042@lid"
 OTHER = "12025550102@c.us"
@@ -71,52 +77,52 @@ THEIRS = [message(11, OTHER, OTHER), message(12, OTHER), message(13, OTHER, text
 # --- one person ---
 
 
-def test_erased_person_is_gone_and_the_others_stay_where_they_were(sql_store: Any) -> None:
+def test_erased_person_is_gone_and_the_others_stay_where_they_were(store: Any) -> None:
     """Rows of the person, and what mentions the person; the others keep positions, and batches are read."""
-    batch = put(sql_store, THEIRS[0], *MINE, *THEIRS[1:])
-    with closing(sql_store.stream()) as stream:
+    batch = put(store, THEIRS[0], *MINE, *THEIRS[1:])
+    with closing(store.stream()) as stream:
         before = {entry.notification.key: position for position, entry in stream.read(0, 100)}
-    assert erase(sql_store, [PHONE]) == {"notifications": 3, "media": 0}
-    with closing(sql_store.stream()) as stream:
+    assert erase(store, [PHONE]) == {"notifications": 3, "media": 0}
+    with closing(store.stream()) as stream:
         after = {entry.notification.key: position for position, entry in stream.read(0, 100)}
     assert after == {each.key: before[each.key] for each in THEIRS}
     assert [each.body for each in read_batch(batch)] == [each.body for each in THEIRS]
     assert len(read_batch(batch)) == 3
-    assert erase(sql_store, [PHONE]) == {"notifications": 0, "media": 0}
+    assert erase(store, [PHONE]) == {"notifications": 0, "media": 0}
 
 
-def test_person_is_erased_under_the_other_id_too(sql_store: Any) -> None:
+def test_person_is_erased_under_the_other_id_too(store: Any) -> None:
     """One row shows whose the LID is; by either id the rows of both go."""
     shown = message(1, LID, PHONE)
     hidden = [message(number, LID) for number in range(2, 5)]
-    put(sql_store, *hidden, shown, THEIRS[1])
-    assert erase(sql_store, [PHONE])["notifications"] == 4
-    assert bodies(sql_store) == [THEIRS[1].body]
+    put(store, *hidden, shown, THEIRS[1])
+    assert erase(store, [PHONE])["notifications"] == 4
+    assert bodies(store) == [THEIRS[1].body]
 
 
-def test_dry_run_counts_and_changes_nothing(sql_store: Any) -> None:
+def test_dry_run_counts_and_changes_nothing(store: Any) -> None:
     """Neither rows nor tombstones."""
-    put(sql_store, *MINE, *THEIRS)
-    assert erase(sql_store, [PHONE], dry_run=True) == {"notifications": 3, "media": 0}
-    assert purge(sql_store, timedelta(microseconds=1), dry_run=True) == {"notifications": 6, "media": 0}
-    assert bodies(sql_store) == [each.body for each in MINE + THEIRS]
+    put(store, *MINE, *THEIRS)
+    assert erase(store, [PHONE], dry_run=True) == {"notifications": 3, "media": 0}
+    assert purge(store, timedelta(microseconds=1), dry_run=True) == {"notifications": 6, "media": 0}
+    assert bodies(store) == [each.body for each in MINE + THEIRS]
 
 
-def test_log_names_nobody(sql_store: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_names_nobody(store: Any, caplog: pytest.LogCaptureFixture) -> None:
     """It counts."""
-    put(sql_store, *MINE)
+    put(store, *MINE)
     with caplog.at_level(logging.INFO, "airflow_green_notify"):
-        erase(sql_store, [PHONE])
+        erase(store, [PHONE])
     assert "Erased 3 notifications of the contacts" in caplog.text
     assert "12025550101" not in caplog.text
 
 
-def test_open_batch_of_a_drain_goes_on_without_what_was_erased(sql_store: Any) -> None:
+def test_open_batch_of_a_drain_goes_on_without_what_was_erased(store: Any) -> None:
     """Its count and its reader tell what is there, and its next puts are stored behind."""
-    drain = sql_store.open("dag/run/drain/-1", "queue")
+    drain = store.open("dag/run/drain/-1", "queue")
     for each in (MINE[0], THEIRS[0], MINE[1]):
         assert drain.put(each)
-    assert erase(sql_store, [PHONE])["notifications"] == 2
+    assert erase(store, [PHONE])["notifications"] == 2
     assert drain.put_all([MINE[1], THEIRS[1], MINE[0], THEIRS[2]]) == [False, True, False, True]
     assert drain.put(MINE[2]) is True  # it was not there, so it is no redelivery
     description = drain.close()
@@ -129,29 +135,33 @@ def test_open_batch_of_a_drain_goes_on_without_what_was_erased(sql_store: Any) -
 # --- what would come back ---
 
 
-def test_redelivery_and_backfill_bring_nothing_back(sql_store: Any) -> None:
+def test_redelivery_and_backfill_bring_nothing_back(store: Any) -> None:
     """Singly and in a group, in the same batch and in another one, whichever of the two had brought it."""
     queued, backfilled = message(1, PHONE), message(2, PHONE)
-    put(sql_store, queued)
-    put(sql_store, from_journal(backfilled), batch_id=f"backfill{JOURNAL}")
-    assert erase(sql_store, [PHONE])["notifications"] == 2
+    put(store, queued)
+    put(store, from_journal(backfilled), batch_id=f"backfill{JOURNAL}")
+    in_vain = message(4, PHONE)
+    dead = store.open("backfill-that-died", f"queue{JOURNAL}")
+    assert dead.put(from_journal(in_vain), {"source": "journal"})
+    dead.release()
+    assert erase(store, [PHONE])["notifications"] == 3
     for number, each in enumerate((queued, from_journal(queued), from_journal(backfilled))):
-        with sql_store.open(f"single-{number}", "queue") as opened:
+        with store.open(f"single-{number}", "queue") as opened:
             assert opened.put(each) is False
             assert opened.put_all([each, THEIRS[number]]) == [False, True]
-    with sql_store.open("dag/run/drain/-1", "queue") as opened:
+    with store.open("dag/run/drain/-1", "queue") as opened:
         assert opened.put(backfilled) is False
-        assert opened.put_all([backfilled, message(3, PHONE)]) == [False, True]
+        assert opened.put_all([backfilled, in_vain, message(3, PHONE)]) == [False, False, True]
 
 
-def test_attempt_at_an_erased_notification_does_not_begin(sql_store: Any) -> None:
+def test_attempt_at_an_erased_notification_does_not_begin(store: Any) -> None:
     """It counts as finished, though nothing of it is there; what was never stored is counted from 1."""
     letter, note = dead_letter(MINE[0], {"error_type": "KeyError"})
-    with sql_store.open("dead", "queue") as opened:
+    with store.open("dead", "queue") as opened:
         assert opened.begin_attempt(MINE[0].key) == 1
         opened.put(letter, note)
-    assert erase(sql_store, [PHONE])["notifications"] == 1
-    with sql_store.open("dead", "queue") as opened:
+    assert erase(store, [PHONE])["notifications"] == 1
+    with store.open("dead", "queue") as opened:
         assert opened.begin_attempt(MINE[0].key) == 0
         assert opened.begin_attempt(MINE[1].key) == 1
         assert opened.begin_attempt(MINE[1].key) == 2
@@ -159,11 +169,11 @@ def test_attempt_at_an_erased_notification_does_not_begin(sql_store: Any) -> Non
 
 
 def test_salt_is_one_for_all_and_another_in_each_store(sql_store: Any) -> None:
-    """A tombstone tells nobody who has the key of another store's what it stands for."""
+    """A tombstone tells nobody who has the key of another sql_store's what it stands for."""
     other = SqlStore("store", table=f"{sql_store.table}2")
-    for store in (sql_store, other):
-        put(store, MINE[0])
-        erase(store, [PHONE])
+    for each in (sql_store, other):
+        put(each, MINE[0])
+        erase(each, [PHONE])
     with closing(sql_store.eraser()) as one, closing(other.eraser()) as two, closing(other.eraser()) as three:
         salts = [each._tombstones.salt for each in (one, two, three)]
         marks = [each._tombstones.mark_of(MINE[0].key) for each in (one, two)]
@@ -172,10 +182,6 @@ def test_salt_is_one_for_all_and_another_in_each_store(sql_store: Any) -> None:
 
 
 # --- at the same time, and cut short ---
-
-
-class Died(BaseException):
-    """The process is gone."""
 
 
 def test_erasing_that_dies_goes_on_when_it_is_run_again(sql_store: Any) -> None:
@@ -255,6 +261,27 @@ def test_puts_at_the_same_time_bring_nothing_back(sql_store: Any, isolation: Non
     assert bodies(sql_store) == []
 
 
+def test_erasing_waits_for_who_keeps_the_lock_and_keeps_no_put_waiting(
+    make_store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL a VACUUM by hand keeps it for long; a dump of the table does not."""
+    monkeypatch.setattr("airflow_green_notify.stores.sql.eraser._PAUSE", 0.1)
+    store = make_store("postgres")
+    put(store, *MINE)
+    engine = BaseHook.get_hook("store").get_sqlalchemy_engine()
+    with engine.connect() as dump, ThreadPoolExecutor(1) as other:
+        dump.execute(text(f"LOCK TABLE {store.table}, {store.table}_tombstones IN ACCESS SHARE MODE"))
+        assert erase(store, ["12025550177@c.us"]) == {"notifications": 0, "media": 0}
+        with engine.connect() as vacuum:
+            vacuum.execute(text(f"LOCK TABLE {store.table} IN SHARE UPDATE EXCLUSIVE MODE"))
+            erased = other.submit(erase, store, [PHONE])
+            for number in range(5):
+                put(store, message(50 + number, OTHER), batch_id=f"meanwhile-{number}")
+                assert not erased.done()
+        assert erased.result() == {"notifications": 3, "media": 0}
+    engine.dispose()
+
+
 def test_consumer_on_an_erased_page_goes_on_behind_it(sql_store: Any) -> None:
     """Nothing behind is passed by, and nothing that it has committed comes again."""
     put(sql_store, *THEIRS[:1], *MINE, *THEIRS[1:])
@@ -266,18 +293,86 @@ def test_consumer_on_an_erased_page_goes_on_behind_it(sql_store: Any) -> None:
         assert [entry.notification.key for _, entry in behind] == [each.key for each in THEIRS[1:]]
 
 
+@pytest.mark.parametrize("after_effect", [False, True])
+def test_files_are_whole_wherever_erasing_dies(after_effect: bool, tmp_path: Path) -> None:
+    """At each operation: others' lines are there once and in order, and the next run goes on to the end."""
+    for operations in range(60):
+        store = ObjectStorageStore(tmp_path / str(operations))
+        batch = put(store, THEIRS[0], *MINE, THEIRS[1])
+        left_open = store.open("open", "queue")
+        assert left_open.put_all([message(20, PHONE), THEIRS[2]]) == [True, True]
+        files = DyingFiles(LocalFiles(str(tmp_path / str(operations))), operations, after_effect)
+        try:
+            eraser = FileEraser(files, "here", nullcontext)
+            eraser.erase(Wanted(lambda entry: Person([PHONE]).is_named_in(entry.notification.body)), len)
+            is_over = True
+        except Died:
+            is_over = False
+        seen = [each.key for each in read_batch(batch)]
+        assert [key for key in seen if key in {each.key for each in THEIRS}] == [
+            each.key for each in THEIRS[:2]
+        ]
+        assert len(seen) == len(set(seen)) == len(read_batch(batch))
+        erase(store, [PHONE])
+        assert [each.key for each in read_batch(batch)] == [each.key for each in THEIRS[:2]]
+        with store.open("again", "queue") as opened:
+            assert opened.put_all([*MINE, message(20, PHONE)]) == [False] * 4
+        assert [each.key for each in read_batch(left_open.close())] == [THEIRS[2].key]
+        assert [body["idMessage"] for body in bodies(store)] == [each.id_message for each in THEIRS]
+        names = "".join(path.read_text() for path in (tmp_path / str(operations)).rglob("*.ndjson"))
+        assert "12025550101@c.us" not in names
+        if is_over:
+            return
+    raise AssertionError("erasing took more operations than were tried")
+
+
+def test_batch_that_loses_all_is_read_as_empty_and_purged_away(file_store: Any, tmp_path: Path) -> None:
+    """The task that was handed it has nothing to do; after a purge it is told that the file is gone."""
+    batch = put(file_store, *MINE)
+    erase(file_store, [PHONE])
+    assert (list(read_batch(batch)), len(read_batch(batch))) == ([], 0)
+    old = put(
+        file_store, message(5, OTHER, received_at=NOW - timedelta(days=91)), batch_id="dag/old/drain/-1"
+    )
+    assert purge(file_store, timedelta(days=90))["notifications"] == 1
+    with pytest.raises(NotificationStoreError, match="no file any more"):
+        list(read_batch(old))
+
+
+def test_batch_that_lost_lines_is_adopted_with_the_others(file_store: Any) -> None:
+    """Whether its file was written anew before the adoption, or behind it and before its end."""
+    queue = "gateway/1101000001"
+    for number, is_before in enumerate((True, False)):
+        mine, theirs = message(30 + number, PHONE), message(40 + number, OTHER)
+        with file_store.open(f"dag/dead-{number}/drain/-1", queue) as dead:
+            assert dead.put_all([mine, theirs]) == [True, True]
+        if is_before:
+            erase(file_store, [PHONE])
+        adopter = file_store.open(f"dag/next-{number}/drain/-1", queue)
+        records = {record.batch_id: record for record in adopter.not_handed_on()}
+        adopter.adopt(records[f"dag/dead-{number}/drain/-1"])
+        erase(file_store, [PHONE])
+        description = adopter.close()
+        assert [each.key for each in read_batch(description)] == [theirs.key]
+        assert theirs.body in bodies(file_store)
+        later = file_store.open(f"dag/later-{number}/drain/-1", queue)
+        assert f"dag/dead-{number}/drain/-1" not in {r.batch_id for r in later.not_handed_on()}
+        later.release()
+
+
 # --- an age ---
 
 
-def test_purge_erases_what_was_received_before(sql_store: Any) -> None:
+def test_purge_erases_what_was_received_before(store: Any) -> None:
     """By the time at which it was received, whatever time it bears; and it does not come back."""
-    old = [message(number, OTHER, received_at=NOW - timedelta(days=91)) for number in range(700)]
-    young = [message(number, OTHER, received_at=NOW - timedelta(days=89)) for number in range(700, 703)]
-    put_many(sql_store, old, young)
-    assert purge(sql_store, timedelta(days=90)) == {"notifications": 700, "media": 0}
-    assert {body["idMessage"] for body in bodies(sql_store)} == {each.id_message for each in young}
-    with sql_store.open("again", "queue") as opened:
-        assert opened.put_all(old) == [False] * 700
+    count = 700 if isinstance(store, SqlStore) else 12
+    old = [message(number, OTHER, received_at=NOW - timedelta(days=91)) for number in range(count)]
+    young = [message(number, OTHER, received_at=NOW - timedelta(days=89)) for number in range(800, 803)]
+    put_many(store, old, young)
+    assert purge(store, timedelta(days=90)) == {"notifications": count, "media": 0}
+    assert {body["idMessage"] for body in bodies(store)} == {each.id_message for each in young}
+    with store.open("again", "queue") as opened:
+        assert opened.put_all(old) == [False] * count
 
 
 @pytest.mark.parametrize("older_than", [timedelta(0), timedelta(days=-1), timedelta.max, 90, "90d", None])
@@ -328,8 +423,6 @@ def test_media_of_a_dead_letter_are_named_by_what_was_received(quick_store: Any,
 
 def test_purge_erases_old_files_of_ours_and_no_strangers(quick_store: Any, tmp_path: Path) -> None:
     """Also one whose notification is gone; what has no name of ours is not ours."""
-    import os
-
     folder = tmp_path / "media"
     folder.mkdir()
     put(quick_store, THEIRS[0])

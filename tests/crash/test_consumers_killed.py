@@ -120,7 +120,7 @@ class Crowd:
             | {"instances": instances_of(number), "rows": EACH, "seconds_of_pause": 0.0 if IS_LONG else 0.05}
             for number in range(WRITERS)
         ]
-        sizes = [50, 300, 1000] if IS_LONG else [3, 20, 100]
+        sizes = [300, 1000, 3000] if IS_LONG else [3, 20, 100]
         readers = [
             common
             | {
@@ -247,7 +247,7 @@ def test_consumers_see_each_row_in_order_whoever_dies(
     began = time.monotonic()
     try:
         while len(crowd.at_work()) > 3 and time.monotonic() - began < DISTURBED:
-            time.sleep(chance.uniform(0, 0.4))
+            time.sleep(chance.uniform(0, 3.0 if IS_LONG else 0.4))
             crowd.disturb()
         crowd.calm()
         while crowd.at_work():

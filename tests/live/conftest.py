@@ -27,6 +27,7 @@ COPIED = (
     "one_run_per_message",
     "fleet_to_warehouse",
     "stream_to_warehouse",
+    "approvals_beside_etl",
 )
 WATCHERS = [f"watcher_{number}" for number in range(4)]
 

@@ -79,6 +79,38 @@ def test_stream_to_warehouse_stores_what_comes_while_its_task_runs(live: Live) -
     until(lambda: not live.warehouse.query(held), 60, "release of the leases")
 
 
+def test_approvals_beside_etl_end_in_the_triggerer_and_hand_on_the_answer(live: Live) -> None:
+    """Two wait for two answers beside the stream; each gets its own, as its next task reads it."""
+    with live.airflow.running("stream_to_warehouse", "approvals_beside_etl"):
+        runs = [live.airflow.trigger("approvals_beside_etl", question=f"Number {each}?") for each in (1, 2)]
+        for run in runs:
+            until(
+                lambda: live.airflow.task_state("approvals_beside_etl", run, "answer") == "deferred",  # noqa: B023
+                120,
+                "deferral",
+            )
+        questions = {each["message"][:9]: each["idMessage"] for each in live.fleet[0].sent()}
+        for name, text in (("Number 2?", "No"), ("Number 1?", "Yes, please")):
+            answer = answer_to({"chatId": "1@c.us", "idMessage": questions[name]})
+            answer["messageData"] = {
+                "typeMessage": "quotedMessage",
+                "extendedTextMessageData": {"text": text},
+                "quotedMessage": {"stanzaId": questions[name]},
+            }
+            live.fleet[0].push(answer)
+        for run in runs:
+            until(
+                lambda: live.airflow.run_state("approvals_beside_etl", run) == "success",  # noqa: B023
+                120,
+                "end of the run",
+            )
+    decided = "SELECT run_id, CAST(value AS TEXT) FROM xcom WHERE task_id = 'decide' AND key = 'return_value'"
+    words = dict(live.airflow.query(decided))
+    assert ["Approved by Ann." in words[runs[0]], "Rejected by Ann." in words[runs[1]]] == [True, True]
+    resumed = "SELECT count(*) FROM task_instance WHERE task_id = 'answer' AND next_method IS NULL"
+    assert live.airflow.query(resumed) == [(0,)]
+
+
 def push_texts(live: Live, text: str) -> None:
     """Push a message to each instance of the fleet."""
     for instance in live.fleet:

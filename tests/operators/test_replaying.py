@@ -11,7 +11,11 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_green_notify.consume.dead_letters import read_dead_letters, replay_dead_letters
+from airflow_green_notify.consume.dead_letters import (
+    drop_dead_letters,
+    read_dead_letters,
+    replay_dead_letters,
+)
 from airflow_green_notify.drain import replaying
 from airflow_green_notify.drain.lease import ReaderLease
 from airflow_green_notify.emulator import GreenApiEmulator, traffic
@@ -183,6 +187,24 @@ def test_replay_has_one_runner(process: Process, dead: list[str], monkeypatch: p
     other.release()
     monkeypatch.setattr(replaying, "AT_LEAST", 60.0)
     assert process.run()["replayed"] == 3
+
+
+def test_what_is_dropped_meanwhile_is_not_handled(
+    process: Process, dead: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Marks are read anew every few seconds."""
+    monkeypatch.setattr(replaying, "_FRESH", 0.05)
+    replay_dead_letters(process.store, everything=True)
+    handle = process.handle
+
+    def drops(notification: Notification) -> None:
+        handle(notification)
+        drop_dead_letters(process.store, matching=lambda each: each.key == dead[1])
+        time.sleep(0.1)
+
+    monkeypatch.setattr(process, "handle", drops)
+    assert process.run()["replayed"] == 2
+    assert process.calls == [dead[0], dead[2]]
 
 
 def test_task_that_is_told_to_stop_waits_for_no_replay(process: Process, dead: list[str]) -> None:

@@ -26,7 +26,7 @@ from airflow_green_notify.filters import NotificationFilter
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.sensors import GreenApiStoredNotificationSensor
 from airflow_green_notify.sensors import stored_notification as sensors
-from airflow_green_notify.stores import SqlStore
+from airflow_green_notify.stores import ObjectStorageStore, SqlStore
 from airflow_green_notify.stores.store import Store
 
 MODES: dict[str, dict[str, Any]] = {
@@ -195,6 +195,22 @@ def test_streaming_drain_feeds_the_wait_before_its_batch_is_done(
     reader.join()
     assert store.open("etl/run/drain/-1").close()["count"] == 2
     assert green_api_connection.queue() == []
+
+
+@each_mode
+def test_files_are_waited_on_before_their_batch_is_closed(
+    wait: Callable[..., Any], tmp_path: Path, mode: str
+) -> None:
+    """What a stream has put into a folder so far counts, and what lies in closed batches."""
+    store = ObjectStorageStore(tmp_path / "files")
+    put(store, answer("no", "other"))
+    opened = store.open("etl/run/drain/-1")
+    later(1.0, lambda: opened.put(Notification(1, answer("yes"))))
+    ti = wait(mode, store=store, matching={"quoted_id": ASKED})
+    assert Notification.from_dict(result_of(ti)).text == "yes"
+    assert opened.close()["count"] == 1
+    ti = wait(mode, store=store, matching={"quoted_id": ASKED}, since=LONG_AGO)
+    assert Notification.from_dict(result_of(ti)).text == "yes"
 
 
 # --- since when ---

@@ -18,7 +18,7 @@ class FreezingFiles:
 
     def __init__(self, files: LocalFiles, operations: int, meanwhile: Callable[[], object]) -> None:
         self._files: Files = files
-        self._left = operations
+        self.left = operations
         self._meanwhile = meanwhile
         self.froze = False
 
@@ -53,7 +53,7 @@ class FreezingFiles:
             self._files.remove([name])
 
     def _count(self) -> None:
-        self._left -= 1
-        if self._left < 0 and not self.froze:
+        self.left -= 1
+        if self.left < 0 and not self.froze:
             self.froze = True
             self._meanwhile()

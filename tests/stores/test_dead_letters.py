@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -63,6 +64,16 @@ def test_all_are_read_in_the_order_of_their_receipt(store: Any, letters: Any) ->
     (first, *_) = letters.all()
     assert (first.key, first.notification.key) == (letter(1)[0].key, notification(1).key)
     assert (first.task, first.note["reason"]) == (TASK, "max_attempts")
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_all_of_one_moment_are_read(store: Any, letters: Any) -> None:
+    """A page may end between two that were received at the same time."""
+    with store.open("dag/run/process/-1") as opened:
+        for number in range(5):
+            received, note = letter(number)
+            opened.put(replace(received, received_at=START), note)
+    assert sorted(numbers(letters.all())) == [0, 1, 2, 3, 4]
 
 
 def test_found_by_the_key_of_the_letter_or_of_the_notification(store: Any, letters: Any) -> None:

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -445,10 +445,10 @@ def test_adopter_that_dies_at_any_operation_leaves_each_in_one_batch(
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_random_tries_that_interleave_leave_each_in_one_batch(
-    seed: int, quick_store: NotificationStore
-) -> None:
+def test_random_tries_that_interleave_leave_each_in_one_batch(seed: int, quick_store: Any) -> None:
     """Tries begin, put, stand still, wake, end and are adopted in any order; a last run finds all the rest.
+
+    A consumer that reads on in between sees each once.
 
     As in a drain, who puts holds the lease and deletes what it put; who woke without it deletes nothing.
     """
@@ -458,6 +458,15 @@ def test_random_tries_that_interleave_leave_each_in_one_batch(
     frozen: list[tuple[int, NotificationStore]] = []
     returned: dict[int, dict[str, Any]] = {}
     number = 0
+
+    consumed, position = Counter[str](), 0
+
+    def read_on() -> None:
+        nonlocal position
+        with closing(quick_store.stream()) as stream:
+            while page := stream.read(position, 3):
+                consumed.update(entry.notification.key for _, entry in page)
+                position = page[-1][0]
 
     def settle(batch: NotificationStore) -> None:
         for record in batch.not_handed_on():
@@ -491,6 +500,7 @@ def test_random_tries_that_interleave_leave_each_in_one_batch(
                 with suppress(BatchTaken):
                     woken.put(chance.choice(waiting))
             woken.close()
+        read_on()
     for _ in range(2):
         number += 1
         with opened(quick_store, number) as last:
@@ -498,3 +508,5 @@ def test_random_tries_that_interleave_leave_each_in_one_batch(
         states[number] = "success"
         returned[number] = last.close()
     assert keys(*returned.values()) == once(some(30))
+    read_on()
+    assert consumed == once(some(30))

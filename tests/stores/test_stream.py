@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from airflow_green_notify.notification import Notification
+from airflow_green_notify.stores.entry import Entry
+from airflow_green_notify.stores.row import to_row
 from airflow_green_notify.stores.stream import Consumer
 
 
@@ -47,6 +49,27 @@ def test_stream_gives_everything_in_pages_and_in_order(store: Any) -> None:
         assert stream.end() == 25
         put(store, notification(25), batch_id="another")
         assert numbers(stream.read(25, 10)) == [25]
+
+
+def test_rows_of_one_queue_that_were_put_together_keep_their_order(sql_store: Any) -> None:
+    """A group is inserted by key, and its keys come in any order."""
+    given = [notification(number, instance) for number in range(20) for instance in (1, 2)]
+    with sql_store.open("d/r/t/-1") as opened, closing(sql_store.stream()) as stream:
+        assert opened.put_all(given) == [True] * len(given)
+        for instance in ("1", "2"):
+            own = [each for each in stream.read(0, 100) if each[1].notification.instance_id == instance]
+            assert numbers(own) == [*range(20)]
+
+
+def test_more_rows_than_are_numbered_at_once(sql_store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Part after part, by whoever comes, and without a gap."""
+    monkeypatch.setattr("airflow_green_notify.stores.sql.stream._AT_ONCE", 7)
+    put(sql_store, *map(notification, range(50)))
+    with closing(sql_store.stream()) as stream, closing(sql_store.stream()) as other:
+        assert numbers(stream.read(0, 10)) == [*range(10)]
+        assert other.end() == 50
+        assert [position for position, _ in stream.read(0, 100)] == [*range(1, 51)]
+        assert numbers(other.read(10, 100)) == [*range(10, 50)]
 
 
 def test_empty_store_has_a_stream(store: Any) -> None:
@@ -134,6 +157,31 @@ def test_nobody_passes_a_row_by(store: Any) -> None:
             for writer in range(writers)
         )
     assert seen[0] == seen[1] == seen[2]
+
+
+def test_row_that_is_committed_late_is_not_passed_by(sql_store: Any) -> None:
+    """It came in first, and a reader has seen what came in after it: it is what that reads next."""
+    is_in, go_on = threading.Event(), threading.Event()
+    with closing(sql_store.stream()) as stream:
+        if stream.database.dialect == "sqlite":
+            pytest.skip("one writer at a time")
+        other = stream.database.beside()
+        row = to_row(Entry(notification(1), "late")) | {"sequence": 1}
+
+        def insert(connection: Any) -> None:
+            connection.execute(stream.rows.insert(), row)
+            is_in.set()
+            go_on.wait(60)
+
+        writer = threading.Thread(target=other.transaction, args=[insert])
+        writer.start()
+        assert is_in.wait(60)
+        put(sql_store, notification(2))
+        first = stream.read(0, 10)
+        go_on.set()
+        writer.join(60)
+        other.close()
+        assert (numbers(first), numbers(stream.read(first[-1][0], 10))) == ([2], [1])
 
 
 def test_database_without_streams_is_refused_in_words(

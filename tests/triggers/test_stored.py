@@ -21,7 +21,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from airflow_green_notify.notification import Notification
-from airflow_green_notify.stores import SqlStore
+from airflow_green_notify.stores import ObjectStorageStore, SqlStore
 from airflow_green_notify.stores.entry import Entry
 from airflow_green_notify.stores.row import to_row
 from airflow_green_notify.triggers import GreenApiStoredTrigger, stored_look
@@ -136,6 +136,21 @@ async def test_oldest_match_fires_also_for_who_comes_late(
     assert [each.payload["after"] for each in await asyncio.gather(*late)] == [4, 9, 19]
     put(store, answer(99))
     assert (await patient).payload["after"] == 20
+
+
+async def test_open_batch_of_files_fires_too(tmp_path: Path) -> None:
+    """What is stored without a position yet is looked at each time, and judged once it is there."""
+    store = ObjectStorageStore(tmp_path)
+    put(store, answer(1))
+    opened = store.open("d/r/open/-1")
+    opened.put(answer(2))
+    waits = [asyncio.create_task(event_of(wait_for(store, number))) for number in (1, 2, 3, 4)]
+    assert [(await each).payload["after"] for each in waits[:2]] == [0, 1]
+    opened.put(answer(3))
+    assert (await waits[2]).payload["after"] == 1
+    opened.close()
+    put(store, answer(4))
+    assert (await waits[3]).payload["after"] == 3
 
 
 async def test_deadline_fires_with_the_position_it_was_given(store: SqlStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from airflow_green_notify.files.names import safe_name
@@ -9,6 +10,7 @@ from airflow_green_notify.files.names import safe_name
 if TYPE_CHECKING:
     from airflow_green_notify.files.place import Files
 
+_ROOT = "attempts"
 _FINISHED = "finished"
 
 
@@ -33,6 +35,13 @@ class FileAttempts:
         """Note that no attempt is to begin any more."""
         self._files.create(f"{_folder(key)}/{_FINISHED}", [b""])
 
+    def finish_begun(self, keys: Iterable[str]) -> None:
+        """Let no attempt begin any more where there was one."""
+        begun = {*self._files.names(_ROOT)}
+        for key in keys:
+            if safe_name(key) in begun:
+                self.finish(key)
+
     def forget_attempts(self, key: str) -> None:
         """Count from 1 again."""
         folder = _folder(key)
@@ -40,4 +49,4 @@ class FileAttempts:
 
 
 def _folder(key: str) -> str:
-    return f"attempts/{safe_name(key)}"
+    return f"{_ROOT}/{safe_name(key)}"

@@ -13,6 +13,7 @@ Below the root of the store::
     attempts/<key>/                 attempts of handlers (attempts.py)
     dead_letters/                   which dead letters are to be replayed, and which are none any more
                                     (dead_letters.py)
+    tombstones/<day>/….txt          salted hashes of the keys of what was erased (tombstones.py)
 
 Nothing is ever overwritten: every file is created under a name that must be free. So two drains at once can't
 both own a key while it is in ``draining``, and two processes that finish the same batch (a frozen task that
@@ -30,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -37,22 +39,26 @@ from typing import TYPE_CHECKING, Any
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.files.names import safe_name
 from airflow_green_notify.stores.entry import Entry
-from airflow_green_notify.stores.held import FromJournal, messages_among
+from airflow_green_notify.stores.held import QUEUED_FOR, FromJournal, messages_among
 from airflow_green_notify.stores.ledger import BatchTaken
 from airflow_green_notify.stores.names import folder_of, without_again
 from airflow_green_notify.stores.object_storage.attempts import FileAttempts
-from airflow_green_notify.stores.object_storage.batch_file import entries_since, part_names, read_parts
+from airflow_green_notify.stores.object_storage.batch_file import (
+    entries_since,
+    part_names,
+    read_parts,
+    there_of,
+)
 from airflow_green_notify.stores.object_storage.closed_keys import ClosedKeys
 from airflow_green_notify.stores.object_storage.draining_objects import DrainingObjects, unreadable, vanished
 from airflow_green_notify.stores.object_storage.leases import FileLeases
 from airflow_green_notify.stores.object_storage.ledger import FileBatches
 from airflow_green_notify.stores.object_storage.log import LogEntry
 from airflow_green_notify.stores.object_storage.own_files import OwnFiles
+from airflow_green_notify.stores.object_storage.tombstones import FileTombstones
 from airflow_green_notify.stores.outcome import Outcome, attempt, for_each
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from airflow_green_notify.files.place import Files
     from airflow_green_notify.message import Message
     from airflow_green_notify.notification import Notification
@@ -83,6 +89,8 @@ class DrainingBatch:
         self._translate_errors = translate_errors
         self._objects = DrainingObjects(files)
         self._closed = ClosedKeys(files)
+        self._tombstones = FileTombstones(files)
+        self._erased_marks: set[str] = set()
         self.attempts = FileAttempts(files)
         self._batches = FileBatches(files, batch_id, queue)
         self._own_files = OwnFiles(files, batch_id, file_format, self._objects, self._batches)
@@ -100,7 +108,7 @@ class DrainingBatch:
         return self._batches.taken
 
     def put(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
-        """Create the object of a notification unless its key is there, in this batch or another."""
+        """Create the object of a notification unless its key is there, in any batch, or was erased."""
         name = safe_name(notification.key)
         entry = self._entry_of(name, notification, note)
         return entry is not None and self._keep(name, entry, self._create_or_find(name, entry))
@@ -141,7 +149,7 @@ class DrainingBatch:
         self, name: str, notification: Notification, note: dict[str, Any] | None = None
     ) -> Entry | None:
         """Open the batch, and return its next entry; ``None`` for what is there already."""
-        if name in self._closed:
+        if name in self._closed or notification in self._tombstones:
             return None
         self._open()
         if name in self._mine or (note is None and notification in self._from_journal):
@@ -159,10 +167,13 @@ class DrainingBatch:
     def _look(self) -> bool:
         self._closed.refresh()
         self._draining = {*self._objects.names()}
+        self._tombstones.refresh()
+        self._erased_marks = self._tombstones.backfilled_since(datetime.now(UTC) - QUEUED_FOR)
         return True
 
     def _holds(self, name: str) -> bool:
-        return name in self._closed or (name in self._draining and self._owner(name) is not None)
+        is_there = name in self._closed or (name in self._draining and self._owner(name) is not None)
+        return is_there or self._tombstones.is_among(name, self._erased_marks)
 
     def _create_or_find(self, name: str, entry: Entry) -> str:
         """Create an object unless it is there, and return whose it is then.
@@ -270,9 +281,7 @@ class DrainingBatch:
 
     def _has_left(self, link: Link) -> bool:
         """Whether the adopter of a batch died before it took everything."""
-        return bool(self._objects.of([link.tag], self._batches.tag)) or any(
-            content is not None for _, content in self._files.read(link.parts)
-        )
+        return bool(self._objects.of([link.tag], self._batches.tag) or there_of(self._files, link.parts))
 
     def _is_stray(self, tag: str, name: str) -> bool:
         """Remove an object that nobody will ever hand on, and tell whether it was one.
@@ -293,9 +302,9 @@ class DrainingBatch:
         return name in kept or name in self._closed
 
     def _explain(self, missing: set[str]) -> None:
-        """Accept that another try of this task finished the batch; nothing else may take objects."""
+        """Accept that another try of this task finished the batch, or that something was erased."""
         self._closed.refresh()
         kept = self._own_files.held()
         lost = sorted(name for name in missing if not self._is_settled(name, kept))
-        if lost:
+        if lost := sorted({*lost} - self._tombstones.erased_among(lost)):
             raise vanished(lost, self._batches.tag)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FORMATS = ("ndjson", "parquet")
 
 _SEQUENCE = re.compile(rb', "sequence": \d+\}\n\Z')
+_REVISION = re.compile(rf"~(\d+)(?=\.(?:{'|'.join(FORMATS)})\Z)")
 _KEY = re.compile(rb'\{"key": "([0-9a-f]{32})"')
 
 
@@ -49,13 +50,58 @@ def from_json(line: bytes) -> Entry:
 
 
 def part_names(files: Files, folder: str) -> list[str]:
-    """Return the files of a batch: ``batch.ndjson``, then ``batch-2.ndjson`` if it was finished again."""
-    names = sorted(filter(is_part, files.names(folder)), key=_part_number)
+    """Return the files of a batch: ``batch.ndjson``, then ``batch-2.ndjson`` if it was finished again.
+
+    Of a file from which something was erased that is ``batch~1.ndjson``, and so on, in its place.
+    """
+    names = sorted(newest(filter(is_part, files.names(folder))), key=_part_number)
     return [f"{folder}/{name}" if folder else name for name in names]
 
 
+def newest(names: Iterable[str]) -> list[str]:
+    """Return the names without those of files that were written anew."""
+    return [*{unrevised(name): name for name in sorted(names, key=revision_of)}.values()]
+
+
+def unrevised(name: str) -> str:
+    """Return the name under which a file was first written."""
+    return _REVISION.sub("", name)
+
+
+def revision_of(name: str) -> int:
+    """Return how often something was erased from a file."""
+    found = _REVISION.search(name)
+    return int(found[1]) if found else 0
+
+
+def next_revision(name: str) -> str:
+    """Return what a file is called when something more was erased from it."""
+    stem, _, form = unrevised(name).rpartition(".")
+    return f"{stem}~{revision_of(name) + 1}.{form}"
+
+
+def there_of(files: Files, parts: Iterable[str], *, newest_only: bool = True) -> list[str]:
+    """Return which of some files are there, each under the name that it has by now, in the same order.
+
+    :param newest_only: Whether to leave out what was written anew and is not removed yet.
+    """
+    wanted = dict.fromkeys(map(unrevised, parts))
+    folders = dict.fromkeys(part.rpartition("/")[0] for part in wanted)
+    there: dict[str, list[str]] = {part: [] for part in wanted}
+    for folder in folders:
+        for name in sorted(filter(is_part, files.names(folder)), key=revision_of):
+            there.get(unrevised(f"{folder}/{name}"), []).append(f"{folder}/{name}")
+    return [name for names in there.values() for name in (names[-1:] if newest_only else names)]
+
+
+def write_revision(files: Files, name: str, entries: Callable[[], Iterable[Entry]]) -> bool:
+    """Write a file anew, with these entries, unless somebody else did; the old one is left as it is."""
+    lines = map(to_json, entries())
+    return files.create(next_revision(name), _encoded(lines, name.rpartition(".")[2]))
+
+
 def _part_number(name: str) -> int:
-    number = name.partition(".")[0].removeprefix("batch-")
+    number = unrevised(name).partition(".")[0].removeprefix("batch-")
     return int(number) if number.isdigit() else 1
 
 

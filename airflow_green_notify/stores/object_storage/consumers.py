@@ -2,15 +2,17 @@
 
 ``consumers/<name>/<generation>-<version>.json``. Nothing is overwritten: of two that save the same version
 one finds its name taken. A consumer that is forgotten begins another generation, so that who saves what it
-once was is told that it was too late. As of a lease, the two highest are kept.
+once was is told that it was too late. As of a lease, the two highest are kept; each tells which saves came
+before it, so that one that took long knows whether others went on from it, or had gone on without it.
 """
 
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import asdict, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_green_notify.files.names import safe_name
 from airflow_green_notify.stores.stream import Consumer
@@ -21,10 +23,20 @@ if TYPE_CHECKING:
 _ROOT = "consumers"
 
 
+_SAVES_TOLD = 50
+
+
 class _Version(NamedTuple):
     generation: int
-    version: int
+    number: int
     """From 1; 0 is that of a consumer which was forgotten."""
+
+
+class _Saved(NamedTuple):
+    version: _Version = _Version(0, 0)
+    consumer: Consumer | None = None
+    saves: tuple[str, ...] = ()
+    """A word of its own for each of the last saves, this one the last."""
 
 
 class FileConsumers:
@@ -35,56 +47,58 @@ class FileConsumers:
 
     def get(self, name: str) -> Consumer | None:
         """Return how far a consumer is; ``None`` if there is no such consumer."""
-        return self._in_folder(safe_name(name))
+        return self._last(safe_name(name)).consumer
 
     def all(self) -> list[Consumer]:
         """Return all consumers, by name."""
-        found = map(self._in_folder, self._files.names(_ROOT))
+        found = (self._last(folder).consumer for folder in self._files.names(_ROOT))
         return sorted((each for each in found if each), key=lambda consumer: consumer.name)
 
     def save(self, consumer: Consumer) -> bool:
         """Save the version behind ``consumer.version``; ``False`` if somebody else has saved that one."""
         folder = safe_name(consumer.name)
+        following = replace(consumer, version=consumer.version + 1)
         last = self._last(folder)
-        if last.version == consumer.version:
-            following = replace(consumer, version=consumer.version + 1)
-            content = json.dumps(asdict(following), default=datetime.isoformat).encode()
-            if self._add(folder, _Version(last.generation, following.version), content):
-                return True
-        # The name may have been taken by what this one created, when the answer was lost.
-        return self._in_folder(folder) == replace(consumer, version=consumer.version + 1)
+        if last.version.number == consumer.version:
+            version = _Version(last.version.generation, following.version)
+            return self._add(folder, last, version, following)
+        return last.consumer == following  # whoever saves again what was saved, after an error, is told so
 
     def forget(self, name: str) -> bool:
         """Remove a consumer; ``False`` if there was none."""
         folder = safe_name(name)
-        while (last := self._last(folder)).version:
-            if self._add(folder, _Version(last.generation + 1, 0), b"null"):
+        while (last := self._last(folder)).consumer:
+            if self._add(folder, last, _Version(last.version.generation + 1, 0), None):
                 return True
         return False
 
-    def _add(self, folder: str, version: _Version, content: bytes) -> bool:
-        """Create a version, and tell whether it is one that counts: a number may be gone long since."""
-        if not self._files.create(_name(folder, version), [content]):
-            return False
-        there = self._versions(folder)
-        self._files.remove(_name(folder, each) for each in there[:-2])
-        return version in there[-2:]
+    def _add(self, folder: str, last: _Saved, version: _Version, consumer: Consumer | None) -> bool:
+        """Create a version, and tell whether it counts: its name may have been free again, or taken."""
+        save = uuid.uuid4().hex[:16]
+        saves = [*last.saves, save][-_SAVES_TOLD:]
+        fields = {"consumer": consumer and asdict(consumer), "saves": saves}
+        self._files.create(_name(folder, version), [json.dumps(fields, default=datetime.isoformat).encode()])
+        self._files.remove(_name(folder, each) for each in self._versions(folder)[:-2])
+        return save in self._last(folder).saves
 
-    def _in_folder(self, folder: str) -> Consumer | None:
-        while (last := self._last(folder)).version:
-            ((_, content),) = self._files.read([_name(folder, last)])
+    def _last(self, folder: str) -> _Saved:
+        while versions := self._versions(folder):
+            ((_, content),) = self._files.read([_name(folder, versions[-1])])
             if content is not None:  # else newer ones took its place meanwhile
                 fields = json.loads(content)
-                return Consumer(**fields | {"changed_at": datetime.fromisoformat(fields["changed_at"])})
-        return None
-
-    def _last(self, folder: str) -> _Version:
-        return max(self._versions(folder), default=_Version(0, 0))
+                return _Saved(versions[-1], _consumer(fields["consumer"]), tuple(fields["saves"]))
+        return _Saved()
 
     def _versions(self, folder: str) -> list[_Version]:
         stems = (name.removesuffix(".json") for name in self._files.names(f"{_ROOT}/{folder}"))
         return sorted(_Version(*map(int, stem.split("-"))) for stem in stems)
 
 
+def _consumer(fields: dict[str, Any] | None) -> Consumer | None:
+    if fields is None:
+        return None
+    return Consumer(**fields | {"changed_at": datetime.fromisoformat(fields["changed_at"])})
+
+
 def _name(folder: str, version: _Version) -> str:
-    return f"{_ROOT}/{folder}/{version.generation}-{version.version}.json"
+    return f"{_ROOT}/{folder}/{version.generation}-{version.number}.json"

@@ -161,11 +161,19 @@ class FileBatches:
 
         :raises BatchTaken: It is another's by now, with all that was put into it.
         """
-        link = self._chains.add(self._mine, state="closed") if self.is_open else None
-        if link is None:
+        while True:
+            link = self._chains.add(self._mine, state="closed") if self._is_own else None
+            if link is not None:
+                self._mine = link
+                return
             self._mine = self._find_own(self._chains.of_task(self._batch_id))
-            raise BatchTaken
-        self._mine = link
+            if not self._is_own:
+                raise BatchTaken
+
+    @property
+    def _is_own(self) -> bool:
+        """Whether this try has it, or has closed it; what failed behind that is then done again."""
+        return self._mine.owner == self._owner and self._mine.state in ("open", "closed")
 
     def of(self, tag: str) -> Link:
         """Return where any batch stands, of whichever task."""

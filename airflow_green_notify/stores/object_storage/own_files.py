@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from airflow_green_notify.files.names import safe_name
 from airflow_green_notify.stores.names import folder_of
-from airflow_green_notify.stores.object_storage.batch_file import part_names, read_parts, to_json, write_part
+from airflow_green_notify.stores.object_storage.batch_file import (
+    part_names,
+    read_parts,
+    there_of,
+    to_json,
+    unrevised,
+    write_part,
+)
 from airflow_green_notify.stores.object_storage.lines import Lines
 from airflow_green_notify.stores.object_storage.log import Log
 from airflow_green_notify.stores.object_storage.older_batches import log_older_batches
@@ -71,10 +78,7 @@ class OwnFiles:
     def adopted(self) -> list[str]:
         """Return the files that this batch is to take over, and has not yet, in queue order."""
         parts = [part for parts in self._batches.owned.values() for part in parts]
-        there = {
-            f"{folder}/{name}" for folder in set(map(_folder_of, parts)) for name in self._files.names(folder)
-        }
-        left = [part for part in parts if part in there]
+        left = there_of(self._files, parts)
         began: dict[str, datetime] = {}
         for part in left:
             first = next(read_parts(self._files, [part]), None)
@@ -105,9 +109,7 @@ class OwnFiles:
                     yield found.line
 
         if any(True for _ in lines()):
-            written.part = write_part(
-                self._files, self._folder, self._file_format, lines, self._batches.taken_parts
-            )
+            written.part = write_part(self._files, self._folder, self._file_format, lines, self._taken())
         return written
 
     def end_of_log(self) -> LogEntry:
@@ -142,11 +144,14 @@ class OwnFiles:
     def remove(self, adopted: list[str]) -> None:
         """Remove files that were taken over; their lines are found in this batch's."""
         Lines(self._files).note_moved(adopted, self._folder)
-        self._files.remove(adopted)
+        self._files.remove(there_of(self._files, adopted, newest_only=False))
 
     def _parts(self) -> list[str]:
         names = part_names(self._files, self._folder)
-        return [name for name in names if name not in self._batches.taken_parts]
+        return [name for name in names if unrevised(name) not in self._taken()]
+
+    def _taken(self) -> set[str]:
+        return {*map(unrevised, self._batches.taken_parts)}
 
 
 def _folder_of(part: str) -> str:

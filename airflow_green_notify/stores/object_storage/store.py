@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from airflow_green_notify.files.place import Files
     from airflow_green_notify.stores.entry import Entry
+    from airflow_green_notify.stores.object_storage.eraser import FileEraser
     from airflow_green_notify.stores.object_storage.ledger import Link
     from airflow_green_notify.stores.object_storage.stream import FileStream
 
@@ -63,6 +64,10 @@ class ObjectStorageStore(Store):
 
     Local files are for the worker's own user alone (0600 in folders of 0700). ``path`` may be a symbolic
     link; one that lies below it is not followed, and is an error.
+
+    Consumers read what is in closed batches, in the order in which these were closed (``log/``, one small
+    file for each closing with the keys of what it stored). ``log/``, ``moved/`` and ``consumers/`` stay;
+    batches that somebody removes are passed over.
 
     A key counts as "already there" if it lies in an open batch, or in one closed today or within the two days
     before. ``keys/`` and ``attempts/`` may be cleared of what is older than that, by a lifecycle rule;
@@ -106,6 +111,13 @@ class ObjectStorageStore(Store):
     def dead_letters(self) -> FileDeadLetters:
         return FileDeadLetters(files_at(*place_of(self.path, self.conn_id)), self._translate_errors)
 
+    def eraser(self) -> FileEraser:
+        from airflow_green_notify.stores.object_storage.eraser import FileEraser
+
+        return FileEraser(
+            files_at(*place_of(self.path, self.conn_id)), str(self.path), self._translate_errors
+        )
+
     def _open_batch(self, batch_id: str, queue: str) -> DrainingBatch:
         if self.format == "parquet":
             # Fails here rather than at the end.
@@ -147,7 +159,8 @@ class ObjectStorageBatchReader:
         with translate_errors(f"The batch {self._path}"):
             adopted = self._adoptions()
             files, names = self._parts(adopted)
-            if self._count and len(names) == 1 and not adopted:
+            is_as_closed = len(names) == 1 and not batch_file.revision_of(names[0])
+            if self._count and is_as_closed and not adopted:
                 return self._count
             return sum(1 for _ in batch_file.read_parts(files, names))
 
@@ -157,8 +170,9 @@ class ObjectStorageBatchReader:
         names = batch_file.part_names(files, "")
         if self._count and not names and not adopted:
             raise NotificationStoreError(f"The batch {self._path} has no file any more; was it removed?")
-        taken = {part for link in adopted for part in link.parts}
-        return files, [name for name in names if f"{folder_of(self._batch_id)}/{name}" not in taken]
+        taken = {batch_file.unrevised(part) for link in adopted for part in link.parts}
+        folder = folder_of(self._batch_id)
+        return files, [name for name in names if f"{folder}/{batch_file.unrevised(name)}" not in taken]
 
     def _adoptions(self) -> list[Link]:
         """Return what others took from the batch."""

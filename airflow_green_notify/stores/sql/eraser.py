@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, or_, select, text
+from sqlalchemy.exc import OperationalError
 
 from airflow_green_notify.stores.dead_letter import as_received
 from airflow_green_notify.stores.row import from_row
 from airflow_green_notify.stores.sql.database import Database
+from airflow_green_notify.stores.sql.errors import is_lock_timeout
 from airflow_green_notify.stores.sql.stream import SqlStream
 from airflow_green_notify.stores.sql.tables import StoreTables
 from airflow_green_notify.stores.sql.tombstones import SqlTombstones
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 300
 """Rows that are erased in one transaction: SQLite took no more than 999 parameters before 3.32."""
+
+_TRIES, _PAUSE = 20, 3.0
+"""How often a lock is asked for that somebody keeps, and seconds in between, in which others go on."""
 
 _LOOKED_THROUGH = 2000
 """Rows that one query looks through for words."""
@@ -88,7 +94,13 @@ class SqlEraser:
             connection.execute(self._attempts.delete().where(self._attempts.c.key.in_(attempted)))
             connection.execute(self._rows.delete().where(self._rows.c.key.in_(keys)))
 
-        self._database.transaction(work)
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                return self._database.transaction(work)
+            except OperationalError as error:
+                if not (is_lock_timeout(error) and tries_left):
+                    raise
+                time.sleep(_PAUSE)
 
     def _along_positions(self, wanted: Wanted) -> Iterator[Sequence[Row[Any]]]:
         """Yield the rows with one of the words, also of what comes in meanwhile."""

@@ -19,10 +19,17 @@ _VALUE = re.compile(
 _DEADLOCKS = ("40P01", 1213, 1020)
 """Of PostgreSQL and MySQL; the last is MariaDB's for a row that changed since the transaction looked."""
 
+_LOCK_TIMEOUTS = ("55P03", 1205)
+
 
 def is_deadlock(error: DBAPIError) -> bool:
     """Tell whether the database undid a statement because it and another waited for each other."""
     return _code_of(error) in _DEADLOCKS
+
+
+def is_lock_timeout(error: DBAPIError) -> bool:
+    """Tell whether the database gave up on a lock that somebody else keeps."""
+    return _code_of(error) in _LOCK_TIMEOUTS
 
 
 def words_of(error: DBAPIError) -> str:

@@ -121,7 +121,8 @@ class SqlStream:
         self.database.close()
 
     def _forget(self, name: str, connection: Connection) -> int:
-        gone = connection.execute(self._table.delete().where(self._table.c.consumer == name)).rowcount
+        named = self._table.c.consumer == name, self._table.c.consumer != _NUMBERED
+        gone = connection.execute(self._table.delete().where(*named)).rowcount
         chats = self.tables.chats
         connection.execute(chats.delete().where(chats.c.consumer == name))
         return gone

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SALT = ""
 """The mark of the row that keeps the salt."""
 
+_LOCK_TIMEOUT = 2000
+"""Milliseconds; longer than a server takes to call off a VACUUM of its own for somebody who waits."""
+
 MARK = "tombstone"
 """What the mark is called among the values of a put."""
 
@@ -30,6 +33,7 @@ class SqlTombstones:
     def __init__(self, database: Database, tables: StoreTables) -> None:
         self._database = database
         self.table = tables.tombstones
+        self._rows = tables.notifications
         self._salt_row = self.table.alias("s")
 
     @cached_property
@@ -88,11 +92,16 @@ class SqlTombstones:
 
         A put that looks for its mark before that is there, and inserts its row after the old one went, would
         bring back what is being erased. On PostgreSQL a put takes its lock on the table before it looks, and
-        holds it until its row is there. On MySQL it takes one on the salt's row. SQLite has one writer.
+        holds it until its row is there; who reads, or dumps, is not kept from it. On MySQL a put takes one on
+        the salt's row. SQLite has one writer.
+
+        :raises OperationalError: On PostgreSQL, if somebody keeps the lock, such as a ``VACUUM`` begun
+            by hand: puts queue behind who waits, so it waits but a moment.
         """
         if connection.dialect.name == "postgresql":
-            name = connection.dialect.identifier_preparer.format_table(self.table)
-            connection.exec_driver_sql(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
+            name = connection.dialect.identifier_preparer.format_table(self._rows)
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT}")
+            connection.exec_driver_sql(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE")
         elif self.locks_the_salt:
             salt = select(self.table.c.mark).where(self.table.c.mark == SALT).with_for_update()
             connection.execute(salt)

@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from airflow_green_notify.stores.object_storage.batch_file import (
     to_json,
     write_part,
 )
+from airflow_green_notify.stores.object_storage.stream import FileStream
 from tests.stores.conftest import some
 from tests.stores.dying_files import Died, DyingFiles
 
@@ -224,7 +226,7 @@ def test_batches_at_random_hold_every_notification_once(files: LocalFiles, seed:
         if living:
             batch = living.pop(chance.randrange(len(living)))
             dying = DyingFiles(files, chance.randrange(40), chance.random() < 0.5)
-            batch._files = batch._own_files._files = dying
+            batch._files = batch._own_files._files = batch._own_files._log._files = dying
             try:
                 batch.finish()
             except Died:
@@ -239,6 +241,8 @@ def test_batches_at_random_hold_every_notification_once(files: LocalFiles, seed:
         batch.finish()
     counts = Counter(key for batch_id in ids for key in keys_of(files, batch_id))
     assert counts == {n.key: 1 for n in given}
+    stream = FileStream(files, nullcontext)
+    assert Counter(entry.notification.key for _, entry in stream.read(0, 100)) == counts
 
 
 def test_object_tells_what_it_is(files: LocalFiles) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -131,6 +132,33 @@ def test_closing_that_dies_at_any_operation_is_logged_once_by_its_retry(
         else:
             break
     assert death > 25
+
+
+def test_closing_that_failed_at_any_operation_is_repeated(new_files: Callable[[], LocalFiles]) -> None:
+    """By the same try, as when a bucket answered with an error: everything is written and logged once."""
+
+    def fail() -> None:
+        raise OSError(errno.EIO, "once")
+
+    for operations in itertools.count():
+        files, queue = new_files(), some(4)
+        readers = Readers(files)
+        failing = FreezingFiles(files, 10_000, fail)
+        batch = DrainingBatch(failing, run(1), "ndjson", QUEUE)
+        fill(batch, queue, 3)
+        failing.left = operations
+        try:
+            batch.finish()
+        except OSError:
+            readers.read_on()
+            assert batch.finish() == 3
+            assert not files.names("draining")
+            assert numbers(FileStream(files, nullcontext).read(0, 10)) == [0, 1, 2]
+            last_run(files, queue)
+            readers.check(4)
+        else:
+            break
+    assert operations > 15
 
 
 @FORMS
@@ -301,6 +329,22 @@ def test_reader_that_stands_still_passes_nothing_by(
         if not freezing.froze:
             break
     assert operations > 5
+
+
+@FORMS
+def test_batches_that_one_adopts_stand_in_queue_order(
+    new_files: Callable[[], LocalFiles], file_format: str
+) -> None:
+    """Whatever their names are, and whether they were closed or not."""
+    files, queue = new_files(), some(11)
+    for number in range(5):
+        batch = DrainingBatch(files, run(number), file_format, QUEUE)
+        fill(batch, queue, 2)
+        if number < 3:
+            batch.finish()
+    last_run(files, queue, file_format)
+    entries = read_parts(files, part_names(files, folder_of(run(9))))
+    assert numbers(enumerate(entries)) == list(range(11))
 
 
 @EFFECTS

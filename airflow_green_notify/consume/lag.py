@@ -1,0 +1,70 @@
+"""How far behind the consumers of a store are."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_green_notify.printable import NAME, REASON, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_green_notify.stores.store import Store
+    from airflow_green_notify.stores.stream import Consumer
+
+_COLUMNS = ("consumer", "position", "behind", "page", "reader", "changed")
+
+
+@dataclass(frozen=True)
+class Lag:
+    """A consumer, and how many notifications lie behind what it has committed."""
+
+    consumer: Consumer
+    behind: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "consumer": self.consumer.name,
+            "position": self.consumer.position,
+            "behind": self.behind,
+            "page_end": self.consumer.page_end or None,
+            "reader": self.consumer.reader,
+            "changed_at": self.consumer.changed_at.isoformat(),
+        }
+
+    def cells(self) -> tuple[str, ...]:
+        """Return what a table shows of it; a reader only while its page is open."""
+        consumer, page = self.consumer, "-"
+        if consumer.page_end:
+            page = f"{consumer.position + 1} to {consumer.page_end}"
+        reader = printable(consumer.reader, REASON) if consumer.page_end else "-"
+        changed = consumer.changed_at.strftime("%Y-%m-%d %H:%M:%SZ")
+        numbers = (f"{consumer.position:,}", f"{self.behind:,}")
+        return (printable(consumer.name, NAME), *numbers, page, reader, changed)
+
+
+def lags(store: Store) -> list[Lag]:
+    """Return how far behind each consumer of a store is, by name.
+
+    What was erased behind its position counts until it is passed.
+
+    :raises NotificationStoreError: There is no such store, or it can't be reached.
+    :raises GreenApiConfigError: It is a database that has no streams.
+    """
+    store.unconfirmed_batches()  # an error where nothing is: a stream would create it
+    with closing(store.stream()) as stream:
+        consumers = stream.consumers()
+        end = stream.end()
+        return [Lag(each, max(0, end - each.position)) for each in consumers]
+
+
+def as_table(found: Sequence[Lag]) -> str:
+    """Return lags as a table."""
+    if not found:
+        return "The store has no consumers."
+    rows = [_COLUMNS, *(each.cells() for each in found)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
