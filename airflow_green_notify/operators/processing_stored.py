@@ -65,7 +65,9 @@ class GreenApiProcessStoredOperator(GreenApiTask):
 
     What belongs to no chat, such as a change of the instance's state, is in order per instance. A person who
     appears under a phone number and under a LID has two chats. Dead letters that lie in the same table are
-    not handled.
+    not handled. To replay one, let a task of
+    :class:`~airflow_green_notify.operators.draining.GreenApiProcessNotificationsOperator` do it
+    (``--by-task``): this operator replays none.
 
     The task ends when nothing is left to do: chats that pause are waited for, and so are those that another
     worker has, for as long as the lease of a dead one would last. SIGTERM and ``execution_timeout`` end it
