@@ -52,7 +52,7 @@ class Page:
         record: Consumer,
         notifications: Sequence[Notification],
         has_more: bool,
-        check: Callable[[], None] = lambda: None,
+        check: Callable[[], None] | None = None,
     ) -> None:
         self.record = record
         self.has_more = has_more
@@ -61,7 +61,8 @@ class Page:
 
     def __iter__(self) -> Iterator[Notification]:
         for notification in self._notifications:
-            self._check()
+            if self._check is not None:
+                self._check()
             yield notification
 
     def __len__(self) -> int:
@@ -98,7 +99,7 @@ class Pages:
         wish: Wish,
         reader: str,
         is_at_work: Callable[[str], bool],
-        check: Callable[[], None] = lambda: None,
+        check: Callable[[], None],
     ) -> None:
         self.holder = ""
         """Whose page was open when :meth:`open` was called last."""
