@@ -99,7 +99,7 @@ class Pages:
         wish: Wish,
         reader: str,
         is_at_work: Callable[[str], bool],
-        check: Callable[[], None] = lambda: None,
+        check: Callable[[], None],
     ) -> None:
         self.holder = ""
         """Whose page was open when :meth:`open` was called last."""

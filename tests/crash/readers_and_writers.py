@@ -71,7 +71,7 @@ def read(job: dict[str, Any], chance: random.Random) -> int:
                 time.sleep(chance.uniform(0, job["seconds_of_work"]))
                 rows = [(each.instance_id, each.body["number"]) for each in page]
                 log.add(event="worked", rows=rows, **span)
-                time.sleep(chance.uniform(0, job["seconds_of_work"]))
+                time.sleep(chance.uniform(0, 6 * job["seconds_of_work"]))
         except NotificationStoreError as error:  # another reader is at work, or took the page over
             log.add(event="refused", error=str(error))
             continue
