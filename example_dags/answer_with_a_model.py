@@ -1,7 +1,8 @@
 """Answer private messages with what a model says: eight chats side by side, each in its order.
 
 The model gets the last twenty messages of the chat. While it thinks for one chat, others go on; what it can't
-answer in three attempts is set aside. An answer is sent once, also over a retry of the task.
+answer in three attempts is set aside. An answer is sent once, also over a retry of the task; only if that
+died just while it sent, and the model says something else then, there may be two.
 """
 
 from __future__ import annotations
@@ -23,12 +24,8 @@ MODEL = "model"  # a connection: the host is the URL of an API such as OpenAI's,
 def ask(turns: list[dict[str, str | None]]) -> str:
     """Return what the model says next."""
     model = BaseHook.get_connection(MODEL)
-    answer = requests.post(
-        f"{model.host}/v1/chat/completions",
-        json={"model": "small", "messages": turns},
-        headers={"Authorization": f"Bearer {model.password}"},
-        timeout=(5, 60),
-    )
+    url, key = f"{model.host}/v1/chat/completions", {"Authorization": f"Bearer {model.password}"}
+    answer = requests.post(url, json={"model": "small", "messages": turns}, headers=key, timeout=(5, 60))
     answer.raise_for_status()
     return str(answer.json()["choices"][0]["message"]["content"])
 
@@ -46,9 +43,8 @@ def reply(notification: Notification, context: ChatContext) -> None:
 
 @dag(schedule="* * * * *", catchup=False, max_active_runs=1, tags=["green-api"], doc_md=__doc__)
 def answer_with_a_model() -> None:
-    GreenApiDrainNotificationsOperator(
-        task_id="drain", store=SqlStore(WAREHOUSE), retries=3
-    ) >> GreenApiProcessStoredOperator(
+    drain = GreenApiDrainNotificationsOperator(task_id="drain", store=SqlStore(WAREHOUSE), retries=3)
+    drain >> GreenApiProcessStoredOperator(
         task_id="answer",
         store=SqlStore(WAREHOUSE),
         consumer="model",

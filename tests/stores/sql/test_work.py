@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from airflow_green_notify.consume import read_new
 from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreError
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores.dead_letter import dead_letter
@@ -221,6 +222,18 @@ def test_consumer_that_reads_in_pages_is_refused(sql_store: Any) -> None:
     refused = pytest.raises(GreenApiConfigError, match="consumer 'bot' reads this store in pages")
     with refused, working(sql_store):
         pass
+
+
+def test_consumer_that_works_chat_by_chat_reads_no_pages(sql_store: Any) -> None:
+    """The pages would be passed by in its chats."""
+    put(sql_store, message(0))
+    with working(sql_store) as work:
+        refused = pytest.raises(
+            GreenApiConfigError, match="consumer 'bot' works through this store chat by chat"
+        )
+        with refused, read_new(sql_store, "bot"):
+            pass
+        assert handle_all(work) == [0]
 
 
 def test_consumer_that_was_removed_begins_anew(sql_store: Any) -> None:
