@@ -110,3 +110,17 @@ def test_doctor_lists_the_consumers_of_a_store(
     assert [each["behind"] for each in found["consumers"]] == [2, 5]
     assert found["instances"]["connection"] == "green_api_default"
     assert run(capsys, "--store", "missing", module=doctor)[0] == 2
+
+
+def test_consumer_that_works_chat_by_chat_lags_by_what_is_not_handled(
+    store: SqlStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It takes in ahead of its handlers, which says nothing of what they have done."""
+    with closing(store.work("bot", lambda _: True, span=60.0)) as work:
+        work.begin("beginning")
+        assert work.take_in(10) == 5
+        claim = work.claim(())
+        assert claim is not None
+        assert work.finish(claim)
+    bot = json.loads(run(capsys, "store", "--json")[1])[1]
+    assert (bot["consumer"], bot["position"], bot["behind"]) == ("bot", 5, 4)

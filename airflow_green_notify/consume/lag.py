@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.printable import NAME, REASON, printable
+from airflow_green_notify.stores.sql.store import SqlStore
+from airflow_green_notify.stores.stream import CHAT_BY_CHAT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +21,10 @@ _COLUMNS = ("consumer", "position", "behind", "page", "reader", "changed")
 
 @dataclass(frozen=True)
 class Lag:
-    """A consumer, and how many notifications lie behind what it has committed."""
+    """A consumer, and how many notifications lie behind what it has done.
+
+    Of one that works chat by chat those count from the oldest on that isn't handled.
+    """
 
     consumer: Consumer
     behind: int
@@ -58,7 +63,14 @@ def lags(store: Store) -> list[Lag]:
     with closing(store.stream()) as stream:
         consumers = stream.consumers()
         end = stream.end()
-        return [Lag(each, max(0, end - each.position)) for each in consumers]
+        return [Lag(each, _behind(store, each, end)) for each in consumers]
+
+
+def _behind(store: Store, consumer: Consumer, end: int) -> int:
+    if consumer.reader == CHAT_BY_CHAT and isinstance(store, SqlStore):
+        with closing(store.work(consumer.name, lambda _: True, span=1.0)) as work:
+            return work.lag()
+    return max(0, end - consumer.position)
 
 
 def as_table(found: Sequence[Lag]) -> str:
