@@ -99,7 +99,7 @@ class StoreTables:
             Column("position", BigInteger),
             Index(f"ix_{name}_position_arrival", "position", "arrival"),
             Index(f"ix_{name}_chat_position", "chat", "position"),
-            Index(f"ix_{name}_received_at", "received_at"),
+            Index(f"ix_{name}_received_at", "received_at", "position"),
             **_ON_MYSQL,
         )
         self.attempts = Table(
