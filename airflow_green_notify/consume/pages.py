@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.printable import NAME, REASON, printable
 from airflow_green_notify.stores.dead_letter import as_received
 from airflow_green_notify.stores.page import PageLost, between, is_meant
-from airflow_green_notify.stores.stream import Consumer
+from airflow_green_notify.stores.stream import CHAT_BY_CHAT, Consumer
 
 if TYPE_CHECKING:
     from airflow_green_notify.filters import Matching
@@ -115,8 +116,15 @@ class Pages:
         Where nothing matches, the consumer is moved on, and the next span is looked at.
 
         :raises PageLost: Somebody else changed the record meanwhile.
+        :raises GreenApiConfigError: The consumer is one that works chat by chat.
         """
         record = self._record()
+        if record.reader == CHAT_BY_CHAT:
+            raise GreenApiConfigError(
+                f"The consumer '{printable(record.name, NAME)}' works through this store chat by chat; what "
+                "reads it in pages is another one, and would pass its notifications by. Give this reader a "
+                "consumer of its own."
+            )
         if not record.page_end:
             return self._next(record)
         if record.reader != self._reader:
