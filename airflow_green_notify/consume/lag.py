@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.printable import NAME, REASON, printable
@@ -19,7 +19,10 @@ _COLUMNS = ("consumer", "position", "behind", "page", "reader", "changed")
 
 @dataclass(frozen=True)
 class Lag:
-    """A consumer, and how many notifications lie behind what it has committed."""
+    """A consumer, and how many notifications lie behind what it has committed.
+
+    Of one that works chat by chat that is from the oldest on that isn't handled.
+    """
 
     consumer: Consumer
     behind: int
@@ -57,8 +60,9 @@ def lags(store: Store) -> list[Lag]:
     store.unconfirmed_batches()  # an error where nothing is: a stream would create it
     with closing(store.stream()) as stream:
         consumers = stream.consumers()
+        done = [replace(each, position=stream.done(each)) for each in consumers]
         end = stream.end()
-        return [Lag(each, max(0, end - each.position)) for each in consumers]
+        return [Lag(each, max(0, end - each.position)) for each in done]
 
 
 def as_table(found: Sequence[Lag]) -> str:
