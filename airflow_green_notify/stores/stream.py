@@ -66,7 +66,7 @@ class StoredStream(Protocol):
         ...
 
     def done(self, consumer: Consumer) -> int:
-        """Return up to where a consumer has done everything: its position, or less if it works chat by chat."""
+        """Return up to where a consumer has done everything; less than its position if it works by chats."""
         ...
 
     def save(self, consumer: Consumer) -> bool:
