@@ -29,12 +29,12 @@ def command(arguments: argparse.Namespace) -> None:
     """List the consumers, or forget one, and exit."""
     # As `airflow connections test` does: else only connections in the environment are found.
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
-    store = store_named(arguments.store, arguments.table, arguments.conn_id)
     try:
+        store = store_named(arguments.store, arguments.table, arguments.conn_id)
         found = lags(store)
         if arguments.forget is not None:
             sys.exit(_forget(store, arguments.forget))
-    except GreenApiError as error:
+    except (GreenApiError, ValueError) as error:
         print(error, file=sys.stderr)
         sys.exit(2)
     print(json.dumps([each.as_dict() for each in found], indent=2) if arguments.json else as_table(found))

@@ -22,7 +22,7 @@ from airflow_green_notify.consume.dead_letters import (
     read_dead_letters,
     replay_dead_letters,
 )
-from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.filters import NotificationFilter
 from airflow_green_notify.printable import NAME, printable
 from airflow_green_notify.stores import ObjectStorageStore, SqlStore
@@ -35,6 +35,9 @@ _REASONS = {
     "failed_for_good": "the handler said that trying again is in vain",
     "process_died": "the process died",
 }
+_OPTIONS_OF = {"limit": "list", "after": "list", "rate": "replay", "by_task": "replay"}
+"""Options that mean nothing to other actions; who gives them there expects that less is dropped, say."""
+
 _ERROR_TEXT = 200
 """Characters of an error that a list shows."""
 
@@ -44,11 +47,20 @@ def command(arguments: argparse.Namespace) -> None:
     # As `airflow connections test` does: else only connections in the environment are found.
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     try:
+        _check_options(arguments)
         _ACTIONS[arguments.action](arguments)
-    except (LookupError, NotificationStoreError, ValueError) as error:
+    except (LookupError, GreenApiError, ValueError) as error:
         print(printable(error, 2 * NAME * NAME), file=sys.stderr)
         sys.exit(1 if isinstance(error, LookupError) else 2)
     sys.exit(0)
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    for name, action in _OPTIONS_OF.items():
+        if arguments.action != action and getattr(arguments, name) is not None:
+            raise ValueError(
+                f"--{name.replace('_', '-')} is an option of {action}, not of {arguments.action}."
+            )
 
 
 def _list(arguments: argparse.Namespace) -> None:

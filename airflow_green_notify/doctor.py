@@ -152,7 +152,7 @@ def _consumers(arguments: argparse.Namespace) -> tuple[list[Lag] | None, str]:
         return None, ""
     try:
         return lags(store_named(arguments.store, arguments.table, arguments.conn_id)), ""
-    except GreenApiError as error:
+    except (GreenApiError, ValueError) as error:
         return None, str(error)
 
 

@@ -58,6 +58,25 @@ def test_consumers_lists_position_lag_and_open_page(capsys: pytest.CaptureFixtur
     assert (support["page_end"], billing["page_end"]) == (2, None)
 
 
+def test_consumer_that_works_chat_by_chat_is_behind_by_what_it_has_not_handled(
+    store: SqlStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it has merely taken in is not done: the second is still to be handled."""
+    with closing(store.work("bot", lambda _: True, 20.0)) as work:
+        work.begin("beginning")
+        assert work.take_in(100) == 5
+        claims = [work.claim([]) for _ in range(5)]
+        for number, claim in enumerate(claims):
+            assert number == 1 or work.finish(claim)
+        bot = next(
+            each for each in json.loads(run(capsys, "store", "--json")[1]) if each["consumer"] == "bot"
+        )
+        assert (bot["position"], bot["behind"]) == (1, 4)
+        assert work.finish(claims[1])
+    bot = next(each for each in json.loads(run(capsys, "store", "--json")[1]) if each["consumer"] == "bot")
+    assert (bot["position"], bot["behind"]) == (5, 0)
+
+
 def test_consumer_is_forgotten(store: SqlStore, capsys: pytest.CaptureFixture[str]) -> None:
     """It begins anew; a name that isn't there changes nothing."""
     assert run(capsys, "store", "--forget", "biling\x1b") == (
@@ -112,15 +131,8 @@ def test_doctor_lists_the_consumers_of_a_store(
     assert run(capsys, "--store", "missing", module=doctor)[0] == 2
 
 
-def test_consumer_that_works_chat_by_chat_lags_by_what_is_not_handled(
-    store: SqlStore, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It takes in ahead of its handlers, which says nothing of what they have done."""
-    with closing(store.work("bot", lambda _: True, span=60.0)) as work:
-        work.begin("beginning")
-        assert work.take_in(10) == 5
-        claim = work.claim(())
-        assert claim is not None
-        assert work.finish(claim)
-    bot = json.loads(run(capsys, "store", "--json")[1])[1]
-    assert (bot["consumer"], bot["position"], bot["behind"]) == ("bot", 5, 4)
+@pytest.mark.usefixtures("store")
+def test_name_of_a_table_that_is_none_is_refused_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    """As a store that can't be read is."""
+    code, text = run(capsys, "store", "--table", "")
+    assert (code, "it must be the name of a table" in text) == (2, True)

@@ -214,3 +214,22 @@ def test_command_is_a_program_of_its_own(tmp_path: Path) -> None:
     """On Airflow 3.1, which asks no provider for commands."""
     command = [sys.executable, "-m", "airflow_green_notify.dead_letters", str(tmp_path), "list", "--json"]
     assert json.loads(subprocess.run(command, capture_output=True, check=True).stdout) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("drop", "--all", "--limit", "1"),
+        ("drop", "--all", "--by-task", "dag/process"),
+        ("replay", "--all", "--after", KEYS[0]),
+        ("list", "--rate", "5/s"),
+    ],
+)
+def test_option_of_another_action_is_refused(
+    arguments: tuple[str, ...], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who limits what is to be dropped would lose all of it."""
+    code, text = run(capsys, named, *arguments)
+    assert (code, "is an option of" in text) == (2, True)
+    assert keys_of(listed(capsys, named)) == KEYS[:3]
+    assert not any(each["is_marked"] for each in listed(capsys, named))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.printable import NAME, REASON, printable
-from airflow_green_notify.stores.sql.store import SqlStore
-from airflow_green_notify.stores.stream import CHAT_BY_CHAT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +19,9 @@ _COLUMNS = ("consumer", "position", "behind", "page", "reader", "changed")
 
 @dataclass(frozen=True)
 class Lag:
-    """A consumer, and how many notifications lie behind what it has done.
+    """A consumer, and how many notifications lie behind what it has committed.
 
-    Of one that works chat by chat those count from the oldest on that isn't handled.
+    Of one that works chat by chat that is from the oldest on that isn't handled.
     """
 
     consumer: Consumer
@@ -62,15 +60,9 @@ def lags(store: Store) -> list[Lag]:
     store.unconfirmed_batches()  # an error where nothing is: a stream would create it
     with closing(store.stream()) as stream:
         consumers = stream.consumers()
+        done = [replace(each, position=stream.done(each)) for each in consumers]
         end = stream.end()
-        return [Lag(each, _behind(store, each, end)) for each in consumers]
-
-
-def _behind(store: Store, consumer: Consumer, end: int) -> int:
-    if consumer.reader == CHAT_BY_CHAT and isinstance(store, SqlStore):
-        with closing(store.work(consumer.name, lambda _: True, span=1.0)) as work:
-            return work.lag()
-    return max(0, end - consumer.position)
+        return [Lag(each, max(0, end - each.position)) for each in done]
 
 
 def as_table(found: Sequence[Lag]) -> str:

@@ -119,6 +119,12 @@ class Pages:
         :raises GreenApiConfigError: The consumer is one that works chat by chat.
         """
         record = self._record()
+        if record.reader == CHAT_BY_CHAT:
+            raise GreenApiConfigError(
+                f"The consumer '{printable(record.name, NAME)}' works through this store chat by chat; what "
+                "reads it in pages is another one, and would pass its notifications by. Give this reader a "
+                "consumer of its own."
+            )
         if not record.page_end:
             return self._next(record)
         if record.reader != self._reader:
@@ -176,11 +182,6 @@ class Pages:
             found = self._stream.consumer(name)
         if found is None:
             raise PageLost(0, 0, name, None)
-        if found.reader == CHAT_BY_CHAT:
-            raise GreenApiConfigError(
-                f"The consumer '{printable(name, NAME)}' works through this store chat by chat; what reads "
-                "it in pages is another one. Give this reader a consumer of its own."
-            )
         return found
 
     def _save(self, record: Consumer, **changes: int | str) -> Consumer:

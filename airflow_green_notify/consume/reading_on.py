@@ -67,6 +67,7 @@ def read_new(
         :class:`~airflow_green_notify.notification.Notification` with a length, ``after``, ``until`` and
         ``has_more``. Dead letters have the keys that they were received with.
     :raises ValueError: An argument is wrong.
+    :raises GreenApiConfigError: The consumer is one that works chat by chat.
     :raises NotificationStoreError: The store can't be reached, another reader is still at work, or has taken
         the page over, since this one stood still for too long. Nothing was committed then.
     """

@@ -65,6 +65,10 @@ class StoredStream(Protocol):
         """Return all consumers, by name."""
         ...
 
+    def done(self, consumer: Consumer) -> int:
+        """Return up to where a consumer has done everything; less than its position if it works by chats."""
+        ...
+
     def save(self, consumer: Consumer) -> bool:
         """Save how far a consumer is, as the version behind ``consumer.version``; 0 saves a new one.
 

@@ -168,6 +168,17 @@ def test_attempt_at_an_erased_notification_does_not_begin(store: Any) -> None:
         assert opened.put(*dead_letter(MINE[0], {"error_type": "KeyError"})) is False
 
 
+def test_dead_letter_of_what_was_erased_is_not_kept(store: Any) -> None:
+    """A handler may be at work on it when it goes, and fail on it afterwards."""
+    put(store, MINE[0])
+    with store.open("dag/run/process/-1", "another") as opened:
+        assert opened.put(*dead_letter(THEIRS[0], {"task": "dag/process"}))
+        assert erase(store, [PHONE])["notifications"] == 1
+        assert opened.put(*dead_letter(MINE[0], {"task": "dag/process"})) is False
+        assert opened.put(*dead_letter(THEIRS[1], {"task": "dag/process"}))
+        assert opened.close()["count"] == 2
+
+
 def test_salt_is_one_for_all_and_another_in_each_store(sql_store: Any) -> None:
     """A tombstone tells nobody who has the key of another sql_store's what it stands for."""
     other = SqlStore("store", table=f"{sql_store.table}2")

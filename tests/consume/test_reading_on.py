@@ -12,7 +12,7 @@ import pytest
 
 from airflow_green_notify.consume import Page, read_new
 from airflow_green_notify.drain import lease
-from airflow_green_notify.errors import NotificationStoreError
+from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreError
 from airflow_green_notify.filters import NotificationFilter
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import SqlStore
@@ -266,3 +266,14 @@ def test_notification_is_what_a_page_holds(sql_store: Any) -> None:
         (found,) = page
         assert isinstance(found, Notification)
         assert repr(page) == "<Page of 1 notifications, 1 to 1>"
+
+
+def test_consumer_that_works_chat_by_chat_is_not_read_in_pages(sql_store: Any) -> None:
+    """A reader in pages would take what the other has yet to handle, and then keep it from working at all."""
+    put(sql_store, *map(notification, range(3)))
+    with closing(sql_store.work("billing", lambda _: True, 20.0)) as work:
+        work.begin("beginning")
+        with pytest.raises(GreenApiConfigError, match="a consumer of its own"):
+            read(sql_store)
+        work.begin("beginning")
+        assert work.take_in(100) == 3

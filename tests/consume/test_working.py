@@ -20,7 +20,9 @@ from airflow_green_notify.consume.report import WorkReport
 from airflow_green_notify.consume.working import Terms, Working
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.notification import Notification
+from airflow_green_notify.stores import SqlStore
 from airflow_green_notify.stores.batch import read_batch
+from airflow_green_notify.stores.erasing import Wanted
 from airflow_green_notify.stores.sql.work import SqlWork
 from tests.stores.sql.test_work import anything, message
 from tests.stores.test_stream import put
@@ -49,6 +51,7 @@ def run(sql_store: Any) -> Run:
         timeout: float | None = None,
         dead_letters: bool = False,
         store: Any = None,
+        sink: Any = None,
         **terms: Any,
     ) -> WorkReport:
         store = store or sql_store
@@ -56,7 +59,7 @@ def run(sql_store: Any) -> Run:
             work.begin("beginning")
             handlers = handlers_of(handler, timeout)
             if not dead_letters:
-                one = Working(work, handlers, Terms(**terms))
+                one = Working(work, handlers, Terms(**terms), sink)
                 one.run()
                 return one.report
             with store.open("dead/letters/task/-1") as opened:
@@ -477,3 +480,21 @@ def test_database_that_is_away_for_a_moment_costs_no_handler_its_work(
         report = run(lambda notification: handled.append(number_of(notification)))
     assert (handled, report.handled) == ([0, 1], 2)
     assert caplog.text.count("The database is away.") == 2
+
+
+def test_what_is_erased_while_its_handler_fails_is_no_dead_letter(run: Run, sql_store: Any) -> None:
+    """The chat goes on behind it, also where dead letters lie in a store that knows of no erasing."""
+    put(sql_store, message(0, "12025550101@c.us"), message(1, "12025550101@c.us"))
+    handled: list[int] = []
+
+    def handler(notification: Notification) -> None:
+        if number_of(notification) == 0:
+            with closing(sql_store.eraser()) as eraser:
+                eraser.erase(Wanted(lambda entry: number_of(entry.notification) == 0), lambda _: None)
+            raise AirflowFailException
+        handled.append(number_of(notification))
+
+    with SqlStore("store", table=f"{sql_store.table}_dead").open("dead/letters/task/-1") as others:
+        report = run(handler, sink=others)
+        assert others.close()["count"] == 0
+    assert (handled, report.dead_letters, report.stopped) == ([1], 0, [])

@@ -149,7 +149,7 @@ class DrainingBatch:
         self, name: str, notification: Notification, note: dict[str, Any] | None = None
     ) -> Entry | None:
         """Open the batch, and return its next entry; ``None`` for what is there already."""
-        if name in self._closed or notification in self._tombstones:
+        if name in self._closed or self._tombstones.hold(notification, note):
             return None
         self._open()
         if name in self._mine or (note is None and notification in self._from_journal):

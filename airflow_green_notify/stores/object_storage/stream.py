@@ -84,6 +84,9 @@ class FileStream:
         with self._translate_errors():
             return self._consumers.all()
 
+    def done(self, consumer: Consumer) -> int:
+        return consumer.position
+
     def save(self, consumer: Consumer) -> bool:
         with self._translate_errors():
             return self._consumers.save(consumer)

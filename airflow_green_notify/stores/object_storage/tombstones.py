@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from airflow_green_notify.stores.dead_letter import as_received
 from airflow_green_notify.stores.tombstones import mark_of, new_salt, tombstones_of
 
 if TYPE_CHECKING:
@@ -37,10 +38,16 @@ class FileTombstones:
         self._marks: dict[str, set[str]] = {}
         """The marks in each folder that was looked into."""
 
-    def __contains__(self, notification: Notification) -> bool:
-        """Tell whether a notification was erased, as far as it was before the last look."""
+    def hold(self, notification: Notification, note: dict[str, Any] | None = None) -> bool:
+        """Tell whether a notification was erased, as far as it was before the last look.
+
+        A dead letter counts as erased with what it is of. That may go while a handler is at work on it, so
+        this looks anew.
+        """
+        if note is not None:
+            self.refresh()
         marks = self._in_folder(_day_of(notification))
-        return bool(marks) and self._mark_of(notification.key) in marks
+        return bool(marks) and self._mark_of(as_received(notification, note).key) in marks
 
     def refresh(self) -> None:
         """Look anew at the next question."""

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from airflow_green_notify.body import UNDECRYPTED
 from airflow_green_notify.message import MESSAGE_TYPES, Message, identity
+from airflow_green_notify.stores.dead_letter import as_received
 from airflow_green_notify.stores.entry import Entry
 from airflow_green_notify.stores.held import QUEUED_FOR, FromJournal
 from airflow_green_notify.stores.ledger import BatchSuperseded, BatchTaken, warn_of
@@ -92,7 +93,10 @@ class SqlBatch:
         return self._groups.put_all(notifications)
 
     def row_of(self, notification: Notification, note: dict[str, Any] | None = None) -> dict[str, Any] | None:
-        """Open the batch, and return the next row of it; ``None`` if the message came from a journal."""
+        """Open the batch, and return the next row of it; ``None`` if the message came from a journal.
+
+        A dead letter counts as erased with what it is of: that may go while a handler is at work on it.
+        """
         self._open()
         if note is None and notification in self._from_journal:
             return None
@@ -101,7 +105,7 @@ class SqlBatch:
         return row | {
             "sequence": self._sequence,
             "chat": chat_id_of(notification.instance_id, notification.chat_id),
-            MARK: self._tombstones.mark_of(notification.key),
+            MARK: self._tombstones.mark_of(as_received(notification, note).key),
         }
 
     def _look(self) -> bool:

@@ -15,7 +15,7 @@ from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.stores.row import from_row
 from airflow_green_notify.stores.sql.database import Database
 from airflow_green_notify.stores.sql.tables import StoreTables, column_id
-from airflow_green_notify.stores.stream import Consumer
+from airflow_green_notify.stores.stream import CHAT_BY_CHAT, Consumer
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Select
@@ -96,6 +96,15 @@ class SqlStream:
         with self._translate_errors():
             found = select(self._table).where(self._table.c.consumer != _NUMBERED)
             return [_consumer(row) for row in self.database.rows(found.order_by(self._table.c.consumer))]
+
+    def done(self, consumer: Consumer) -> int:
+        if consumer.reader != CHAT_BY_CHAT:
+            return consumer.position
+        chats = self.tables.chats.c
+        oldest = select(func.min(chats.next)).where(chats.consumer == column_id(consumer.name))
+        with self._translate_errors():
+            ((following,),) = self.database.rows(oldest)
+        return consumer.position if following is None else min(int(following) - 1, consumer.position)
 
     def save(self, consumer: Consumer) -> bool:
         with self._translate_errors():
