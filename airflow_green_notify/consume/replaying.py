@@ -132,7 +132,7 @@ class Replays:
         :param until: Up to when, by ``time.monotonic()``, it is waited for what others have; for a rate it is
             waited for until :data:`AT_LEAST` seconds after the start.
         """
-        if self._waiting:
+        if self.due_in < math.inf:
             until = max(until, self._began + AT_LEAST)
         return self._is_left and time.monotonic() < until
 
