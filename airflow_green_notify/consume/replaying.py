@@ -74,11 +74,12 @@ class Replays:
         if self._is_fresh():
             return 0
         self._read_at = time.monotonic()
-        marked = self._letters.marked(self._task, limit)
-        self._is_left = bool(marked)
         self._waiting = {}
-        if marked and self._is_ours():
-            for each in marked:
+        self._is_left = bool(self._letters.marked(self._task, 1))
+        if self._is_left and not self._is_ours():
+            self._read_at += ASK_EVERY - FRESH  # the other worker may have died
+        elif self._is_left:
+            for each in self._letters.marked(self._task, limit):
                 self._waiting.setdefault(lane_of(each.letter.notification), []).append(each)
         return sum(map(len, self._waiting.values()))
 
