@@ -36,6 +36,7 @@ class WorkReport:
     """What came of working through a store.
 
     :param handled: Notifications whose handler returned.
+    :param replayed: Dead letters whose handler returned this time.
     :param chats: Chats in which something was handled or given up.
     :param taken_over: Handlers at work while another worker took their chat over: handled twice.
     :param lag: Notifications in the store from the oldest on that isn't handled.
@@ -44,6 +45,7 @@ class WorkReport:
 
     handled: int = 0
     dead_letters: int = 0
+    replayed: int = 0
     chats: int = 0
     taken_over: int = 0
     lag: int = 0
@@ -54,14 +56,15 @@ class WorkReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        names = ("handled", "dead_letters", "chats", "taken_over", "lag", "stopped_by")
+        names = ("handled", "dead_letters", "replayed", "chats", "taken_over", "lag", "stopped_by")
         return {name: getattr(self, name) for name in names} | {"seconds": round(self.seconds, 3)}
 
     def sentence(self) -> str:
         """Say in words what came of it."""
         return (
             f"Handled {self.handled:,} notifications of {self.chats:,} chats in {self.seconds:.1f} s: "
-            f"{self.dead_letters:,} dead letters, {len(self.stopped):,} chats stopped, lag {self.lag:,}; "
+            f"{self.dead_letters:,} dead letters, {self.replayed:,} replayed, {len(self.stopped):,} chats "
+            f"stopped, lag {self.lag:,}; "
             f"stopped because {STOPPED_BY[self.stopped_by]}."
         )
 

@@ -6,7 +6,6 @@ import logging
 import time
 from asyncio import CancelledError
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from queue import Empty
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from airflow_green_notify.consume import leases
 from airflow_green_notify.consume.chat_context import ChatContext
 from airflow_green_notify.consume.handlers import Call, NotCalled
 from airflow_green_notify.consume.report import Stopped, WorkReport
+from airflow_green_notify.consume.terms import Terms, pause_after
 from airflow_green_notify.progress import Progress, span
 from airflow_green_notify.stoppable import ToldToStop, check
 from airflow_green_notify.stopwatch import Stopwatch
@@ -24,6 +24,7 @@ from airflow_green_notify.stores.dead_letter import Failure, dead_letter, note_o
 
 if TYPE_CHECKING:
     from airflow_green_notify.consume.handlers import Handlers
+    from airflow_green_notify.consume.replaying import Replays
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.notification_store import NoteSink
     from airflow_green_notify.stores.sql.work import Claim, SqlWork
@@ -40,24 +41,6 @@ MAX_STOPPED = 100
 """Chats that may stop at what their handler fails on; then the handler is broken, rather than a message."""
 
 
-@dataclass(frozen=True)
-class Terms:
-    """How a store is worked through.
-
-    :param max_parallel: Handlers that are at work at once, at most.
-    :param max_attempts: Hard limit of attempts on one notification, over all tries and runs.
-    :param max_seconds: No handler begins later than this after the start.
-    :param linger: Seconds after the start in which it is no end that nothing is left to do.
-    :param task: What dead letters tell of who gave them up, ``dag_id/task_id``.
-    """
-
-    max_parallel: int = 8
-    max_attempts: int = 3
-    max_seconds: float | None = None
-    linger: float = 0.0
-    task: str = ""
-
-
 class Working:
     """Hands what is next in each chat to the handlers, and notes what became of it.
 
@@ -66,12 +49,21 @@ class Working:
 
     :param dead_letters: Where what is given up goes. Without it a chat stops at that, and is kept until the
         end, so that nobody else tries it meanwhile.
+    :param replays: What of the dead letters is handled anew, by turns with the rows.
     """
 
     def __init__(
-        self, work: SqlWork, handlers: Handlers, terms: Terms, dead_letters: NoteSink | None = None
+        self,
+        work: SqlWork,
+        handlers: Handlers,
+        terms: Terms,
+        dead_letters: NoteSink | None = None,
+        replays: Replays | None = None,
     ) -> None:
         self._work = work
+        self._replays = replays
+        self._turns: list[SqlWork | Replays] = [work, replays] if replays else [work]
+        """Where to claim next, in this order."""
         self._handlers = handlers
         self._terms = terms
         self._dead_letters = dead_letters
@@ -99,7 +91,7 @@ class Working:
         with leases.renewed(self._work.renew, self._held):
             try:
                 while self._goes_on():
-                    self._note_ended(ASK_EVERY)
+                    self._note_ended(min(ASK_EVERY, self._replays.due_in if self._replays else ASK_EVERY))
                     if progress.is_due():
                         log.info(
                             "So far, after %s: %d handled.", span(progress.seconds()), self.report.handled
@@ -146,17 +138,24 @@ class Working:
         now = time.monotonic()
         if now - self._began < self._terms.linger:
             return True
+        if self._replays and self._replays.is_worth_waiting(self._worth_waiting_until):
+            return True
         return now < self._worth_waiting_until and leases.patiently(lambda: self._work.is_left(self._busy()))
 
     def _begin_next(self) -> bool:
         """Claim a chat and call the handler with what is next in it; ``False`` if there is none."""
+        turns = self._turns
+        self._turns = turns[::-1]
+        return any(self._begin_next_of(source) for source in turns)
+
+    def _begin_next_of(self, source: SqlWork | Replays) -> bool:
         asked = Stopwatch()
-        claim = leases.patiently(lambda: self._work.claim(self._busy()))
+        claim = leases.patiently(lambda: source.claim(self._busy()))
         if claim is None:
-            return leases.patiently(lambda: self._work.take_in(PAGE)) > 0
+            return leases.patiently(lambda: source.take_in(PAGE)) > 0
         self._held[claim.owner] = claim.chat
         self._wait_for(leases.SPAN)
-        notification = leases.patiently(lambda: self._work.read(claim))
+        notification = leases.patiently(lambda: source.read(claim))
         if notification is None:
             self._finish(claim, None)
         elif claim.attempt > self._terms.max_attempts:
@@ -166,6 +165,9 @@ class Working:
             self._calls[claim.chat] = call = Call(claim, notification, is_own)
             self._handlers.begin(call, ChatContext(claim.attempt, partial(self._work.history, claim)))
         return True
+
+    def _source_of(self, claim: Claim) -> SqlWork | Replays:
+        return self._replays if self._replays and claim.letter else self._work
 
     def _busy(self) -> list[str]:
         """Return the chats that are not to be claimed, lost leases of calls that are at work included."""
@@ -202,7 +204,9 @@ class Working:
             log.info("The handler skipped %r: %s", notification, error)
             error = None
         if error is None:
-            self.report.handled += self._finish(claim, notification)
+            is_noted = self._finish(claim, notification)
+            self.report.replayed += is_noted and claim.letter is not None
+            self.report.handled += is_noted and claim.letter is None
             return
         if isinstance(error, NotCalled):
             self._give_back(claim, 0.0, claim.attempt - 1)
@@ -226,7 +230,7 @@ class Working:
 
     def _finish(self, claim: Claim, notification: Notification | None) -> bool:
         """Let the chat go on; ``False`` if another worker has it."""
-        is_own = leases.patiently(lambda: self._work.finish(claim))
+        is_own = leases.patiently(lambda: self._source_of(claim).finish(claim))
         self._leave(claim, notification, is_own)
         return is_own
 
@@ -245,14 +249,14 @@ class Working:
             )
 
     def _give_back(self, claim: Claim, pause: float, attempts: int) -> None:
-        leases.patiently(lambda: self._work.give_back(claim, pause, attempts))
+        leases.patiently(lambda: self._source_of(claim).give_back(claim, pause, attempts))
         self._held.pop(claim.owner, None)
         self._wait_for(max(pause, leases.SPAN))
 
     def _give_up(
         self, claim: Claim, notification: Notification, last: Failure, error: BaseException | None
     ) -> None:
-        if not leases.patiently(lambda: self._work.hold(claim)):
+        if not leases.patiently(lambda: self._source_of(claim).hold(claim)):
             self._leave(claim, notification, is_own=False)
             return
         if leases.patiently(lambda: self._work.read(claim)) is None:
@@ -266,14 +270,16 @@ class Working:
             log.error("Gave up %r after %d attempts; its chat stops there.", notification, last.attempt)
             return
         sink = self._dead_letters
-        note = note_of(self._firsts.get(notification.key, last), last, task=self._terms.task)
+        former = claim.letter.note if claim.letter else None
+        first = self._firsts.get(notification.key, last)
+        note = note_of(first, last, task=self._terms.task, former=former)
         leases.patiently(lambda: sink.put(*dead_letter(notification, note)))
         if self._finish(claim, notification):
             self.report.dead_letters += 1
             log.error(
                 "Set %r aside as a dead letter after %d attempts: %s",
                 notification,
-                last.attempt,
+                note["attempts"],
                 last.error_type,
             )
 
@@ -295,8 +301,3 @@ class Working:
 
 def _is_within(watch: Stopwatch, seconds: float) -> bool:
     return watch.seconds() < seconds
-
-
-def pause_after(attempts: int) -> float:
-    """Return the seconds until a chat is tried again: 1, 3, 9, 27, then 60. No other chat waits for them."""
-    return float(min(3 ** min(attempts - 1, 4), 60))

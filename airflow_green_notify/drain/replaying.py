@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from airflow_green_notify.drain import lease as leases
 from airflow_green_notify.drain.doubt import pause_after
 from airflow_green_notify.drain.handling import Case, NotificationHandler
 from airflow_green_notify.drain.lease import LeaseLost, ReaderLease, renewed
+from airflow_green_notify.drain.pace import Pace
 from airflow_green_notify.drain.store_thread import StoreThread
 from airflow_green_notify.stoppable import ToldToStop, check
 
@@ -33,11 +33,16 @@ AT_LEAST = 60.0
 """Seconds that a run has for its replays, however soon its drain ends."""
 
 _PAGE = 500
-_FRESH = 5.0
+FRESH = 5.0
 """Seconds after which marks are read anew: others may have been dropped or erased, or have another rate."""
 
 _LOOKS_EVERY = 0.2
 """Seconds."""
+
+
+def lease_name(task: str) -> str:
+    """Return what the lease is called without which nobody replays what is marked for a task."""
+    return f"dead letters of {task}"
 
 
 class InTurn:
@@ -82,7 +87,7 @@ class Replays:
         self._ended = threading.Event()
         self._error: BaseException | None = None
         self._started = time.monotonic()
-        self._last_call = -math.inf
+        self._pace = Pace()
         self.handled = 0
         self.dead_letters = 0
 
@@ -93,12 +98,12 @@ class Replays:
 
     def note_call(self) -> None:
         """Note that the handler is called now, from which its rate is counted."""
-        self._last_call = time.monotonic()
+        self._pace.note_call()
 
     def begin(self, reader: ReaderLease) -> None:
         """Begin, as part of a reader that has its lease; the first one of a fleet suffices."""
         if self._replay is None:
-            lease = reader.with_lease_on(f"dead letters of {self._task}")
+            lease = reader.with_lease_on(lease_name(self._task))
             serve = partial(copy_context().run, self._serve, lease)
             self._started = time.monotonic()
             # A handler that hangs keeps no interpreter from ending.
@@ -158,7 +163,7 @@ class Replays:
         for marked in page:
             if not self._is_time(marked.rate):
                 return False
-            if time.monotonic() - read > _FRESH:
+            if time.monotonic() - read > FRESH:
                 break
             if not self._replay_one(handler, marked):
                 return False
@@ -186,5 +191,5 @@ class Replays:
     def _is_time(self, rate: float | None) -> bool:
         """Wait until the handler may be called again."""
         if rate is not None:
-            self._ended.wait(max(0.0, self._last_call + 1 / rate - time.monotonic()))
+            self._ended.wait(self._pace.due_in(rate))
         return not self._ended.is_set()

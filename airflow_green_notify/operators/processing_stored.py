@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
@@ -30,16 +30,22 @@ from airflow_green_notify.arguments import (
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.filters import NotificationFilter, Verdict, judge
 from airflow_green_notify.stores import batch_id_of, open_batch
+from airflow_green_notify.stores.batch import reader_of
 from airflow_green_notify.stores.names import task_of
+from airflow_green_notify.stores.store import Store
 from airflow_green_notify.task import GreenApiTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_green_notify.consume.handlers import Handlers
+    from airflow_green_notify.consume.replaying import Replays
     from airflow_green_notify.consume.report import WorkReport
+    from airflow_green_notify.consume.terms import Terms
     from airflow_green_notify.filters import Matching
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores import NotificationStore, SqlStore
+    from airflow_green_notify.stores.sql.work import SqlWork
 
 
 class GreenApiProcessStoredOperator(GreenApiTask):
@@ -65,17 +71,24 @@ class GreenApiProcessStoredOperator(GreenApiTask):
 
     What belongs to no chat, such as a change of the instance's state, is in order per instance. A person who
     appears under a phone number and under a LID has two chats. Dead letters that lie in the same table are
-    not handled. To replay one, let a task of
-    :class:`~airflow_green_notify.operators.draining.GreenApiProcessNotificationsOperator` do it
-    (``--by-task``): this operator replays none.
+    handled only on their replay.
+
+    What ``airflow green-api dead-letters STORE replay`` marked of this task's dead letters it handles anew by
+    turns with the table's, under the same leases: within a chat in order, with attempts counted from 1, and
+    ``context.history`` up to the message that was given up. A rate holds for all workers of the task, of
+    which one replays at a time. Rows of the chat don't wait for a letter that pauses. For a rate, the task
+    goes on until 60 seconds after its start; what is left waits for the next run. One that is handled is a
+    dead letter no more, and one that fails again is a new one, which has the history of the old one. A crash
+    leaves it marked: it is begun again, without another call of the handler if that had returned and it was
+    noted.
 
     The task ends when nothing is left to do: chats that pause are waited for, and so are those that another
     worker has, for as long as the lease of a dead one would last. SIGTERM and ``execution_timeout`` end it
     within a second: async handlers are cancelled, which counts as an attempt; plain ones go on until the
     process ends, and what returned by then is noted.
 
-    With ``outlets``, each asset event carries ``{"handled", "dead_letters", "dead_letter_batch"}`` in its
-    ``extra``; when nothing was handled there is no event.
+    With ``outlets``, each asset event carries ``{"handled", "dead_letters", "replayed",
+    "dead_letter_batch"}`` in its ``extra``; when nothing was handled there is no event.
 
     :param store: The :class:`~airflow_green_notify.stores.SqlStore` that a drain fills, on SQLite,
         PostgreSQL, MySQL or MariaDB.
@@ -102,8 +115,9 @@ class GreenApiProcessStoredOperator(GreenApiTask):
     :param max_seconds: No handler begins later than this after the start.
     :param linger: Seconds after the start in which it is no end that nothing is left to do; the store is
         looked at each second. ``"forever"``: only ``max_seconds`` ends it, so set that.
-    :return: ``{"handled", "dead_letters", "dead_letter_batch", "chats", "taken_over", "lag", "stopped_by",
-        "seconds"}``: counts; ``taken_over`` are handlers that were at work when another worker took their
+    :return: ``{"handled", "dead_letters", "replayed", "dead_letter_batch", "chats", "taken_over", "lag",
+        "stopped_by", "seconds"}``: counts; ``replayed`` are dead letters that were handled this time;
+        ``taken_over`` are handlers that were at work when another worker took their
         chat over; ``lag`` are the notifications from the oldest on that isn't handled.
     :raises ValueError: An argument is wrong, such as a store of files, whose chats can't be leased.
     """
@@ -186,8 +200,8 @@ class GreenApiProcessStoredOperator(GreenApiTask):
         with fail_fast():
             report, batch = self._work_through(context, given)
         self.log.info(report.sentence())
-        told = {"handled": report.handled, "dead_letters": report.dead_letters, "dead_letter_batch": batch}
-        self.tell_outlets(context, told if report.handled or report.dead_letters else None)
+        counts = {name: getattr(report, name) for name in ("handled", "dead_letters", "replayed")}
+        self.tell_outlets(context, counts | {"dead_letter_batch": batch} if any(counts.values()) else None)
         if complaint := report.complaint():
             raise (AirflowFailException if report.stopped else AirflowException)(complaint)
         return {**report.as_dict(), "dead_letter_batch": batch}
@@ -195,24 +209,41 @@ class GreenApiProcessStoredOperator(GreenApiTask):
     def _work_through(
         self, context: Context, given: SimpleNamespace
     ) -> tuple[WorkReport, dict[str, Any] | None]:
-        from airflow_green_notify.consume.handlers import handlers_of
         from airflow_green_notify.consume.leases import SPAN
-        from airflow_green_notify.consume.working import Terms, Working
+        from airflow_green_notify.consume.working import Working
 
-        names = ("max_parallel", "max_attempts", "max_seconds", "linger")
-        terms = Terms(**{name: getattr(given, name) for name in names}, task=task_of(batch_id_of(context)))
         matching = given.matching or NotificationFilter()
         with closing(given.store.work(given.consumer, partial(_is_meant, matching), SPAN)) as work:
             work.begin(given.start)
-            handlers = handlers_of(given.handler, given.handler_timeout)
             if given.dead_letter is None:
-                working = Working(work, handlers, terms)
+                working = Working(work, *self._how(context, given))
                 working.run()
                 return working.report, None
             with open_batch(given.dead_letter, context) as dead_letters:
-                working = Working(work, handlers, terms, dead_letters)
-                working.run()
+                with self._replays(context, work, dead_letters) as replays:
+                    working = Working(work, *self._how(context, given), dead_letters, replays)
+                    working.run()
                 return working.report, dead_letters.close()
+
+    @staticmethod
+    def _how(context: Context, given: SimpleNamespace) -> tuple[Handlers, Terms]:
+        from airflow_green_notify.consume.handlers import handlers_of
+        from airflow_green_notify.consume.terms import Terms
+
+        names = ("max_parallel", "max_attempts", "max_seconds", "linger")
+        terms = Terms(**{name: getattr(given, name) for name in names}, task=task_of(batch_id_of(context)))
+        return handlers_of(given.handler, given.handler_timeout), terms
+
+    @staticmethod
+    def _replays(
+        context: Context, work: SqlWork, store: NotificationStore
+    ) -> AbstractContextManager[Replays | None]:
+        """Return what is replayed; only a store of ours is asked for that."""
+        from airflow_green_notify.consume.replaying import Replays
+
+        if not isinstance(store, Store):
+            return nullcontext()
+        return Replays(work, store, task_of(batch_id_of(context)), reader_of(context))
 
 
 def _is_meant(matching: Matching, notification: Notification) -> bool:

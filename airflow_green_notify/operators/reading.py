@@ -11,7 +11,7 @@ from airflow_green_notify.drain import DrainReport, StopCondition, drain
 from airflow_green_notify.drain.lease import ReaderLease, renewed, take_all
 from airflow_green_notify.drain.ownership import adopt_forgotten
 from airflow_green_notify.drain.task_outcome import TaskOutcomes
-from airflow_green_notify.stores import batch_id_of
+from airflow_green_notify.stores.batch import reader_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -75,7 +75,7 @@ class Turn:
         self.log = log
         self._given = given
         self._context = context
-        self._reader = f"{batch_id_of(context)} (try {context['ti'].try_number})"
+        self._reader = reader_of(context)
         task = context["ti"]
         self.fleet = f"fleet/{task.dag_id}/{task.task_id}/{task.map_index}"
         """What the ledger calls the queues of this task if there are many."""

@@ -36,6 +36,11 @@ def batch_id_of(context: Context) -> str:
     return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
 
 
+def reader_of(context: Context) -> str:
+    """Return what other readers are told of a task: its batch and its try."""
+    return f"{batch_id_of(context)} (try {context['ti'].try_number})"
+
+
 def iteration_of(context: Mapping[str, Any]) -> int | None:
     """Return which iteration of a loop a task runs in (Airflow 3.4 and later), ``None`` outside of one."""
     index = getattr(context.get("loop"), "index", None)

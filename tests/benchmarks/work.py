@@ -25,7 +25,8 @@ from sqlalchemy import text
 from airflow_green_notify.consume.handlers import handlers_of
 from airflow_green_notify.consume.leases import SPAN
 from airflow_green_notify.consume.report import WorkReport
-from airflow_green_notify.consume.working import Terms, Working
+from airflow_green_notify.consume.terms import Terms
+from airflow_green_notify.consume.working import Working
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import SqlStore
 from tests.servers import postgres

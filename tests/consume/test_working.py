@@ -17,7 +17,8 @@ from airflow_green_notify.consume import leases, working
 from airflow_green_notify.consume.chat_context import ChatContext
 from airflow_green_notify.consume.handlers import handlers_of
 from airflow_green_notify.consume.report import WorkReport
-from airflow_green_notify.consume.working import Terms, Working
+from airflow_green_notify.consume.terms import Terms
+from airflow_green_notify.consume.working import Working
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import SqlStore

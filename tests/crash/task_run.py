@@ -14,11 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from airflow_green_notify.consume import leases, working
 from airflow_green_notify.drain import lease
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.operators import (
     GreenApiDrainNotificationsOperator,
     GreenApiProcessNotificationsOperator,
+    GreenApiProcessStoredOperator,
 )
 from airflow_green_notify.protocol import call
 from airflow_green_notify.stores import ObjectStorageStore, SqlStore
@@ -69,6 +71,15 @@ def operator_of(job: dict[str, Any]) -> Any:
         note("end", notification)
 
     max_attempts = job.get("max_attempts", 1000)
+    if job["kind"] == "process_stored":
+        return GreenApiProcessStoredOperator(
+            task_id="process_stored",
+            store=store,
+            handler=dying(job, "handler", handler),
+            consumer="bot",
+            dead_letter=store,
+            max_attempts=max_attempts,
+        )
     return GreenApiProcessNotificationsOperator(
         handler=dying(job, "handler", handler), dead_letter=store, max_attempts=max_attempts, **options
     )
@@ -98,12 +109,14 @@ def let_die(job: dict[str, Any]) -> None:
     """Put the death of a job into the step where it is to happen."""
     from airflow_green_notify.stores.object_storage.dead_letters import FileDeadLetters
     from airflow_green_notify.stores.sql.dead_letters import SqlDeadLetters
+    from airflow_green_notify.stores.sql.work import SqlWork
     from airflow_green_notify.stores.store import Store
 
     for owner, names in (
         (Store, ("begin_attempt", "put", "finish", "close")),
         (SqlDeadLetters, ("remove",)),
         (FileDeadLetters, ("remove", "_create", "_unmark")),
+        (SqlWork, ("claim_for", "hold", "give_back")),
     ):
         for name in names:
             setattr(owner, name, dying(job, name, getattr(owner, name)))
@@ -116,6 +129,8 @@ def run(job: dict[str, Any]) -> int:
     """
     span = job.get("span", SPAN)
     lease.SPAN, lease.MARGIN, lease.RENEW_EVERY, lease.ASK_EVERY = span, span / 5, span / 4, 0.1
+    leases.SPAN, leases.MARGIN, leases.RENEW_EVERY = span, span / 5, span / 4
+    working.pause_after = lambda attempts: 0.1  # type: ignore[assignment]
     let_die(job)
     operator = operator_of(job)
     if "connections" in job:

@@ -25,6 +25,8 @@ from tests.balance import key_of
 from tests.crash.processes import Zygote
 from tests.crash.runs import Runs
 from tests.crash.task_run import SPAN, store_of
+from tests.stores.sql.test_work import message
+from tests.stores.test_stream import put
 
 pytestmark = pytest.mark.crash
 
@@ -53,17 +55,24 @@ class Replaying:
         store: dict[str, Any],
         gateway: GreenApiEmulator,
         environment: dict[str, str],
+        kind: str = "process",
     ) -> None:
         self.environment = environment
         self.store = store_of(store)
         self._zygote = zygote
         self._runs = runs
         self._gateway = gateway
+        self._kind = kind
 
     def give_up(self, count: int, seed: int = 1) -> list[str]:
         """Let so many notifications become dead letters, and return their keys in order."""
-        self._gateway.push(*traffic(seed=seed, n=count))
-        keys = [key_of(body) for body in self._gateway.queue()]
+        if self._kind == "process_stored":
+            notifications = [*map(message, range(count))]
+            put(self.store, *notifications)
+            keys = [each.key for each in notifications]
+        else:
+            self._gateway.push(*traffic(seed=seed, n=count))
+            keys = [key_of(body) for body in self._gateway.queue()]
         assert self.run(poison=keys) == 0
         return keys
 
@@ -86,7 +95,7 @@ class Replaying:
 
     def run(self, retry_of: dict[str, Any] | None = None, after: float | None = None, **options: Any) -> int:
         """Run the task in a process, kill it after so many seconds, and return the exit code."""
-        job = self._runs.job("process", retry_of, **{"max_attempts": 2, "handler_seconds": 0.0} | options)
+        job = self._runs.job(self._kind, retry_of, **{"max_attempts": 2, "handler_seconds": 0.0} | options)
         pid = self._zygote.start(job)
         if after is not None:
             time.sleep(after)
@@ -115,6 +124,7 @@ class Replaying:
 
 @pytest.fixture
 def replaying(
+    request: pytest.FixtureRequest,
     zygote: Zygote,
     store: dict[str, Any],
     tmp_path: Path,
@@ -126,7 +136,8 @@ def replaying(
     for name, value in store["environment"].items():
         monkeypatch.setenv(name, value)
     runs = Runs(tmp_path, store, environment, "1")
-    return Replaying(zygote, runs, store, green_api_connection, environment)
+    kind = getattr(request, "param", "process")
+    return Replaying(zygote, runs, store, green_api_connection, environment, kind)
 
 
 @pytest.mark.parametrize(
@@ -152,10 +163,26 @@ def test_replay_killed_at_a_step_is_gone_on_with(death: tuple[str, str, int], re
         ("handler", "after", 1): first,
         ("finish", "before", 1): first,
         ("finish", "before", 3): last,
+        ("hold", "before", 1): first,
+        ("hold", "after", 1): first,
     }
     assert replaying.calls() == Counter([first, last]) + Counter(filter(None, [twice.get(death)]))
     assert replaying.run() == 0
     assert replaying.dead() == dead
+
+
+STEPS_BESIDE_ROWS = (*STEPS, "claim_for", "hold", "give_back")
+DEATHS_BESIDE_ROWS = [(step, when, 1) for step in STEPS_BESIDE_ROWS for when in ("before", "after")]
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("replaying", ["process_stored"], indirect=True)
+@pytest.mark.parametrize("death", DEATHS_BESIDE_ROWS, ids=lambda death: "-".join(map(str, death)))
+def test_replay_beside_rows_killed_at_a_step_is_gone_on_with(
+    death: tuple[str, str, int], replaying: Replaying
+) -> None:
+    """Each is handled, and twice only if the process died between its handler and the note of it."""
+    test_replay_killed_at_a_step_is_gone_on_with(death, replaying)
 
 
 @pytest.mark.parametrize("store", ["sqlite", "files"], indirect=True)

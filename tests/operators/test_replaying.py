@@ -193,7 +193,7 @@ def test_what_is_dropped_meanwhile_is_not_handled(
     process: Process, dead: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Marks are read anew every few seconds."""
-    monkeypatch.setattr(replaying, "_FRESH", 0.05)
+    monkeypatch.setattr(replaying, "FRESH", 0.05)
     replay_dead_letters(process.store, everything=True)
     handle = process.handle
 

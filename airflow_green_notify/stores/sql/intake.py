@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sqlalchemy import bindparam, func, select
+from sqlalchemy.exc import IntegrityError
 
 from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreError
 from airflow_green_notify.files.names import digest
@@ -79,7 +80,11 @@ class Intake:
             spans: list[_Span] = [
                 {"c": lane, "f": each[0], "l": each[-1]} for lane, each in sorted(waiting.items())
             ]
-            self._stream.database.transaction(partial(self._note, known, page[-1][0], spans))
+            note = partial(self._note, known, page[-1][0], spans)
+            try:
+                self._stream.database.transaction(note)
+            except IntegrityError:  # a chat that was noted nowhere was just taken, for a replay
+                self._stream.database.transaction(note)
         return len(page)
 
     def _position_at(self, start: datetime | Literal["beginning", "now"]) -> int:
@@ -125,8 +130,13 @@ class Intake:
         return own.values(last=bindparam("l"), next=func.coalesce(chats.next, bindparam("f")))
 
     def _row(self, span: _Span) -> dict[str, Any]:
-        known = {"consumer": column_id(self._consumer), "chat": span["c"], "done": 0}
-        return known | {"next": span["f"], "last": span["l"], "attempts": 0, "owner": "", "expires_at": 0.0}
+        return chat_row(self._consumer, span["c"]) | {"next": span["f"], "last": span["l"]}
+
+
+def chat_row(consumer: str, chat: str) -> dict[str, Any]:
+    """Return the row of a chat in which a consumer has nothing to do, and that is nobody's."""
+    known = {"consumer": column_id(consumer), "chat": chat, "done": 0}
+    return known | {"next": None, "last": 0, "attempts": 0, "owner": "", "expires_at": 0.0}
 
 
 def lane_of(notification: Notification) -> str:

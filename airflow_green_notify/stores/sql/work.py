@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select
+from sqlalchemy.exc import IntegrityError
 
-from airflow_green_notify.message import MESSAGE_TYPES
 from airflow_green_notify.stores.row import from_row
-from airflow_green_notify.stores.sql.intake import WITHOUT_CHAT, Intake, IsMeant, is_to_handle, lane_of
+from airflow_green_notify.stores.sql.chat_rows import ChatRows
+from airflow_green_notify.stores.sql.intake import Intake, IsMeant, chat_row, is_to_handle, lane_of
 from airflow_green_notify.stores.sql.ledger import CLOCKS
 from airflow_green_notify.stores.sql.tables import column_id
 
@@ -21,15 +22,13 @@ if TYPE_CHECKING:
     from sqlalchemy import Row, Select, Update
 
     from airflow_green_notify.notification import Notification
+    from airflow_green_notify.stores.dead_letter import DeadLetter
     from airflow_green_notify.stores.entry import Entry
     from airflow_green_notify.stores.sql.ledger import TranslateErrors
     from airflow_green_notify.stores.sql.stream import SqlStream
 
 _CANDIDATES = 16
 """Chats that are looked at where the database can't skip those that others are just taking."""
-
-_FIRST_PAGE, _LARGEST_PAGE = 2, 256
-"""Rows of a chat that are read to find the next one: with no filter it is the first."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,8 @@ class Claim:
     :param last: The last row of it that was taken in.
     :param attempt: The number of this attempt at the row, from 1, which is counted by now.
     :param owner: A word of its own for each claim: whoever has none that holds changes nothing.
+    :param letter: The dead letter that is replayed in the chat, instead of what is next in it. Then the row
+        is the one that was given up, or one behind the end of the table, and attempts are the letter's.
     """
 
     chat: str
@@ -48,6 +49,7 @@ class Claim:
     last: int
     attempt: int
     owner: str
+    letter: DeadLetter | None = None
 
 
 class SqlWork:
@@ -78,7 +80,8 @@ class SqlWork:
         self._translate_errors = translate_errors
         self._span = span
         self._database = stream.database
-        self._renewals, self._histories = self._database.beside(), self._database.beside()
+        self._renewals = self._database.beside()
+        self._chat_rows = ChatRows(self._database, stream.rows)
         self._table = stream.tables.chats
         self._own = self._table.c.consumer == column_id(consumer)
         self._consumer = consumer
@@ -110,6 +113,20 @@ class SqlWork:
                 return self._claim_unlocked(busy)
             return self._claim_compared(busy)
 
+    def claim_for(self, letter: DeadLetter) -> Claim | None:
+        """Take the chat of a dead letter, if it is free, whether or not something is next in it.
+
+        What is next stays so, and neither it nor an attempt at it is counted; :meth:`give_back` ends the
+        claim.
+
+        :return: ``None`` if somebody else has the chat, or it pauses.
+        """
+        notification, owner = letter.notification, secrets.token_hex(16)
+        with self._translate_errors():
+            position = self._chat_rows.position_of(notification)
+            claim = Claim(lane_of(notification), position, last=0, attempt=0, owner=owner, letter=letter)
+            return claim if self._take_chat(claim) else None
+
     def read(self, claim: Claim) -> Notification | None:
         """Return what is next in a chat; ``None`` if it was erased."""
         with self._translate_errors():
@@ -137,15 +154,16 @@ class SqlWork:
                     return row is not None and row.owner == spent
                 claim = replace(claim, last=row.last)
 
-    def give_back(self, claim: Claim, pause: float, attempts: int) -> None:
+    def give_back(self, claim: Claim, pause: float, attempts: int | None = None) -> None:
         """Let anybody take the chat, at the same row.
 
         :param pause: Seconds from now on in which nobody does.
-        :param attempts: How many attempts at the row count.
+        :param attempts: How many attempts at the row count, if that changes.
         """
+        free = {"owner": "", "expires_at": self._now + pause if pause else 0.0}
+        counted = {} if attempts is None else {"attempts": attempts}
         with self._translate_errors():
-            free = {"owner": "", "expires_at": self._now + pause if pause else 0.0, "attempts": attempts}
-            self._database.execute(self._changed(self._held(claim), free))
+            self._database.execute(self._changed(self._held(claim), free | counted))
 
     def hold(self, claim: Claim) -> bool:
         """Tell whether the chat is still this claim's, and keep it for another span if so."""
@@ -184,22 +202,13 @@ class SqlWork:
 
     def history(self, claim: Claim, count: int) -> list[Notification]:
         """Return the last messages of the chat up to the row of a claim, oldest first. Any thread may ask."""
-        found: list[Notification] = []
-        before = claim.position + 1
-        while not claim.chat.startswith(WITHOUT_CHAT) and len(found) < count:
-            with self._translate_errors():
-                page = self._histories.rows(self._messages(claim.chat, before, count))
-            entries = (from_row(row._asdict()) for row in page)
-            found += [each.notification for each in entries if is_to_handle(each, lambda _: True)]
-            if len(page) < count:
-                break
-            before = page[-1].position
-        return found[:count][::-1]
+        with self._translate_errors():
+            return self._chat_rows.history(claim.chat, claim.position, count)
 
     def close(self) -> None:
         """Let go of connections."""
         self._renewals.close()
-        self._histories.close()
+        self._chat_rows.close()
         self._stream.close()
 
     # --- claims ---
@@ -228,8 +237,26 @@ class SqlWork:
                     return Claim(row.chat, row.next, row.last, row.attempts + 1, owner)
         return None
 
+    def _take_chat(self, claim: Claim) -> bool:
+        """Take a certain chat, which may be noted nowhere by now."""
+        chats, lease = self._table.c, self._leased(claim.owner)
+        free = or_(chats.expires_at <= self._now, chats.owner == claim.owner)
+        take = self._changed(and_(self._own, chats.chat == claim.chat, free), lease)
+        if self._database.execute(take):
+            return True
+        if self._row(claim) is not None:
+            return False
+        row = chat_row(self._consumer, claim.chat) | lease
+        try:
+            return self._database.execute(self._table.insert().values(**row)) > 0
+        except IntegrityError:  # somebody was faster, or this was repeated and met its own effect
+            return self._database.execute(take) > 0
+
+    def _leased(self, owner: str) -> dict[str, Any]:
+        return {"owner": owner, "expires_at": self._now + self._span}
+
     def _taken(self, owner: str, attempts: Any) -> dict[str, Any]:
-        return {"owner": owner, "expires_at": self._now + self._span, "attempts": attempts}
+        return self._leased(owner) | {"attempts": attempts}
 
     def _waiting(self, busy: Collection[str]) -> Select[Any]:
         """Return the query for chats in which something is next, oldest first."""
@@ -258,36 +285,11 @@ class SqlWork:
         return next(
             (
                 position
-                for position, entry in self._behind(claim)
+                for position, entry in self._chat_rows.behind(claim.chat, claim.position, claim.last)
                 if self._is_in(entry, claim.chat) and is_to_handle(entry, self._is_meant)
             ),
             None,
         )
-
-    def _behind(self, claim: Claim) -> Iterator[tuple[int, Entry]]:
-        """Yield the rows of the chat behind the claimed one, up to the last that was taken in."""
-        rows = self._stream.rows
-        found = select(rows).where(self._is_of(claim.chat), rows.c.position <= claim.last)
-        after, size = claim.position, _FIRST_PAGE
-        while after < claim.last:
-            page = self._database.rows(
-                found.where(rows.c.position > after).order_by(rows.c.position).limit(size)
-            )
-            for row in page:
-                yield row.position, from_row(row._asdict())
-            if len(page) < size:
-                return
-            after, size = page[-1].position, min(size * 2, _LARGEST_PAGE)
-
-    def _messages(self, chat: str, before: int, count: int) -> Select[Any]:
-        rows = self._stream.rows
-        found = select(rows).where(self._is_of(chat), rows.c.position < before)
-        messages = found.where(rows.c.type_webhook.in_([*MESSAGE_TYPES]))
-        return messages.order_by(rows.c.position.desc()).limit(count)
-
-    def _is_of(self, chat: str) -> ColumnElement[bool]:
-        column = self._stream.rows.c.chat
-        return column.is_(None) if chat.startswith(WITHOUT_CHAT) else column == chat
 
     @staticmethod
     def _is_in(entry: Entry, chat: str) -> bool:
