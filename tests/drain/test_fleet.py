@@ -608,7 +608,7 @@ def test_start_is_counted_from_the_end_of_lingering(
     assert clock is not None
     for gateway in gateways:
         gateway.push(body | {"timestamp": int(clock.timestamp()) + 20, "n": gateway.id_instance})
-    report = fleet(opened, stop=StopCondition(until="start", linger=linger, max_seconds=1.5))
+    report = fleet(opened, stop=StopCondition(until="start", linger=linger, max_seconds=4.0))
     assert report.instances["g4"].stopped_by == stopped_by
     assert len(gateways[4].queue()) == (1 if stopped_by == "until" else 0)
 

@@ -184,7 +184,12 @@ def test_streaming_drain_feeds_the_wait_before_its_batch_is_done(
 
     def stream() -> None:
         with GreenApiHook() as hook, store.open("etl/run/drain/-1") as opened:
-            drain(hook, opened, stop=StopCondition(max_seconds=6.0, empty_answers=100), receive_timeout=0.3)
+            drain(
+                hook,
+                opened,
+                stop=StopCondition(max_notifications=3, empty_answers=10_000),
+                receive_timeout=0.3,
+            )
 
     reader = threading.Thread(target=stream)
     reader.start()
@@ -192,8 +197,9 @@ def test_streaming_drain_feeds_the_wait_before_its_batch_is_done(
     ti = wait(mode, matching={"quoted_id": ASKED})
     assert reader.is_alive()
     assert Notification.from_dict(result_of(ti)).text == "yes"
+    green_api_connection.push(answer("late"))
     reader.join()
-    assert store.open("etl/run/drain/-1").close()["count"] == 2
+    assert store.open("etl/run/drain/-1").close()["count"] == 3
     assert green_api_connection.queue() == []
 
 

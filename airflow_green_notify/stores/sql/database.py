@@ -183,13 +183,13 @@ class Database:
     def _connected(self) -> Iterator[Connection]:
         try:
             with self._in_use:
-                if self._connection is None:
-                    self._connection = self._engine.connect()
-                    # Without it SQLAlchemy says -1 for an INSERT that inserted nothing, as for one that did.
-                    self._connection.execution_options(preserve_rowcount=True)
-                    _prepare_sqlite(self._connection)
-                    _let_go_of_locks(self._connection)
                 try:
+                    if self._connection is None:
+                        self._connection = self._engine.connect()
+                        # Without it SQLAlchemy says -1 for an INSERT that inserted nothing, as if it did.
+                        self._connection.execution_options(preserve_rowcount=True)
+                        _prepare_sqlite(self._connection)
+                        _let_go_of_locks(self._connection)
                     yield self._connection
                 except IntegrityError:
                     raise
@@ -241,8 +241,11 @@ def _let_go_of_locks(connection: Connection) -> None:
     """Let the database end a transaction in which the process stands still, where it can."""
     kind = "mariadb" if getattr(connection.dialect, "is_mariadb", False) else connection.dialect.name
     if kind in _LET_GO:
-        with suppress(DBAPIError):
+        try:
             connection.exec_driver_sql(_LET_GO[kind].format(IDLE_IN_TRANSACTION))
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise
 
 
 def _engine(conn_id: str) -> Engine:

@@ -66,7 +66,7 @@ def test_table_has_the_designed_columns_keyed_by_key(sql_store: SqlStore) -> Non
             ("batch_id",),
             ("chat", "position"),
             ("position", "arrival"),
-            ("received_at",),
+            ("received_at", "position"),
         }
 
 
