@@ -21,6 +21,10 @@ W = TypeVar("W", bound="Waiting")
 AT_ONCE = 500
 """Entries that are in memory at once."""
 
+_MOST_OPTIONAL = 5
+_SLOW = re.compile(r"\)[*+{]|\\\d|\(\?P=")
+"""A group that repeats, or what stands for a group."""
+
 
 @runtime_checkable
 class OpenEntries(Protocol):
@@ -158,5 +162,9 @@ def _patterns(name: str, parts: Mapping[str, Any]) -> list[str]:
 
 
 def _is_quick(pattern: str) -> bool:
-    """Tell whether a pattern has one repetition at most, and that of a single character."""
-    return len(re.findall(r"[*+{]", pattern)) <= 1 and not re.search(r"\)[*+{]|\\\d|\(\?P=", pattern)
+    """Tell whether a pattern has one repetition at most, of a single character, and few parts that may miss.
+
+    Each of those doubles the ways in which it may fit.
+    """
+    are_few = len(re.findall(r"(?<!\()\?", pattern)) <= _MOST_OPTIONAL
+    return are_few and len(re.findall(r"[*+{]", pattern)) <= 1 and not _SLOW.search(pattern)

@@ -21,6 +21,8 @@ def routes_argument(routes: Any) -> dict[str, Any]:
     """
     if not isinstance(routes, Mapping) or not all(isinstance(asset, Asset) for asset in routes):
         raise refusal("routes", routes, _ALLOWED)
+    if len({asset.name for asset in routes}) < len(routes):
+        raise refusal("routes", routes, f"{_ALLOWED}, and no two assets of one name")
     return {asset.name: filter_argument(_name(asset.name), matching) for asset, matching in routes.items()}
 
 

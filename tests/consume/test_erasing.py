@@ -17,6 +17,7 @@ import pytest
 from airflow.sdk import BaseHook
 from sqlalchemy import text
 
+from airflow_green_notify.consume.dead_letters import replay_dead_letters
 from airflow_green_notify.consume.erasing import erase, purge
 from airflow_green_notify.consume.person import Person
 from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreError
@@ -177,6 +178,19 @@ def test_dead_letter_of_what_was_erased_is_not_kept(store: Any) -> None:
         assert opened.put(*dead_letter(MINE[0], {"task": "dag/process"})) is False
         assert opened.put(*dead_letter(THEIRS[1], {"task": "dag/process"}))
         assert opened.close()["count"] == 2
+
+
+def test_mark_for_a_replay_goes_with_its_dead_letter(store: Any) -> None:
+    """Those of others stay."""
+    with store.open("dag/run/process/-1") as opened:
+        for each in (MINE[0], THEIRS[0]):
+            assert opened.put(*dead_letter(each, {"task": "dag/process"}))
+        opened.close()
+    assert replay_dead_letters(store, everything=True) == {"dag/process": 2}
+    erase(store, [PHONE])
+    with closing(store.dead_letters()) as letters:
+        assert letters.to_be_replayed() == {letter.key for letter in letters.all()}
+        assert [letter.notification.key for letter in letters.all()] == [THEIRS[0].key]
 
 
 def test_salt_is_one_for_all_and_another_in_each_store(sql_store: Any) -> None:

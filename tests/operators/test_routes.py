@@ -107,6 +107,7 @@ def test_event_itself_is_read() -> None:
     [
         ({"sales": {"text": "a"}}, "routes is"),
         ([SALES], "routes is"),
+        ({SALES: {"text": "a"}, Asset(SALES.name, uri="other://sales"): {"text": "b"}}, "of one name"),
         ({SALES: lambda notification: True}, "an event can't hold code"),
         ({SALES: {"colour": "red"}}, r"routes\['routes_sales'\]: 'colour' is no part"),
         ({SALES: None}, r"routes\['routes_sales'\] is None"),

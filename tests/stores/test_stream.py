@@ -106,7 +106,20 @@ def test_consumer_is_saved_by_who_knows_its_last_version(store: Any) -> None:
         assert (stream.consumer("billing"), stream.consumers()) == (None, [])
         assert not stream.save(replace(known, version=2))
         assert stream.save(Consumer("billing", 3, version=0))
-        assert stream.consumer("billing").version == 1
+        assert stream.consumer("billing").version == 3
+
+
+def test_who_read_as_a_consumer_before_it_was_forgotten_saves_nothing_any_more(store: Any) -> None:
+    """Though the one that began anew was saved as often by now."""
+    with closing(store.stream()) as stream:
+        assert stream.save(Consumer("billing", 0))
+        assert stream.save(replace(stream.consumer("billing"), page_end=10))
+        former = stream.consumer("billing")
+        assert stream.forget("billing")
+        assert stream.save(Consumer("billing", 100))
+        assert stream.save(replace(stream.consumer("billing"), page_end=110))
+        assert not stream.save(replace(former, position=10, page_end=0, changed_at=datetime.now(UTC)))
+        assert stream.consumer("billing").position == 100
 
 
 def test_nobody_passes_a_row_by(store: Any) -> None:

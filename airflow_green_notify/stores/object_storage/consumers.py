@@ -1,9 +1,10 @@
 """How far consumers have read a store of files: one file for each version of each, the highest one counts.
 
 ``consumers/<name>/<generation>-<version>.json``. Nothing is overwritten: of two that save the same version
-one finds its name taken. A consumer that is forgotten begins another generation, so that who saves what it
-once was is told that it was too late. As of a lease, the two highest are kept; each tells which saves came
-before it, so that one that took long knows whether others went on from it, or had gone on without it.
+one finds its name taken. A consumer that is forgotten begins another generation, and its versions count on,
+so that who saves what it once was is told that it was too late. As of a lease, the two highest are kept; each
+tells which saves came before it, so that one that took long knows whether others went on from it, or had
+gone on without it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _SAVES_TOLD = 50
 class _Version(NamedTuple):
     generation: int
     number: int
-    """From 1; 0 is that of a consumer which was forgotten."""
+    """From 1; one that was forgotten keeps the last, and who begins anew goes on from there."""
 
 
 class _Saved(NamedTuple):
@@ -57,18 +58,19 @@ class FileConsumers:
     def save(self, consumer: Consumer) -> bool:
         """Save the version behind ``consumer.version``; ``False`` if somebody else has saved that one."""
         folder = safe_name(consumer.name)
-        following = replace(consumer, version=consumer.version + 1)
         last = self._last(folder)
-        if last.version.number == consumer.version:
-            version = _Version(last.version.generation, following.version)
-            return self._add(folder, last, version, following)
-        return last.consumer == following  # whoever saves again what was saved, after an error, is told so
+        if (last.consumer.version if last.consumer else 0) == consumer.version:
+            version = _Version(last.version.generation, last.version.number + 1)
+            return self._add(folder, last, version, replace(consumer, version=version.number))
+        # Whoever saves again what was saved, after an error, is told so.
+        version_told = last.version.number if consumer.version == 0 else consumer.version + 1
+        return last.consumer == replace(consumer, version=version_told)
 
     def forget(self, name: str) -> bool:
         """Remove a consumer; ``False`` if there was none."""
         folder = safe_name(name)
         while (last := self._last(folder)).consumer:
-            if self._add(folder, last, _Version(last.version.generation + 1, 0), None):
+            if self._add(folder, last, _Version(last.version.generation + 1, last.version.number), None):
                 return True
         return False
 

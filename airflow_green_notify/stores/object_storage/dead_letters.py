@@ -80,7 +80,7 @@ class FileDeadLetters:
 
     def mark(self, letters: Sequence[DeadLetter], rate: float | None, task: str = "") -> None:
         with self._translate_errors():
-            self._unmark(letters)
+            self.unmark(letters)
             content = json.dumps({"rate": rate}).encode()
             self._create(
                 {f"{_REPLAY}/{digest(task or each.task)}/{_mark(each)}": content for each in letters}
@@ -103,7 +103,13 @@ class FileDeadLetters:
     def remove(self, letters: Sequence[DeadLetter]) -> None:
         with self._translate_errors():
             self._create({f"{_GONE}/{letter.key}": b"" for letter in letters})
-            self._unmark(letters)
+            self.unmark(letters)
+
+    def unmark(self, letters: Sequence[DeadLetter]) -> None:
+        """Take the marks off."""
+        names = [_mark(letter) for letter in letters]
+        tasks = self._files.names(_REPLAY)
+        self._files.remove(f"{_REPLAY}/{task}/{name}" for task in tasks for name in names)
 
     def close(self) -> None:
         """Do nothing: connections to a bucket are shared by the whole process."""
@@ -117,11 +123,6 @@ class FileDeadLetters:
             if content is not None:  # else it was taken off, or is marked anew, just now
                 rates[_key_in(name)] = json.loads(content)["rate"]
         return [Marked(letter, rates[letter.key]) for letter in self._read(rates)]
-
-    def _unmark(self, letters: Sequence[DeadLetter]) -> None:
-        names = [_mark(letter) for letter in letters]
-        tasks = self._files.names(_REPLAY)
-        self._files.remove(f"{_REPLAY}/{task}/{name}" for task in tasks for name in names)
 
     def _create(self, contents: Mapping[str, bytes]) -> None:
         for outcome in self._files.create_all(contents).values():

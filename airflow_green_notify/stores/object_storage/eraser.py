@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.files.names import safe_name
-from airflow_green_notify.stores.dead_letter import as_received
+from airflow_green_notify.stores.dead_letter import DeadLetter, as_received
 from airflow_green_notify.stores.object_storage.attempts import FileAttempts
 from airflow_green_notify.stores.object_storage.batch_file import (
     is_part,
@@ -18,6 +18,7 @@ from airflow_green_notify.stores.object_storage.batch_file import (
     read_parts,
     write_revision,
 )
+from airflow_green_notify.stores.object_storage.dead_letters import FileDeadLetters
 from airflow_green_notify.stores.object_storage.draining_objects import DrainingObjects
 from airflow_green_notify.stores.object_storage.tombstones import FileTombstones
 
@@ -50,6 +51,7 @@ class FileEraser:
         self._objects = DrainingObjects(files)
         self._attempts = FileAttempts(files)
         self._tombstones = FileTombstones(files)
+        self._dead_letters = FileDeadLetters(files, translate_errors)
         with translate_errors():
             if not files.names(""):
                 raise NotificationStoreError(f"There is no store in {path}: nothing is there.")
@@ -96,6 +98,8 @@ class FileEraser:
         """Do what has to be done as long as the entries are there."""
         first(entries)
         self._tombstones.add(entries)
+        if letters := [letter for letter in map(DeadLetter.of, entries) if letter]:
+            self._dead_letters.unmark(letters)
         received = (as_received(entry.notification, entry.note) for entry in entries)
         self._attempts.finish_begun(notification.key for notification in received)
 

@@ -41,8 +41,8 @@ _MOST_WORDS = 50
 class SqlEraser:
     """Looks through a table in the order of its positions, or of the times, and erases rows.
 
-    A page of rows, their attempts and the tombstones in their place is one transaction. The positions of
-    other rows stay.
+    A page of rows, their attempts, marks for a replay, and the tombstones in their place is one transaction.
+    The positions of other rows stay.
 
     :raises NotificationStoreError: There is no such table, or it can't be reached.
     :raises GreenApiConfigError: The database is one without streams.
@@ -57,6 +57,7 @@ class SqlEraser:
         self._database = self._stream.database
         self._rows = tables.notifications
         self._attempts = tables.attempts
+        self._replays = tables.replays
         self._tombstones = SqlTombstones(self._database, tables)
 
     def find(self, wanted: Wanted) -> Iterator[Sequence[Entry]]:
@@ -92,6 +93,7 @@ class SqlEraser:
             self._tombstones.lock(connection)
             self._tombstones.add(connection, tombstones)
             connection.execute(self._attempts.delete().where(self._attempts.c.key.in_(attempted)))
+            connection.execute(self._replays.delete().where(self._replays.c.key.in_(keys)))
             connection.execute(self._rows.delete().where(self._rows.c.key.in_(keys)))
 
         for tries_left in reversed(range(_TRIES)):

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from airflow_green_notify.stores.sql.ledger import TranslateErrors
 
 _NUMBERED = ""
-"""The name of the row, among those of consumers, whose position is that of the last row numbered so far."""
+"""The name of the row, among those of consumers, whose position is that of the last row numbered so far.
+
+Its page_end is the highest version of all consumers that were forgotten. One that begins anew goes on from
+there, so that who saves what it once was is told that it was too late.
+"""
 
 _AT_ONCE = 1000
 """Rows that are numbered in one transaction."""
@@ -114,7 +118,7 @@ class SqlStream:
         """Do what :meth:`save` does, for the stream's own parts."""
         row = _row(replace(consumer, version=consumer.version + 1))
         if consumer.version == 0:
-            return self.database.insert(self._table, row)
+            return self.database.insert(self._table, row | {"version": self._last_forgotten() + 1})
         last = self._table.c.consumer == row["consumer"], self._table.c.version == consumer.version
         if self.database.execute(self._table.update().where(*last).values(row)):
             return True
@@ -124,14 +128,19 @@ class SqlStream:
 
     def forget(self, name: str) -> bool:
         with self._translate_errors():
+            self._begin_to_count()
             return self.database.transaction(partial(self._forget, column_id(name))) > 0
 
     def close(self) -> None:
         self.database.close()
 
     def _forget(self, name: str, connection: Connection) -> int:
-        named = self._table.c.consumer == name, self._table.c.consumer != _NUMBERED
+        consumers = self._table.c
+        named = consumers.consumer == name, consumers.consumer != _NUMBERED
+        version = connection.execute(select(consumers.version).where(*named).with_for_update()).scalar()
         gone = connection.execute(self._table.delete().where(*named)).rowcount
+        older = consumers.consumer == _NUMBERED, consumers.page_end < (version or 0)
+        connection.execute(self._table.update().where(*older).values(page_end=version))
         chats = self.tables.chats
         connection.execute(chats.delete().where(chats.c.consumer == name))
         return gone
@@ -149,15 +158,23 @@ class SqlStream:
 
     def _number_all(self, enough: int | None = None) -> None:
         """Give positions to rows until all have one, or so many got one."""
-        if not self._is_counted:
-            self.database.insert(self._table, _row(Consumer(_NUMBERED, 0)))
-            self._is_counted = True
+        self._begin_to_count()
         count = 0
         while enough is None or count < enough:
             numbered = self.database.transaction(self._number_some)
             count += numbered
             if numbered < _AT_ONCE:
                 return
+
+    def _begin_to_count(self) -> None:
+        if not self._is_counted:
+            self.database.insert(self._table, _row(Consumer(_NUMBERED, 0)))
+            self._is_counted = True
+
+    def _last_forgotten(self) -> int:
+        counter = self._table.c
+        found = self.database.rows(select(counter.page_end).where(counter.consumer == _NUMBERED))
+        return found[0].page_end if found else 0
 
     def _number_some(self, connection: Connection) -> int:
         """Number the next rows, and return how many those were."""
