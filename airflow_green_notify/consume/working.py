@@ -259,10 +259,8 @@ class Working:
         if not leases.patiently(lambda: self._source_of(claim).hold(claim)):
             self._leave(claim, notification, is_own=False)
             return
-        if leases.patiently(lambda: self._work.read(claim)) is None:
-            self._finish(
-                claim, notification
-            )  # it was erased meanwhile, and a dead letter would bring it back
+        if leases.patiently(lambda: self._source_of(claim).read(claim)) is None:
+            self._finish(claim, notification)  # it was erased: a dead letter would bring it back
             return
         if self._dead_letters is None:
             leases.patiently(lambda: self._work.forget_attempts(claim))

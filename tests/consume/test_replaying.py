@@ -161,6 +161,17 @@ def test_what_fails_again_is_a_dead_letter_with_its_history(work: Work) -> None:
     assert work.dead() == {}
 
 
+def test_letter_whose_message_is_not_in_the_store_stays_one_if_it_fails_again(work: Work) -> None:
+    """It was purged there, perhaps, and the letters weren't; or another task's queue brought it."""
+    work.give_up(message(0))
+    with closing(work.store.stream()) as stream:
+        rows = stream.rows
+        stream.database.execute(rows.delete().where(rows.c.key == message(0).key))
+    work.poison = {0}
+    assert work.run()["dead_letters"] == 1
+    assert work.dead()[0]["replays"] == 1
+
+
 def test_two_workers_share_the_chats_of_rows_and_letters(work: Work) -> None:
     """Within a chat one handler at a time, whoever calls it; each notification once."""
     work.give_up(*(message(number, f"{number % 4}@c.us") for number in range(24)))
