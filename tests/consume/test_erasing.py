@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseHook
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 
 from airflow_green_notify.consume.dead_letters import replay_dead_letters
 from airflow_green_notify.consume.erasing import erase, purge
@@ -178,6 +179,31 @@ def test_dead_letter_of_what_was_erased_is_not_kept(store: Any) -> None:
         assert opened.put(*dead_letter(MINE[0], {"task": "dag/process"})) is False
         assert opened.put(*dead_letter(THEIRS[1], {"task": "dag/process"}))
         assert opened.close()["count"] == 2
+
+
+@pytest.fixture
+def careless_sqlite() -> Iterator[None]:
+    """SQLite as it is built in most places; Debian's overwrites what is deleted by itself."""
+
+    def let_it_stand(connection: Any, _: Any) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA secure_delete=OFF")
+
+    event.listen(Engine, "connect", let_it_stand)
+    yield
+    event.remove(Engine, "connect", let_it_stand)
+
+
+@pytest.mark.usefixtures("careless_sqlite")
+def test_erased_text_is_not_in_the_file_of_sqlite(make_store: Any, tmp_path: Path) -> None:
+    """Also if the connection was lost, and made anew, in the middle of it."""
+    store = make_store("sqlite")
+    put(store, *(message(number, PHONE, text=f"Secret {number}. " * 50) for number in range(50)))
+    with closing(store.eraser()) as eraser:
+        eraser.erase(Wanted(), lambda _: eraser._database._give_up_connection())
+        (busy, *_) = eraser._database.rows(text("PRAGMA wal_checkpoint(TRUNCATE)"))[0]
+    assert busy == 0
+    assert b"Secret" not in (tmp_path / "store.db").read_bytes()
 
 
 def test_mark_for_a_replay_goes_with_its_dead_letter(store: Any) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, or_, select, text
+from sqlalchemy import and_, or_, select
 from sqlalchemy.exc import OperationalError
 
 from airflow_green_notify.stores.dead_letter import as_received
@@ -69,9 +69,6 @@ class SqlEraser:
 
     def erase(self, wanted: Wanted, first: Callable[[Sequence[Entry]], object]) -> int:
         with self._translate_errors():
-            if self._database.dialect == "sqlite":
-                # Else what was erased stands in the file until its place is needed.
-                self._database.rows(text("PRAGMA secure_delete=ON"))
             count = 0
             for page in self.find(wanted):
                 first(page)
@@ -90,6 +87,9 @@ class SqlEraser:
         attempted = [as_received(entry.notification, entry.note).key for entry in entries]
 
         def work(connection: Connection) -> None:
+            if self._database.dialect == "sqlite":
+                # Else what was erased stands in the file until its place is needed.
+                connection.exec_driver_sql("PRAGMA secure_delete=ON")
             self._tombstones.lock(connection)
             self._tombstones.add(connection, tombstones)
             connection.execute(self._attempts.delete().where(self._attempts.c.key.in_(attempted)))
