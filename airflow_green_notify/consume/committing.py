@@ -36,10 +36,9 @@ def commit(page: Mapping[str, Any] | str) -> None:
     :raises ValueError: It is no page.
     :raises NotificationStoreError: The store can't be reached.
     """
-    description = json.loads(page) if isinstance(page, str) else page
     try:
-        reader = PageReader(description)
-    except (KeyError, TypeError):
+        reader = PageReader(json.loads(page) if isinstance(page, str) else page)
+    except (KeyError, TypeError, ValueError):
         raise ValueError(
             f"page is {printable(repr(page))}; it must be what GreenApiReadNewOperator returned."
         ) from None

@@ -180,7 +180,9 @@ def test_cleared_task_reads_on(store: SqlStore) -> None:
     assert numbers(read(store)) == [2, 3]
 
 
-@pytest.mark.parametrize("page", [None, {}, {"store": "sql"}, [], "{}", {"store": "sql", "consumer": "x"}])
+@pytest.mark.parametrize(
+    "page", [None, "None", {}, {"store": "sql"}, [], "{}", {"store": "sql", "consumer": "x"}]
+)
 def test_commit_of_what_is_no_page_says_so(page: Any) -> None:
     """For instance because the reading task was marked as a success."""
     with pytest.raises(ValueError, match="must be what GreenApiReadNewOperator returned"):
