@@ -52,7 +52,7 @@ def replay_dead_letters(
     """Mark dead letters, so that the next run of the task which gave them up handles them anew.
 
     That is the task whose ``dead_letter`` this store is: its handler is called with them in the order in
-    which they were received, beside what its queue brings. Those marked already get the new rate.
+    which they were received, beside what its queue or table brings. Those marked already get the new rate.
 
     :param keys: As in :func:`read_dead_letters`, like ``matching`` and ``error_type``.
     :param everything: All of them; without it, keys or a filter must be given.
