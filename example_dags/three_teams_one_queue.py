@@ -1,9 +1,8 @@
 """One queue for three teams: each has a Dag of its own, and reads what is meant for it, at its own pace.
 
 One Dag drains. When its batch is done, each team's asset whose filter fits something in it gets an event, and
-the team's Dag starts. It takes the event for a bell only: what it works on is what its consumer hasn't
-committed yet. So a run that failed, events that Airflow merged, or a Dag that was paused for a week lose
-nothing and repeat nothing but the page they were at, and no team waits for another.
+the team's Dag starts. It takes that for a bell: it works on what its consumer hasn't committed yet. So a run
+that failed, merged events, or a pause of a week lose nothing, and no team waits for another.
 """
 
 from __future__ import annotations
