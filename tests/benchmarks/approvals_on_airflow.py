@@ -1,14 +1,14 @@
 """From an answer in a chat to the end of the task that waits for it, hundreds of them at once.
 
 ``python -m tests.benchmarks.approvals_on_airflow`` runs a whole Airflow (LocalExecutor with 8 slots,
-PostgreSQL, one triggerer) in which a Dag streams 10 emulated instances into a table, and 500 runs of another
-wait in the triggerer, each for the answer to its own question. It then pushes the answers, and as many other
+PostgreSQL, two triggerers) in which a Dag streams 10 emulated instances into a table, and 500 runs of another
+wait in the triggerers, each for the answer to its own question. It then pushes the answers, and as many other
 notifications between them, all within 10 s, and prints the time from the push to the task's success (the end
 that Airflow notes), and the cores in use meanwhile. Exit code 1 if the p95 is 5 s or more, an approval got
 no answer or another's, or the stream lost, left or doubled anything.
 
-Starting 500 runs takes a worker process for each, 2 to 3 s of CPU; that is not measured. One approval is
-asked and answered before: a triggerer's first answer takes seconds, in which Airflow loads its API.
+Starting 500 runs takes a worker process for each, 2 to 3 s of CPU; that is not measured. A few are asked and
+answered before: a triggerer's first answer takes seconds, in which Airflow loads its API.
 """
 
 from __future__ import annotations
@@ -112,14 +112,15 @@ def _answer_to(question: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _approvals(instances: int, round_trip: float) -> Iterator[Approvals]:
+def _approvals(instances: int, round_trip: float, triggerers: int) -> Iterator[Approvals]:
     with ExitStack() as stack:
         gateway = stack.enter_context(many_instances(instances, round_trip))
         database = on_server(stack.enter_context(postgres()))
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         shutil.copytree(DAGS, home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
         warehouse = database("warehouse")
-        airflow = LiveAirflow(home, home / "dags", {"warehouse": warehouse.connection}, database("airflow"))
+        connections = {"warehouse": warehouse.connection}
+        airflow = LiveAirflow(home, home / "dags", connections, database("airflow"), triggerers)
         for name in FOR_TESTS:
             del airflow.environment[name]
         airflow.environment |= gateway.connections | {
@@ -137,12 +138,13 @@ def main() -> int:
     parser.add_argument("--round-trip", type=float, default=50, help="in milliseconds")
     parser.add_argument("--seconds", type=float, default=10, help="in which all answers come")
     parser.add_argument("--patience", type=float, default=30, help="seconds to wait for others to rest")
+    parser.add_argument("--triggerers", type=int, default=2)
     options = parser.parse_args()
     with (
-        _approvals(options.instances, options.round_trip) as found,
+        _approvals(options.instances, options.round_trip, options.triggerers) as found,
         found.airflow.running("stream", "approval"),
     ):
-        found.end_all(found.ask(1), 0.0)
+        found.end_all(found.ask(4 * options.triggerers), 0.0)
         began = time.monotonic()
         asked = found.ask(options.approvals)
         print(f"{len(asked)} approvals wait, after {time.monotonic() - began:.0f} s.", flush=True)
