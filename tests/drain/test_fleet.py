@@ -123,11 +123,16 @@ def test_limit_is_reached_although_other_readers_take_some(gateways: Instances, 
     fill(gateways, 10)
 
     class Thief:
-        """Takes the head of g0 away whenever it is being stored."""
+        """Takes the queue of g0 away while its head is stored; the next put waits until that is told."""
+
+        asked = 0
 
         def put(self, notification: Notification) -> bool:
+            while self.asked and len(gateways[0].requests()) == self.asked:
+                time.sleep(0.01)
             if notification.instance_id == gateways[0].id_instance:
                 GreenApiHook("g0").clear_webhooks_queue()
+                self.asked = len(gateways[0].requests())
             return opened.put(notification)
 
     report = fleet(opened, stop=StopCondition(max_notifications=40), writing=into_store(Thief()))
@@ -587,7 +592,7 @@ def test_lingering_drain_stores_what_comes_later(
 
     async def run() -> Any:
         instances = {f"g{number}": Instance(GreenApiHook(f"g{number}")) for number in range(5)}
-        lingering = Fleet(instances, into_store(opened), receive_timeout=0.2, stop=StopCondition(linger=3))
+        lingering = Fleet(instances, into_store(opened), receive_timeout=0.2, stop=StopCondition(linger=8))
         report, _ = await asyncio.gather(lingering.adrain(), push_later())
         return report
 
