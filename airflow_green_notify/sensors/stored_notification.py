@@ -147,9 +147,18 @@ class GreenApiStoredNotificationSensor(GreenApiTask, BaseSensorOperator):
         with _faults_unmasked():
             wait = self._wait = Wait(context)
             if not self.deferrable:
-                return super().execute(context)
+                return self._poke_on(context)
             found = self._forgiving(self._look, context)
             return self._result(found) if found else self._wait_on(context, wait.since + self.timeout)
+
+    def _poke_on(self, context: Context) -> Any:
+        """Look again and again, as Airflow does it, which forgets ``never_fail`` when it notes the timeout."""
+        try:
+            return super().execute(context)
+        except AirflowSensorTimeout as end:
+            if self.never_fail:
+                raise AirflowSkipException(str(end)) from end
+            raise
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once through what was stored since the last look."""
