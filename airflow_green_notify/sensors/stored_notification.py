@@ -152,7 +152,7 @@ class GreenApiStoredNotificationSensor(GreenApiTask, BaseSensorOperator):
             return self._result(found) if found else self._wait_on(context, wait.since + self.timeout)
 
     def _poke_on(self, context: Context) -> Any:
-        """Look again and again, as Airflow does it, which forgets ``never_fail`` when it notes the timeout."""
+        """Look again and again, as Airflow does, which forgets ``never_fail`` when it notes the timeout."""
         try:
             return super().execute(context)
         except AirflowSensorTimeout as end:
