@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -120,22 +121,23 @@ def test_max_notifications_is_a_hard_limit_of_the_whole_fleet(
 
 def test_limit_is_reached_although_other_readers_take_some(gateways: Instances, opened: SqlStore) -> None:
     """What another consumer deletes is not counted, and holds no place."""
-    fill(gateways, 10)
+    gateways[0].push_traffic(seed=0, n=10)
+
+    def fill_others() -> None:
+        for number, gateway in enumerate(gateways[1:], 1):
+            gateway.push_traffic(seed=number, n=10)
 
     class Thief:
-        """Takes the queue of g0 away while its head is stored; the next put waits until that is told."""
-
-        asked = 0
+        """Takes the queue of g0 away while its head is being stored; others have something after that."""
 
         def put(self, notification: Notification) -> bool:
-            while self.asked and len(gateways[0].requests()) == self.asked:
-                time.sleep(0.01)
             if notification.instance_id == gateways[0].id_instance:
                 GreenApiHook("g0").clear_webhooks_queue()
-                self.asked = len(gateways[0].requests())
+                threading.Timer(1.0, fill_others).start()
             return opened.put(notification)
 
-    report = fleet(opened, stop=StopCondition(max_notifications=40), writing=into_store(Thief()))
+    stop = StopCondition(max_notifications=40, linger=60.0)
+    report = fleet(opened, stop=stop, writing=into_store(Thief()))
     assert report.total().deleted == 40
 
 
