@@ -113,7 +113,8 @@ def test_of_many_that_save_the_same_version_one_does(new_files: Callable[[], Loc
             while added < 10:
                 known = consumers.get("billing")
                 assert known is not None
-                added += consumers.save(replace(known, position=known.position + 1, reader=str(added)))
+                reader = f"{threading.current_thread().name} {added}"  # or two would save the same
+                added += consumers.save(replace(known, position=known.position + 1, reader=reader))
         except BaseException as error:
             failures.append(error)
 
