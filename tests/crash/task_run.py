@@ -115,7 +115,7 @@ def let_die(job: dict[str, Any]) -> None:
     for owner, names in (
         (Store, ("begin_attempt", "put", "finish", "close")),
         (SqlDeadLetters, ("remove",)),
-        (FileDeadLetters, ("remove", "_create", "_unmark")),
+        (FileDeadLetters, ("remove", "_create", "unmark")),
         (SqlWork, ("claim_for", "hold", "give_back")),
     ):
         for name in names:

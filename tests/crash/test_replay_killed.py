@@ -35,7 +35,7 @@ ROUNDS = int(os.environ.get("GREEN_API_ROUNDS", "20"))
 STEPS = {"begin_attempt": 1, "handler": 3, "put": 1, "finish": 3, "remove": 2, "close": 1}
 """How often each is done, as far as it makes a difference: the second notification fails twice."""
 
-STEPS_OF_FILES = STEPS | {"_create": 1, "_unmark": 1}
+STEPS_OF_FILES = STEPS | {"_create": 1, "unmark": 1}
 DEATHS = [
     (store, (step, when, times))
     for store, steps in (("sqlite", STEPS), ("files", STEPS_OF_FILES))
