@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_green_notify.cli import DEAD_LETTERS_ARGUMENTS, DEAD_LETTERS_HELP, parsed
+from airflow_green_notify.cli import DEAD_LETTERS_ARGUMENTS, DEAD_LETTERS_HELP, parsed, store_named
 from airflow_green_notify.consume.dead_letters import (
     drop_dead_letters,
     facts_of,
@@ -25,9 +25,9 @@ from airflow_green_notify.consume.dead_letters import (
 from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.filters import NotificationFilter
 from airflow_green_notify.printable import NAME, printable
-from airflow_green_notify.stores import ObjectStorageStore, SqlStore
 
 if TYPE_CHECKING:
+    from airflow_green_notify.stores import ObjectStorageStore, SqlStore
     from airflow_green_notify.stores.dead_letter import DeadLetter
 
 _REASONS = {
@@ -108,9 +108,7 @@ _ACTIONS = {"list": _list, "show": _show, "replay": _replay, "drop": _drop}
 
 
 def _store(arguments: argparse.Namespace) -> SqlStore | ObjectStorageStore:
-    if "/" in arguments.store:
-        return ObjectStorageStore(arguments.store, conn_id=arguments.conn_id)
-    return SqlStore(arguments.store, table=arguments.table)
+    return store_named(arguments.store, arguments.table, arguments.conn_id)
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:

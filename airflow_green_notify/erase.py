@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from airflow_green_notify.cli import ERASE_ARGUMENTS, ERASE_HELP, parsed
+from airflow_green_notify.cli import ERASE_ARGUMENTS, ERASE_HELP, parsed, store_named
 from airflow_green_notify.consume.erasing import erase
 from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreError
 from airflow_green_notify.printable import TEXT, printable
@@ -37,18 +37,12 @@ def run(arguments: argparse.Namespace, work: Callable[[Store], dict[str, int]], 
     # As `airflow connections test` does: else only connections in the environment are found.
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     try:
-        counts = work(_store(arguments))
+        counts = work(store_named(arguments.store, arguments.table, arguments.conn_id))
     except (GreenApiConfigError, NotificationStoreError, ValueError) as error:
         print(error, file=sys.stderr)
         sys.exit(2)
     print(json.dumps(counts) if arguments.json else _text(counts, which, arguments.dry_run))
     sys.exit(0)
-
-
-def _store(arguments: argparse.Namespace) -> Store:
-    if "/" in arguments.store:
-        return ObjectStorageStore(arguments.store, conn_id=arguments.conn_id)
-    return SqlStore(arguments.store, table=arguments.table)
 
 
 def _text(counts: dict[str, int], which: str, dry_run: bool) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from airflow_green_notify.arguments.judging import refusal
+from airflow_green_notify.arguments.numbers import as_moment
 
 
 def consumer_of(name: str, value: Any) -> str:
@@ -22,13 +23,8 @@ def start_of(name: str, value: Any) -> datetime | Literal["beginning", "now"]:
     """Judge where a new consumer begins; a template renders a time to text."""
     if value == "beginning" or value == "now":
         return "now" if value == "now" else "beginning"
-    moment = value
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            moment = None
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
+    moment = as_moment(value)
+    if moment is None:
         raise refusal(
             name,
             value,

@@ -87,13 +87,19 @@ def moment_of(name: str, value: Any) -> datetime | Literal["start"]:
     """Judge a timestamp, or the start of the run."""
     if isinstance(value, str) and value == "start":
         return "start"
+    moment = as_moment(value)
+    if moment is None:
+        allowed = "'start', None or a timestamp with a time zone, such as '2026-01-31T12:00:00+00:00'"
+        raise refusal(name, value, allowed)
+    return moment
+
+
+def as_moment(value: Any) -> datetime | None:
+    """Return a time with a time zone, or what its text says; ``None`` if it is none."""
     moment = value
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            moment = None
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        allowed = "'start', None or a timestamp with a time zone, such as '2026-01-31T12:00:00+00:00'"
-        raise refusal(name, value, allowed)
-    return moment
+            return None
+    return moment if isinstance(moment, datetime) and moment.tzinfo is not None else None

@@ -6,13 +6,13 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.printable import NAME, REASON, printable
 from airflow_green_notify.stores.dead_letter import as_received
 from airflow_green_notify.stores.page import PageLost, between, is_meant
-from airflow_green_notify.stores.stream import CHAT_BY_CHAT, Consumer
+from airflow_green_notify.stores.stream import CHAT_BY_CHAT, Consumer, Start, position_at
 
 if TYPE_CHECKING:
     from airflow_green_notify.filters import Matching
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from airflow_green_notify.stores.stream import StoredStream
 
 log = logging.getLogger(__name__)
-
-Start = Literal["beginning", "now"] | datetime
-"""Where a new consumer begins."""
 
 
 @dataclass(frozen=True)
@@ -175,10 +172,7 @@ class Pages:
         name, start = self._wish.consumer, self._wish.start
         found = self._stream.consumer(name)
         if found is None:
-            position = 0
-            if start != "beginning":
-                position = self._stream.end() if start == "now" else self._stream.before(start)
-            self._stream.save(Consumer(name, position))
+            self._stream.save(Consumer(name, position_at(self._stream, start)))
             found = self._stream.consumer(name)
         if found is None:
             raise PageLost(0, 0, name, None)

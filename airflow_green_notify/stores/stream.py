@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from airflow_green_notify.stores.entry import Entry
 
 CHAT_BY_CHAT = "chat by chat"
 """The reader of a consumer that works chat by chat; its position says up to where rows were taken in."""
+
+
+Start = Literal["beginning", "now"] | datetime
+"""Where a new consumer begins; a time stands for what was received then or later."""
 
 
 @dataclass(frozen=True)
@@ -83,3 +87,10 @@ class StoredStream(Protocol):
     def close(self) -> None:
         """Let go of connections."""
         ...
+
+
+def position_at(stream: StoredStream, start: Start) -> int:
+    """Return the position behind which a new consumer begins."""
+    if isinstance(start, datetime):
+        return stream.before(start)
+    return stream.end() if start == "now" else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import IntegrityError
@@ -14,7 +14,7 @@ from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreEr
 from airflow_green_notify.files.names import digest
 from airflow_green_notify.stores.dead_letter import is_dead_letter
 from airflow_green_notify.stores.sql.tables import chat_id_of, column_id
-from airflow_green_notify.stores.stream import CHAT_BY_CHAT, Consumer
+from airflow_green_notify.stores.stream import CHAT_BY_CHAT, Consumer, Start, position_at
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Update
@@ -52,14 +52,14 @@ class Intake:
         self._chats = stream.tables.chats
         self._consumers = stream.tables.consumers
 
-    def begin(self, start: datetime | Literal["beginning", "now"]) -> None:
+    def begin(self, start: Start) -> None:
         """Make the consumer known if it is new.
 
         :raises GreenApiConfigError: It is one that reads in pages.
         """
         known = self._stream.consumer(self._consumer)
         if known is None:
-            position = self._position_at(start)
+            position = position_at(self._stream, start)
             self._stream.save(Consumer(self._consumer, position, reader=CHAT_BY_CHAT))
             known = self._known()
         if known.reader != CHAT_BY_CHAT:
@@ -86,11 +86,6 @@ class Intake:
             except IntegrityError:  # a chat that was noted nowhere was just taken, for a replay
                 self._stream.database.transaction(note)
         return len(page)
-
-    def _position_at(self, start: datetime | Literal["beginning", "now"]) -> int:
-        if start == "beginning":
-            return 0
-        return self._stream.end() if start == "now" else self._stream.before(start)
 
     def _known(self) -> Consumer:
         known = self._stream.consumer(self._consumer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select
 from sqlalchemy.exc import IntegrityError
@@ -17,8 +17,6 @@ from airflow_green_notify.stores.sql.ledger import CLOCKS
 from airflow_green_notify.stores.sql.tables import column_id
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from sqlalchemy import Row, Select, Update
 
     from airflow_green_notify.notification import Notification
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.stores.entry import Entry
     from airflow_green_notify.stores.sql.ledger import TranslateErrors
     from airflow_green_notify.stores.sql.stream import SqlStream
+    from airflow_green_notify.stores.stream import Start
 
 _CANDIDATES = 16
 """Chats that are looked at where the database can't skip those that others are just taking."""
@@ -89,7 +88,7 @@ class SqlWork:
         clock: Any = literal_column(CLOCKS[self._database.dialect])
         self._now: ColumnElement[float] = clock
 
-    def begin(self, start: datetime | Literal["beginning", "now"]) -> None:
+    def begin(self, start: Start) -> None:
         """Make the consumer known if it is new: where it starts.
 
         :raises GreenApiConfigError: It is one that reads in pages.
