@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from airflow_green_notify.cli import BATCHES_ARGUMENTS, BATCHES_HELP, parsed, store_named
+from airflow_green_notify.cli import (
+    BATCHES_ARGUMENTS,
+    BATCHES_HELP,
+    find_all_connections,
+    parsed,
+    store_named,
+)
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.printable import NAME, TEXT, printable
 
@@ -34,8 +39,7 @@ _STATES = {
 
 def command(arguments: argparse.Namespace) -> None:
     """List the batches, or hand one on, and exit."""
-    # As `airflow connections test` does: else only connections in the environment are found.
-    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    find_all_connections()
     store = _store(arguments)
     try:
         if arguments.hand_on:

@@ -184,6 +184,13 @@ def parsed(module: str, help: str, arguments: Arguments, argv: Any) -> Any:
     return parser.parse_args(argv)
 
 
+def find_all_connections() -> None:
+    """Let this process find connections beyond its environment, as `airflow connections test` does."""
+    import os
+
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+
+
 def store_named(name: str, table: str, conn_id: str | None) -> SqlStore | ObjectStorageStore:
     """Return the store that a command line names."""
     from airflow_green_notify.stores import ObjectStorageStore, SqlStore

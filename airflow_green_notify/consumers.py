@@ -10,13 +10,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from airflow_green_notify.cli import CONSUMERS_ARGUMENTS, CONSUMERS_HELP, parsed, store_named
+from airflow_green_notify.cli import (
+    CONSUMERS_ARGUMENTS,
+    CONSUMERS_HELP,
+    find_all_connections,
+    parsed,
+    store_named,
+)
 from airflow_green_notify.consume.lag import as_table, lags
 from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.printable import TEXT, printable
@@ -27,8 +32,7 @@ if TYPE_CHECKING:
 
 def command(arguments: argparse.Namespace) -> None:
     """List the consumers, or forget one, and exit."""
-    # As `airflow connections test` does: else only connections in the environment are found.
-    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    find_all_connections()
     try:
         store = store_named(arguments.store, arguments.table, arguments.conn_id)
         found = lags(store)

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_green_notify.cli import DEAD_LETTERS_ARGUMENTS, DEAD_LETTERS_HELP, parsed, store_named
+from airflow_green_notify.cli import (
+    DEAD_LETTERS_ARGUMENTS,
+    DEAD_LETTERS_HELP,
+    find_all_connections,
+    parsed,
+    store_named,
+)
 from airflow_green_notify.consume.dead_letters import (
     drop_dead_letters,
     facts_of,
@@ -44,8 +49,7 @@ _ERROR_TEXT = 200
 
 def command(arguments: argparse.Namespace) -> None:
     """List, show, replay or drop, and exit."""
-    # As `airflow connections test` does: else only connections in the environment are found.
-    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    find_all_connections()
     try:
         _check_options(arguments)
         _ACTIONS[arguments.action](arguments)

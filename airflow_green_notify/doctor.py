@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -21,7 +20,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoun
 
 from airflow_green_notify.arguments import connections_of, optional, seconds_of
 from airflow_green_notify.at_once import at_once
-from airflow_green_notify.cli import DOCTOR_ARGUMENTS, DOCTOR_HELP, parsed, store_named
+from airflow_green_notify.cli import DOCTOR_ARGUMENTS, DOCTOR_HELP, find_all_connections, parsed, store_named
 from airflow_green_notify.consume.lag import Lag, as_table, lags
 from airflow_green_notify.errors import GreenApiConfigError, GreenApiError
 from airflow_green_notify.examination import Examination
@@ -128,8 +127,7 @@ def check_instance(
 
 def command(arguments: argparse.Namespace) -> None:
     """Examine, print, and exit with 0 if all are healthy or 1 if not."""
-    # As `airflow connections test` does: else only connections in the environment are found.
-    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    find_all_connections()
     try:
         names = connections_of("conn_id", arguments.conn_id)
         if len(names) == 1:

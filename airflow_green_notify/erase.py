@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 
-from airflow_green_notify.cli import ERASE_ARGUMENTS, ERASE_HELP, parsed, store_named
+from airflow_green_notify.cli import ERASE_ARGUMENTS, ERASE_HELP, find_all_connections, parsed, store_named
 from airflow_green_notify.consume.erasing import erase
 from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreError
 from airflow_green_notify.printable import TEXT, printable
@@ -34,8 +33,7 @@ def command(arguments: argparse.Namespace) -> None:
 
 def run(arguments: argparse.Namespace, work: Callable[[Store], dict[str, int]], which: str) -> None:
     """Do what erases in the store of the arguments, say how much that was, and exit."""
-    # As `airflow connections test` does: else only connections in the environment are found.
-    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    find_all_connections()
     try:
         counts = work(store_named(arguments.store, arguments.table, arguments.conn_id))
     except (GreenApiConfigError, NotificationStoreError, ValueError) as error:

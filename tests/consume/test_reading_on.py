@@ -182,8 +182,8 @@ def test_second_reader_waits_for_the_first(sql_store: Any, monkeypatch: pytest.M
 
 @pytest.fixture
 def lost_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lease of half a second that nobody renews, as that of a process that stands still."""
-    monkeypatch.setattr(lease, "SPAN", 0.5)
+    """A lease of three seconds that nobody renews, as that of a process that stands still."""
+    monkeypatch.setattr(lease, "SPAN", 3.0)
     monkeypatch.setattr(lease, "MARGIN", 0.0)
     monkeypatch.setattr(lease, "RENEW_EVERY", 1000.0)
 

@@ -34,14 +34,9 @@ there, so that who saves what it once was is told that it was too late.
 _AT_ONCE = 1000
 """Rows that are numbered in one transaction."""
 
-_WHILE_NUMBERING = {
-    "enable_sort": "off",
-    "enable_bitmapscan": "off",
-    "enable_seqscan": "off",
-    "idle_in_transaction_session_timeout": "10s",
-}
+_WHILE_NUMBERING = {"enable_sort": "off", "enable_bitmapscan": "off", "enable_seqscan": "off"}
 """What PostgreSQL is told. Its statistics of rows without a position are always out of date, and it would
-sort them all for each part; and a process that stands still just then must not keep the lock."""
+sort them all for each part."""
 
 _DIALECTS = ("sqlite", "postgresql", "mysql", "mariadb")
 
