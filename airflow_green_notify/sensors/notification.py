@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
@@ -29,6 +30,7 @@ from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.who_is_who import contacts_of
 from airflow_green_notify.notification import MAX_XCOM_BYTES
 from airflow_green_notify.sensors import head_look
+from airflow_green_notify.sensors.faults import forgiving, unmask
 from airflow_green_notify.sensors.head_look import HeadLook, Seen
 from airflow_green_notify.sensors.wait import Wait
 from airflow_green_notify.stores import open_batch
@@ -226,17 +228,7 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
 
     def _look_leniently(self, context: Context, deadline: float, looks: int) -> Seen:
         """Look, and forgive what ``silent_fail`` and ``never_fail`` forgive where nothing is deferred."""
-        try:
-            return self._look(context, deadline, looks)
-        except AirflowFailException:
-            raise
-        except Exception as error:
-            if self.silent_fail:
-                self.log.exception("The look failed. Still waiting.")
-                return Seen(more=True)
-            if self.never_fail:
-                raise AirflowSkipException("The look failed, and never_fail is set.") from error
-            raise
+        return forgiving(self, partial(self._look, context, deadline, looks), Seen(more=True))
 
     def _past(
         self, miss: Notification, given: SimpleNamespace, look: HeadLook, context: Context, deadline: float
@@ -290,8 +282,7 @@ class GreenApiNotificationSensor(GreenApiTask, BaseSensorOperator):
         try:
             yield
         except (AirflowSkipException, AirflowSensorTimeout) as end:
-            if isinstance(end.__cause__, AirflowFailException):
-                raise end.__cause__ from end.__cause__.__cause__
+            unmask(end)
             if not isinstance(end.__cause__, NotificationStoreError):
                 self._close_unmatched(context)
             if self._outage is not None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import (
@@ -22,6 +23,7 @@ from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.filters import NotificationFilter
 from airflow_green_notify.notification import MAX_XCOM_BYTES
+from airflow_green_notify.sensors.faults import forgiving, unmask
 from airflow_green_notify.sensors.wait import Wait
 from airflow_green_notify.stores import ObjectStorageStore, SqlStore
 from airflow_green_notify.task import GreenApiTask
@@ -148,7 +150,7 @@ class GreenApiStoredNotificationSensor(GreenApiTask, BaseSensorOperator):
             wait = self._wait = Wait(context)
             if not self.deferrable:
                 return self._poke_on(context)
-            found = self._forgiving(self._look, context)
+            found = forgiving(self, partial(self._look, context), None)
             return self._result(found) if found else self._wait_on(context, wait.since + self.timeout)
 
     def _poke_on(self, context: Context) -> Any:
@@ -174,7 +176,7 @@ class GreenApiStoredNotificationSensor(GreenApiTask, BaseSensorOperator):
         """Judge what the trigger saw, and wait on if it is not the one."""
         self._wanted = Wanted(self.judged_arguments().matching, datetime.fromisoformat(event["since"]))
         self._after = event["after"]
-        found = self._forgiving(self._look_leniently, context)
+        found = forgiving(self, partial(self._look_leniently, context), None)
         pause = max(SHORTEST_PAUSE, self.poke_interval)
         return self._result(found) if found else self._wait_on(context, event["deadline"], pause)
 
@@ -208,20 +210,6 @@ class GreenApiStoredNotificationSensor(GreenApiTask, BaseSensorOperator):
             self._outage = outage
             self.log.warning("%s Still waiting.", outage)
             return None
-
-    def _forgiving(self, look: Callable[[Context], Found | None], context: Context) -> Found | None:
-        """Look, and forgive what ``silent_fail`` and ``never_fail`` forgive where nothing is deferred."""
-        try:
-            return look(context)
-        except AirflowFailException:
-            raise
-        except Exception as error:
-            if self.silent_fail:
-                self.log.exception("The look failed. Still waiting.")
-                return None
-            if self.never_fail:
-                raise AirflowSkipException("The look failed, and never_fail is set.") from error
-            raise
 
     def _result(self, found: Found) -> dict[str, Any]:
         with fail_fast():
@@ -286,8 +274,7 @@ def _faults_unmasked() -> Iterator[None]:
     try:
         yield
     except AirflowSkipException as end:
-        if isinstance(end.__cause__, AirflowFailException):
-            raise end.__cause__ from end.__cause__.__cause__
+        unmask(end)
         raise
 
 
