@@ -29,7 +29,7 @@ def three_teams_one_queue() -> None:
     GreenApiDrainNotificationsOperator(
         task_id="drain",
         store=WAREHOUSE,
-        routes={ASSETS[team]: matching for team, matching in TEAMS.items()},
+        routes=[(ASSETS[team], matching) for team, matching in TEAMS.items()],
         retries=3,
     )
 

@@ -25,7 +25,7 @@ from airflow_green_notify.arguments import (
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.operators.handling import Handling
 from airflow_green_notify.operators.reader import ReaderOperator
-from airflow_green_notify.operators.routing import events_of, routes_argument, routes_of
+from airflow_green_notify.operators.routing import events_of, filters_of, pairs_of, routes_of
 from airflow_green_notify.stores import batch_id_of, open_batch
 from airflow_green_notify.stores.names import task_of
 from airflow_green_notify.stores.store import Store
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from airflow_green_notify.filters import Matching, NotificationFilter
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores import NotificationStore
+
+    Part = NotificationFilter | Mapping[str, Any]
 
 
 class GreenApiDrainNotificationsOperator(ReaderOperator):
@@ -78,9 +80,9 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         Everything else goes into ``unmatched``; what it fails on goes into ``store``. It has to judge a
         notification that comes again as before: one whose verdict changes may lie in both stores.
     :param unmatched: The store for everything else, another than ``store``; required with ``accept``.
-    :param routes: Assets, each with what is meant for it of what went into ``store``: a filter as in
-        ``accept``, but no callable. They become outlets of the task; of a mapped one name them in
-        ``partial(outlets=…)``, too.
+    :param routes: Pairs of an asset and what is meant for it of what went into ``store``: a filter as in
+        ``accept``, but no callable. From Airflow 3.2 on a dict of them will do. The assets become outlets
+        of the task; of a mapped one name them in ``partial(outlets=…)``, too.
     :param green_api_conn_id: The connection, of type ``greenapi``, or a list of them, one for each instance;
         a template may render the list.
     :param max_notifications: Hard limit of notifications.
@@ -133,7 +135,7 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         store: NotificationStore,
         accept: Matching | Mapping[str, Any] | None = None,
         unmatched: NotificationStore | None = None,
-        routes: Mapping[Asset, NotificationFilter | Mapping[str, Any]] | None = None,
+        routes: Sequence[tuple[Asset, Part]] | Mapping[Asset, Part] = (),
         green_api_conn_id: str | Sequence[str] = GreenApiHook.default_conn_name,
         max_notifications: int | str | None = None,
         max_seconds: float | timedelta | str | None = None,
@@ -164,8 +166,9 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
         self.store = store
         self.accept = None if accept is None else filter_argument("accept", accept)
         self.unmatched = unmatched
-        self.routes = routes_argument(routes or {})
-        self.outlets = [*self.outlets, *(asset for asset in routes or {} if asset not in self.outlets)]
+        pairs = pairs_of(routes)
+        self.routes = filters_of(pairs)
+        self.outlets = [*self.outlets, *(asset for asset, _ in pairs if asset not in self.outlets)]
         self.check_arguments()
         self.check_handed_on()
 

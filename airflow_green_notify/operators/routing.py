@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow.sdk import Asset
@@ -11,23 +11,40 @@ from airflow_green_notify.arguments import filter_argument, matching_of, refusal
 from airflow_green_notify.filters import NotificationFilter, Verdict
 from airflow_green_notify.stores import read_batch
 
-_ALLOWED = "a dict of assets, each with a NotificationFilter or its arguments as a dict"
+_ALLOWED = (
+    "(asset, filter) pairs or a dict of them, the filter a NotificationFilter or its arguments as a dict"
+)
 
 
-def routes_argument(routes: Any) -> dict[str, Any]:
-    """Judge routes in a Dag file, and return what a template field holds of them: filters by name of asset.
+def pairs_of(routes: Any) -> Sequence[tuple[Asset, Any]]:
+    """Return routes as pairs, in whatever form they were given: Airflow 3.1 can't have an asset in a dict.
 
-    :raises ValueError: They are none, as far as no template hides it.
+    :raises ValueError: They are none.
     """
-    if not isinstance(routes, Mapping) or not all(isinstance(asset, Asset) for asset in routes):
+    try:
+        pairs = [
+            (asset, matching)
+            for asset, matching in (routes.items() if isinstance(routes, Mapping) else routes)
+        ]
+    except (TypeError, ValueError):
+        raise refusal("routes", routes, _ALLOWED) from None
+    if not all(isinstance(asset, Asset) for asset, _ in pairs):
         raise refusal("routes", routes, _ALLOWED)
-    if len({asset.name for asset in routes}) < len(routes):
+    if len({asset.name for asset, _ in pairs}) < len(pairs):
         raise refusal("routes", routes, f"{_ALLOWED}, and no two assets of one name")
-    return {asset.name: filter_argument(_name(asset.name), matching) for asset, matching in routes.items()}
+    return pairs
+
+
+def filters_of(pairs: Sequence[tuple[Asset, Any]]) -> dict[str, Any]:
+    """Judge filters in a Dag file, and return what a template field holds of routes: filters by asset's name.
+
+    :raises ValueError: One is none, as far as no template hides it.
+    """
+    return {asset.name: filter_argument(_name(asset.name), matching) for asset, matching in pairs}
 
 
 def routes_of(name: str, value: Any) -> dict[str, NotificationFilter]:
-    """Judge what :func:`routes_argument` returned, now that it is rendered."""
+    """Judge what :func:`filters_of` returned, now that it is rendered."""
     return {asset: _declarative(_name(asset), matching) for asset, matching in value.items()}
 
 
