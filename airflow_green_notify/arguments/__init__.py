@@ -34,6 +34,7 @@ from airflow_green_notify.arguments.numbers import (
 )
 from airflow_green_notify.arguments.stores import (
     check_apart,
+    our_store_of,
     sql_store_of,
     store_of,
     store_or,
@@ -76,6 +77,7 @@ __all__ = [
     "of_trigger",
     "optional",
     "options_of",
+    "our_store_of",
     "path_of",
     "payload_of",
     "plain_boolean_of",

@@ -26,6 +26,15 @@ def streaming_store_of(name: str, value: Any) -> Any:
     return value
 
 
+def our_store_of(name: str, value: Any) -> Any:
+    """Judge a store that a triggerer can make again from its description."""
+    from airflow_green_notify.stores import ObjectStorageStore, SqlStore
+
+    if not isinstance(value, SqlStore | ObjectStorageStore):
+        raise refusal(name, value, "a SqlStore or an ObjectStorageStore, such as SqlStore('warehouse')")
+    return value
+
+
 def sql_store_of(name: str, value: Any) -> Any:
     """Judge a store that is a table, whose chats can be taken one by one."""
     from airflow_green_notify.stores import SqlStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from airflow_green_notify.filters import Matching, NotificationFilter, Verdict, judge, signs_of
@@ -20,6 +20,9 @@ W = TypeVar("W", bound="Waiting")
 
 AT_ONCE = 500
 """Entries that are in memory at once."""
+
+CLOCKS_DIFFER = timedelta(seconds=5)
+"""How far the clock that a run's start is told by may be ahead of a reader's."""
 
 _MOST_OPTIONAL = 5
 _SLOW = re.compile(r"\)[*+{]|\\\d|\(\?P=")

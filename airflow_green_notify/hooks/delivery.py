@@ -20,7 +20,7 @@ from airflow_green_notify.printable import NAME, printable
 from airflow_green_notify.progress import span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from airflow_green_notify.hooks import GreenApiHook
 
@@ -72,21 +72,20 @@ class Message:
     since: float
 
 
-async def delivery_event(
-    hook: GreenApiHook, message: Message, wait_for: str, *, deadline: float, poll_interval: float
-) -> dict[str, Any]:
-    """Wait, and return what came of it as JSON values.
+async def delivery_event(id_message: str, delivered: Awaitable[None]) -> dict[str, Any]:
+    """Wait, and return what came of a message as JSON values.
 
+    :param delivered: What :func:`await_delivery` returns, or what waits in another way.
     :return: ``id_message``, and ``error``, ``retryable`` and ``undelivered``: why it isn't so far, whether
         waiting longer may help, and whether that is the message's own fate. All of them ``None`` if it is.
     """
     event = dict.fromkeys(("error", "retryable", "undelivered"), None)
     try:
-        await await_delivery(hook, message, wait_for, deadline=deadline, poll_interval=poll_interval)
+        await delivered
     except GreenApiError as error:
         own = isinstance(error, UndeliveredError | NotDeliveredYetError)
         event = {"error": str(error), "retryable": error.retryable, "undelivered": own}
-    return {"id_message": message.id_message, **event}
+    return {"id_message": id_message, **event}
 
 
 async def await_delivery(
@@ -119,12 +118,18 @@ async def await_delivery(
         if found.status in FAILURES:
             failing_since = failing_since or now
             if found.status in FINAL or now - failing_since >= CONFIRMATION or now >= deadline:
-                raise UndeliveredError(found.failure(message.id_message))
+                raise UndeliveredError(failure(message.id_message, found.status, found.description))
         elif not trouble:
             failing_since = None
         if now >= deadline:
             raise NotDeliveredYetError(found.lateness(message.id_message, wait_for, now - started) + trouble)
         await asyncio.sleep(max(0.0, min(poll_interval, deadline - time.time())))
+
+
+def failure(id_message: str, status: str, description: str) -> str:
+    """Say in words what one of :data:`FAILURES` means, and what the gateway says of it."""
+    reason = f" ({printable(description)})" if description else ""
+    return f"Message {id_message} was not delivered, {status!r}{reason}: {FAILURES[status]}."
 
 
 @dataclass(frozen=True)
@@ -133,10 +138,6 @@ class _Found:
 
     status: str = ""
     description: str = ""
-
-    def failure(self, id_message: str) -> str:
-        reason = f" ({printable(self.description)})" if self.description else ""
-        return f"Message {id_message} was not delivered, {self.status!r}{reason}: {FAILURES[self.status]}."
 
     def lateness(self, id_message: str, wait_for: str, seconds: float) -> str:
         shown = f"is {printable(self.status, NAME)!r}" if self.status else "is not shown by the gateway"

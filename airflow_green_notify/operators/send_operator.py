@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, conf
 
@@ -16,24 +17,31 @@ from airflow_green_notify.arguments import (
     boolean_of,
     choice_of,
     optional,
+    our_store_of,
     plain_boolean_of,
     positive_seconds_of,
     recipient_of,
     seconds_of,
 )
+from airflow_green_notify.consume.waiting import CLOCKS_DIFFER
+from airflow_green_notify.contacts import counts_messages
 from airflow_green_notify.errors import GreenApiConfigError, GreenApiUnavailableError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.hooks.delivery import STAGES, Message, delivery_event
+from airflow_green_notify.hooks.delivery import STAGES, Message
 from airflow_green_notify.leaks import leak_in
 from airflow_green_notify.operators.send_once import UNKNOWN, Outgoing, SendOnce
-from airflow_green_notify.stoppable import run_async
+from airflow_green_notify.stoppable import run_async, run_loop
 from airflow_green_notify.task import GreenApiTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
+
+    from airflow_green_notify.stores.store import Store
 
     Stage = Literal["sent", "delivered", "read"]
+    Watch = tuple[BaseTrigger, Callable[[], dict[str, Any]]]
 
 MAX_WAIT = 3600.0
 POLL_INTERVAL = 5.0
@@ -52,11 +60,13 @@ class SendOperator(GreenApiTask):
         "deduplicate": boolean_of,
         "journal_lag": seconds_of,
         "wait_for": optional(choice_of(*STAGES)),
+        "wait_in": optional(our_store_of),
         "on_failed": choice_of("fail", "skip"),
         "max_wait": seconds_of,
         "poll_interval": positive_seconds_of,
         "deferrable": plain_boolean_of,
     }
+    template_fields_renderers: ClassVar[dict[str, str]] = {"wait_in": "py"}
     ui_color = "#d5e8f6"
 
     def __init__(
@@ -67,6 +77,7 @@ class SendOperator(GreenApiTask):
         deduplicate: bool | str,
         journal_lag: float | timedelta | str,
         wait_for: Stage | None,
+        wait_in: Store | None,
         on_failed: Literal["fail", "skip"],
         max_wait: float | timedelta | str,
         poll_interval: float | timedelta | str,
@@ -80,6 +91,7 @@ class SendOperator(GreenApiTask):
         self.deduplicate = deduplicate
         self.journal_lag = journal_lag
         self.wait_for = wait_for
+        self.wait_in = wait_in
         self.on_failed = on_failed
         self.max_wait = max_wait
         self.poll_interval = poll_interval
@@ -91,6 +103,8 @@ class SendOperator(GreenApiTask):
             raise ValueError(
                 "deduplicate is False; wait_for= needs it, or a retry that has to wait on would send again."
             )
+        if known.get("wait_in") and known.get("wait_for", ...) is None:
+            raise ValueError("wait_in= needs wait_for=, that for which to wait in the store.")
 
     def _refuse_leaks(self, hook: GreenApiHook, *arguments: str) -> None:
         """Refuse to send what some arguments hold, once they are rendered."""
@@ -122,31 +136,52 @@ class SendOperator(GreenApiTask):
         started = getattr(context.get("dag_run"), "start_date", None)
         message = Message(chat_id, id_message, started.timestamp() if started else time.time())
         deadline = time.time() + given.max_wait
+        watch = self._watch_store if given.wait_in else self._watch_gateway
+        trigger, wait = watch(message, deadline, given)
         if given.deferrable:
-            self._defer(context, message, deadline, given)
-        hook = GreenApiHook(self.green_api_conn_id, max_attempts=1)
-        look = partial(delivery_event, hook, message, given.wait_for)
-        wait = partial(look, deadline=deadline, poll_interval=given.poll_interval)
+            self.defer(
+                trigger=trigger,
+                method_name="execute_complete",
+                timeout=self.deferral_timeout(context, given.max_wait + TRIGGER_GRACE),
+            )
         with fail_fast():
-            event = self._stoppably(partial(run_async, hook, wait))
+            event = self._stoppably(wait)
         return self.execute_complete(context, event)
 
-    def _defer(self, context: Context, message: Message, deadline: float, given: SimpleNamespace) -> NoReturn:
+    def _watch_gateway(self, message: Message, deadline: float, given: SimpleNamespace) -> Watch:
+        """Return what asks the gateway again and again: in the triggerer, and here."""
         from airflow_green_notify.triggers.delivery import GreenApiDeliveryTrigger
 
-        self.defer(
-            trigger=GreenApiDeliveryTrigger(
-                self.green_api_conn_id,
-                message.chat_id,
-                message.id_message,
-                message.since,
-                given.wait_for,
-                deadline,
-                given.poll_interval,
-            ),
-            method_name="execute_complete",
-            timeout=self.deferral_timeout(context, given.max_wait + TRIGGER_GRACE),
+        trigger = GreenApiDeliveryTrigger(
+            self.green_api_conn_id,
+            message.chat_id,
+            message.id_message,
+            message.since,
+            given.wait_for,
+            deadline,
+            given.poll_interval,
         )
+        hook = GreenApiHook(self.green_api_conn_id, max_attempts=1)
+        return trigger, partial(run_async, hook, partial(trigger.event, hook))
+
+    def _watch_store(self, message: Message, deadline: float, given: SimpleNamespace) -> Watch:
+        """Return what looks for statuses that somebody stores: in the triggerer, and here."""
+        from airflow_green_notify.triggers.stored_delivery import GreenApiStoredDeliveryTrigger
+
+        statuses = {
+            "type_webhook": "outgoingMessageStatus",
+            "id_message": message.id_message,
+            "body": {"instanceData.idInstance": self.hook.config.id_instance},
+        }
+        if counts_messages(message.chat_id):
+            statuses["chat_id"] = message.chat_id
+        since = datetime.fromtimestamp(message.since, UTC) - CLOCKS_DIFFER
+        with fail_fast(), closing(given.wait_in.stream()) as stream:
+            after = stream.before(since)
+        trigger = GreenApiStoredDeliveryTrigger(
+            given.wait_in.described(), statuses, since.isoformat(), after, given.wait_for, deadline
+        )
+        return trigger, partial(run_loop, trigger.event)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> str:
         """Go on in the worker when the message is delivered, or waiting was in vain."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.operators.messages import Messages
     from airflow_green_notify.operators.send_operator import Stage
+    from airflow_green_notify.stores.store import Store
 
 
 class GreenApiSendMessageOperator(SendOperator):
@@ -72,8 +73,9 @@ class GreenApiSendMessageOperator(SendOperator):
 
     The result means *queued*, not delivered, unless ``wait_for`` says for what to wait. That looks at the
     gateway again and again (``getMessage``, and the journal where it must) and takes nothing from the queue
-    of notifications. Whatever dies meanwhile, a retry finds the message sent and waits on. A wait that is
-    over fails the task and leaves the message on its way.
+    of notifications. With ``wait_in`` it waits for the status that a Dag stores, as soon as that is there:
+    hundreds of deferred waits share one query a second. Whatever dies meanwhile, a retry finds the message
+    sent and waits on. A wait that is over fails the task and leaves the message on its way.
 
     :param chat_id: Such as ``12025550101@c.us``, a group's ``…@g.us``, or digits (Telegram, MAX). With
         ``messages``, the chat of those that name none; by default that of the notification.
@@ -91,10 +93,12 @@ class GreenApiSendMessageOperator(SendOperator):
     :param journal_lag: Seconds for which to look; the gateway says that messages appear within 120.
     :param wait_for: ``"sent"``, ``"delivered"`` or ``"read"``: wait until the message is so far. Telegram
         and MAX tell of no "sent": there it counts once it is delivered.
+    :param wait_in: A ``SqlStore`` or ``ObjectStorageStore`` that a Dag reads the queue of this instance into:
+        wait for the status to be stored there, and ask the gateway nothing.
     :param on_failed: What happens to a message that is not delivered, or not within ``max_wait``: ``"fail"``
         the task, without a retry if the gateway says that it failed, or ``"skip"`` it and what follows.
     :param max_wait: Seconds to wait.
-    :param poll_interval: Seconds between two looks.
+    :param poll_interval: Seconds between two looks at the gateway.
     :param deferrable: Whether to wait in the triggerer.
     :param green_api_conn_id: The connection, of type ``greenapi``.
     :return: The message's id (``idMessage``); answers name it as ``quoted_id``. With ``messages``:
@@ -114,6 +118,7 @@ class GreenApiSendMessageOperator(SendOperator):
         "deduplicate",
         "journal_lag",
         "wait_for",
+        "wait_in",
         "on_failed",
         "max_wait",
         "poll_interval",
@@ -137,6 +142,7 @@ class GreenApiSendMessageOperator(SendOperator):
         deduplicate: bool | str = True,
         journal_lag: float | timedelta | str = JOURNAL_LAG,
         wait_for: Stage | None = None,
+        wait_in: Store | None = None,
         on_failed: Literal["fail", "skip"] = "fail",
         max_wait: float | timedelta | str = MAX_WAIT,
         poll_interval: float | timedelta | str = POLL_INTERVAL,
@@ -150,6 +156,7 @@ class GreenApiSendMessageOperator(SendOperator):
             deduplicate=deduplicate,
             journal_lag=journal_lag,
             wait_for=wait_for,
+            wait_in=wait_in,
             on_failed=on_failed,
             max_wait=max_wait,
             poll_interval=poll_interval,

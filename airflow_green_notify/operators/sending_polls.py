@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_green_notify.operators.send_operator import Stage
+    from airflow_green_notify.stores.store import Store
 
 
 class GreenApiSendPollOperator(SendOperator):
@@ -38,10 +39,12 @@ class GreenApiSendPollOperator(SendOperator):
     :param journal_lag: Seconds for which to look; the gateway says that messages appear within 120.
     :param wait_for: ``"sent"``, ``"delivered"`` or ``"read"``: wait until the poll is so far. Telegram and
         MAX tell of no "sent": there it counts once it is delivered.
+    :param wait_in: A ``SqlStore`` or ``ObjectStorageStore`` that a Dag reads the queue of this instance into:
+        wait for the status to be stored there, and ask the gateway nothing.
     :param on_failed: What happens to a poll that is not delivered, or not within ``max_wait``: ``"fail"`` the
         task, without a retry if the gateway says that it failed, or ``"skip"`` it and what follows.
     :param max_wait: Seconds to wait.
-    :param poll_interval: Seconds between two looks.
+    :param poll_interval: Seconds between two looks at the gateway.
     :param deferrable: Whether to wait in the triggerer.
     :param green_api_conn_id: The connection, of type ``greenapi``.
     :return: The poll's id (``idMessage``).
@@ -58,6 +61,7 @@ class GreenApiSendPollOperator(SendOperator):
         "deduplicate",
         "journal_lag",
         "wait_for",
+        "wait_in",
         "on_failed",
         "max_wait",
         "poll_interval",
@@ -80,6 +84,7 @@ class GreenApiSendPollOperator(SendOperator):
         deduplicate: bool | str = True,
         journal_lag: float | timedelta | str = JOURNAL_LAG,
         wait_for: Stage | None = None,
+        wait_in: Store | None = None,
         on_failed: Literal["fail", "skip"] = "fail",
         max_wait: float | timedelta | str = MAX_WAIT,
         poll_interval: float | timedelta | str = POLL_INTERVAL,
@@ -93,6 +98,7 @@ class GreenApiSendPollOperator(SendOperator):
             deduplicate=deduplicate,
             journal_lag=journal_lag,
             wait_for=wait_for,
+            wait_in=wait_in,
             on_failed=on_failed,
             max_wait=max_wait,
             poll_interval=poll_interval,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_green_notify import arguments
-from airflow_green_notify.consume.waiting import Found, Wanted, first_found, quick_part
+from airflow_green_notify.consume.waiting import CLOCKS_DIFFER, Found, Wanted, first_found, quick_part
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.filters import NotificationFilter
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
     from airflow_green_notify.filters import Matching
     from airflow_green_notify.stores.store import Store
-
-CLOCKS_DIFFER = timedelta(seconds=5)
-"""How far the clock that a run's start is told by may be ahead of a reader's."""
 
 SHORTEST_PAUSE = 8.0
 """Seconds in the triggerer at least, after a worker looked in vain at what might match.

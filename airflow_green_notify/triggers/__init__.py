@@ -6,6 +6,7 @@ from airflow_green_notify.triggers.head import GreenApiHeadTrigger
 from airflow_green_notify.triggers.notification import GreenApiNotificationTrigger, read_events
 from airflow_green_notify.triggers.settings import GreenApiSettingsTrigger
 from airflow_green_notify.triggers.stored import GreenApiStoredTrigger
+from airflow_green_notify.triggers.stored_delivery import GreenApiStoredDeliveryTrigger
 
 __all__ = [
     "GreenApiDeliveryTrigger",
@@ -13,6 +14,7 @@ __all__ = [
     "GreenApiHeadTrigger",
     "GreenApiNotificationTrigger",
     "GreenApiSettingsTrigger",
+    "GreenApiStoredDeliveryTrigger",
     "GreenApiStoredTrigger",
     "read_events",
 ]

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.hooks.delivery import Message, delivery_event
+from airflow_green_notify.hooks.delivery import Message, await_delivery, delivery_event
 
 
 class GreenApiDeliveryTrigger(BaseTrigger):
@@ -65,12 +65,18 @@ class GreenApiDeliveryTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait until the message is so far, or waiting is in vain, and fire."""
-        message = Message(self.chat_id, self.id_message, self.since)
         try:
             async with GreenApiHook(self.green_api_conn_id, max_attempts=1) as hook:
-                event = await delivery_event(
-                    hook, message, self.wait_for, deadline=self.deadline, poll_interval=self.poll_interval
-                )
+                event = await self.event(hook)
         except AirflowException as error:  # there is no such connection
-            event = {"error": str(error), "retryable": False, "undelivered": False}
-        yield TriggerEvent({"id_message": self.id_message, **event})
+            fault = {"error": str(error), "retryable": False, "undelivered": False}
+            event = {"id_message": self.id_message, **fault}
+        yield TriggerEvent(event)
+
+    async def event(self, hook: GreenApiHook) -> dict[str, Any]:
+        """Wait, and return what came of the message; a worker that waits itself calls this."""
+        message = Message(self.chat_id, self.id_message, self.since)
+        delivered = await_delivery(
+            hook, message, self.wait_for, deadline=self.deadline, poll_interval=self.poll_interval
+        )
+        return await delivery_event(self.id_message, delivered)

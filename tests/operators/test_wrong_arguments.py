@@ -232,6 +232,8 @@ WRONG: list[tuple[type[BaseOperator], dict[str, Any], str]] = [
             ({"journal_lag": -1}, "journal_lag is -1"),
             ({"wait_for": "arrived"}, "wait_for is 'arrived'; it must be 'sent', 'delivered' or 'read'"),
             ({"wait_for": "read", "deduplicate": False}, "deduplicate is False; wait_for= needs it"),
+            ({"wait_in": REST}, "wait_in= needs wait_for="),
+            ({"wait_for": "read", "wait_in": "warehouse"}, "wait_in is 'warehouse'; it must be a SqlStore"),
             ({"on_failed": "ignore"}, "on_failed is 'ignore'; it must be 'fail' or 'skip'"),
             ({"max_wait": -1}, "max_wait is -1"),
             ({"poll_interval": 0}, "poll_interval is 0"),
