@@ -40,17 +40,22 @@ def run(job: dict[str, Any]) -> int:
 
 
 def write(job: dict[str, Any], chance: random.Random) -> int:
-    """Store what some instances bring, from where the one before ended, together or one by one."""
-    name = f"instances-{job['instances'][0]}"
+    """Store what some instances bring, batch after batch, from where the one before ended.
+
+    The batch that it was at is opened anew, as a retry does: it may not have been closed.
+    """
+    name, size = f"instances-{job['instances'][0]}", job["batch_size"]
     progress = Path(job["folder"]) / name
     written = Lines(progress)
-    with store_of(job["store"]).open(f"dag/run/{name}/-1") as opened:
-        for number in range(len(progress.read_text().splitlines()), job["rows"]):
-            group = [Notification(1, body(instance, number)) for instance in job["instances"]]
-            outcomes = opened.put_all(group) if chance.random() < 0.7 else [*map(opened.put, group)]
-            assert all(isinstance(each, bool) for each in outcomes), outcomes
-            written.add(number=number)
-            time.sleep(chance.uniform(0, job["seconds_of_pause"]))
+    done = len(progress.read_text().splitlines())
+    for begin in range(max(0, done - 1) // size * size, job["rows"], size):
+        with store_of(job["store"]).open(f"dag/{begin}/{name}/-1") as opened:
+            for number in range(max(begin, done), min(begin + size, job["rows"])):
+                group = [Notification(1, body(instance, number)) for instance in job["instances"]]
+                outcomes = opened.put_all(group) if chance.random() < 0.7 else [*map(opened.put, group)]
+                assert all(isinstance(each, bool) for each in outcomes), outcomes
+                written.add(number=number)
+                time.sleep(chance.uniform(0, job["seconds_of_pause"]))
     return 0
 
 
