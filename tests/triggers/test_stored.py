@@ -247,7 +247,7 @@ async def test_thousand_waits_make_one_query_a_look(store: SqlStore) -> None:
     for kind in ("chat_id", "type_webhook"):
         waits += [asyncio.create_task(event_of(wait_for(store, {kind: "nothing"}))) for _ in range(10)]
     with statements() as seen:
-        while len(seen) < 3 or len({*seen[-3:]}) > 1:  # noqa: ASYNC110
+        while len(seen) < 20 or len({*seen[-20:]}) > 1:  # noqa: ASYNC110 - more than there are tables to look for
             await asyncio.sleep(0.05)
         del seen[:]
         await asyncio.sleep(1.05)
@@ -379,28 +379,26 @@ async def test_look_that_does_not_return_is_given_up(
     from airflow_green_notify.stores.sql.stream import SqlStream
 
     monkeypatch.setattr(stored_look, "LOOK_TIMEOUT", 0.5)
-    frozen = threading.Event()
+    frozen, thawed = threading.Event(), threading.Event()
     original = SqlStream.read
 
     def read(stream: SqlStream, after: int, limit: int) -> Any:
         if not frozen.is_set():
             frozen.set()
-            time.sleep(3)
+            assert thawed.wait(60)
         return original(stream, after, limit)
 
     monkeypatch.setattr(SqlStream, "read", read)
     put(store, answer(1))
-    began = time.monotonic()
-    ticks = 0
     waiting = asyncio.create_task(event_of(wait_for(store, 1)))
+    ticks = 0
     while not waiting.done():
         await asyncio.sleep(0.05)
-        ticks += 1
+        ticks += frozen.is_set()
     assert (await waiting).payload["after"] == 0
-    assert time.monotonic() - began < 2.9
-    assert ticks > 10
+    assert ticks
     assert "No answer within 0.5 s." in caplog.text
-    await asyncio.sleep(3)
+    thawed.set()
 
 
 async def test_wait_moves_to_another_triggerer_and_misses_nothing(store: SqlStore) -> None:
