@@ -257,7 +257,7 @@ def test_consumers_see_each_row_in_order_whoever_dies(
     began = time.monotonic()
     try:
         while len(crowd.at_work()) > 3 and time.monotonic() - began < DISTURBED:
-            time.sleep(chance.uniform(0, 3.0 if IS_LONG else 0.4))
+            time.sleep(chance.uniform(0, 0.6 if IS_LONG else 0.4))
             crowd.disturb()
         crowd.calm()
         while crowd.at_work():
