@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from airflow.sdk import Asset, BaseHook
+from airflow.sdk import BaseHook
 
 from airflow_green_notify.assets import convert_asset_to_openlineage, create_asset
 from airflow_green_notify.stores.names import folder_of
@@ -98,17 +98,22 @@ class Table:
     def dataset(self) -> Dataset:
         from sqlalchemy import inspect
         from sqlalchemy.exc import NoSuchTableError
+        from sqlalchemy.types import NullType
 
         connection = BaseHook.get_connection(self.conn_id)
         hook = connection.get_hook()
         schema, _, table = self.name.rpartition(".")
-        columns: dict[str, str] = {}
+        columns: dict[str, str | None] = {}
         engine = hook.get_sqlalchemy_engine()
         try:
             inspector = inspect(engine)
             with suppress(NoSuchTableError):
                 found = inspector.get_columns(table, schema=schema or None)
-                columns = {column["name"]: _sql(column["type"], engine.dialect) for column in found}
+                types = {column["name"]: column["type"] for column in found}
+                columns = {
+                    name: None if isinstance(kind, NullType) else kind.compile(engine.dialect)
+                    for name, kind in types.items()
+                }
             schema = schema or inspector.default_schema_name
         finally:
             engine.dispose()
@@ -133,16 +138,8 @@ class Folder:
     files: int | None = None
 
     def dataset(self) -> Dataset:
-        from airflow.providers.common.compat.openlineage.utils.utils import translate_airflow_asset
-
-        path = self.path.partition("?")[0]
-        uri = path if "://" in path else f"file://{path}"
-        named = translate_airflow_asset(Asset(uri), None)
-        parts = urlsplit(uri)
-        namespace = named.namespace if named else f"{parts.scheme}://{parts.netloc}"
-        name = named.name if named else parts.path.lstrip("/")
         columns = columns_of(self.format) if self.format else {}
-        return _dataset(namespace, name, columns, self.rows, self.files)
+        return _dataset(*_names(self.path), columns, self.rows, self.files)
 
 
 def stored(store: Any, batch: Mapping[str, Any] | None = None) -> list[Place]:
@@ -188,6 +185,15 @@ def _datasets(places: Iterable[Place]) -> Iterator[Dataset]:
             log.warning("OpenLineage is told nothing of %s: %s.", place, type(error).__name__)
 
 
+def _names(path: str) -> tuple[str, str]:
+    """Return the namespace and the name of a path or URL; what signs a URL is no part of either."""
+    scheme, separator, rest = path.partition("://")
+    if not separator or scheme == "file":
+        return "file", rest or scheme
+    host, _, key = rest.partition("?")[0].partition("/")
+    return f"{scheme}://{host}", key or "/"
+
+
 def _database(hook: Any, connection: Any, dialect: str) -> tuple[str, str | None, bool]:
     """Return the namespace of a database, what stands before the schema, and whether names are uppercase.
 
@@ -203,22 +209,16 @@ def _database(hook: Any, connection: Any, dialect: str) -> tuple[str, str | None
     return namespace, told.database, told.is_uppercase_names
 
 
-def _sql(kind: Any, dialect: Any) -> str:
-    """Return the type of a column as the database writes it; empty if SQLAlchemy doesn't know it."""
-    from sqlalchemy.exc import CompileError
-
-    try:
-        return str(kind.compile(dialect))
-    except CompileError:
-        return ""
-
-
 def _dataset(
-    namespace: str, name: str, columns: Mapping[str, str], rows: int | None = None, files: int | None = None
+    namespace: str,
+    name: str,
+    columns: Mapping[str, str | None],
+    rows: int | None = None,
+    files: int | None = None,
 ) -> Dataset:
     from airflow.providers.common.compat.openlineage import facet
 
-    fields = [facet.SchemaDatasetFacetFields(name=key, type=kind or None) for key, kind in columns.items()]
+    fields = [facet.SchemaDatasetFacetFields(name=key, type=kind) for key, kind in columns.items()]
     facets: dict[str, Any] = {"schema": facet.SchemaDatasetFacet(fields=fields)} if fields else {}
     if rows is None and files is None:
         return facet.Dataset(namespace=namespace, name=name, facets=facets)

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from airflow.providers.openlineage.sqlparser import get_openlineage_facets_with_sql
-from airflow.sdk import BaseHook
+from airflow.providers.openlineage.utils.utils import translate_airflow_asset
+from airflow.sdk import Asset, BaseHook
 from pyarrow.parquet import read_schema
 
 from airflow_green_notify.emulator import GreenApiEmulator
@@ -222,29 +223,52 @@ def test_view_has_its_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AIRFLOW_CONN_FILE", json.dumps({"conn_type": "sqlite", "host": str(path)}))
     SqlStore("file").stream().close()
     with BaseHook.get_hook("file").get_conn() as database:
-        database.execute("CREATE VIEW names AS SELECT sender, received_at FROM green_api_notifications")
+        database.execute(
+            "CREATE VIEW names AS SELECT sender, 2 * position AS twice FROM green_api_notifications"
+        )
     dataset = Table("file", "names").dataset()
     assert (dataset.namespace, dataset.name) == (f"sqlite://{path}", "main.names")
-    assert [field.name for field in dataset.facets["schema"].fields] == ["sender", "received_at"]
+    assert dataset.facets is not None
+    fields = [(field.name, field.type) for field in dataset.facets["schema"].fields]  # type: ignore[attr-defined]
+    assert fields == [("sender", "TEXT"), ("twice", None)]
+
+
+def test_password_in_the_address_of_a_database_is_no_part_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no place there, and people put it there."""
+    monkeypatch.chdir(tmp_path)
+    connection = {"conn_type": "sqlite", "host": f"login:{SECRET}@store.db"}
+    monkeypatch.setenv("AIRFLOW_CONN_FILE", json.dumps(connection))
+    assert Table("file", "t").dataset().namespace == "sqlite://store.db"
+
+
+def dataset_of_folder(path: str) -> tuple[str, str]:
+    read_new = GreenApiReadNewOperator(task_id="read", store=ObjectStorageStore(path), consumer="billing")
+    [place] = read_new.lineage().reads
+    dataset = place.dataset()
+    return dataset.namespace, dataset.name
+
+
+@pytest.mark.parametrize("uri", ["file:///data/green-api", "s3://bucket/green-api/raw", "s3://bucket"])
+def test_folder_is_named_as_its_asset_is(uri: str) -> None:
+    """Whoever reads the files, and names them by an asset, meets the drain that writes them."""
+    theirs = translate_airflow_asset(Asset(uri), None)
+    assert theirs is not None
+    assert dataset_of_folder(uri) == (theirs.namespace, theirs.name)
 
 
 @pytest.mark.parametrize(
     ("path", "namespace", "name"),
     [
-        ("/data/green-api", "file", "/data/green-api"),
-        ("s3://bucket/green-api/raw", "s3://bucket", "green-api/raw"),
+        ("/data/a#1?/x y", "file", "/data/a#1?/x y"),
         ("s3://warehouse@bucket/green-api", "s3://bucket", "green-api"),
-        ("memory://folder/below", "memory://folder", "below"),
-        (f"abfs://container/folder?sig={SECRET}", "abfs://container", "folder"),
+        (f"abfs://container/folder/below?sig={SECRET}", "abfs://container", "folder/below"),
     ],
 )
-def test_folder_is_named_as_its_asset_is(path: str, namespace: str, name: str) -> None:
-    """The prefix in a bucket is the name; neither connection nor signature is part of it."""
-    [place] = GreenApiReadNewOperator(
-        task_id="read", store=ObjectStorageStore(path), consumer="billing"
-    ).lineage()[0]
-    dataset = place.dataset()
-    assert (dataset.namespace, dataset.name) == (namespace, name)
+def test_folder_is_named_without_connection_and_signature(path: str, namespace: str, name: str) -> None:
+    """The prefix in a bucket is the name; a local path is, as it stands."""
+    assert dataset_of_folder(path) == (namespace, name)
 
 
 def test_batches_of_one_store_are_one_place() -> None:
