@@ -54,6 +54,7 @@ HEAVY = {
     "pyarrow",
     "pandas",
     "botocore",
+    "openlineage",
     "whatsapp_api_client_python",
 }
 

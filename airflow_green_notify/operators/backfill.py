@@ -16,6 +16,7 @@ from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.queue_head import EMPTY_ANSWERS, QueueHead
+from airflow_green_notify.lineage import Lineage, Queue, TellsLineage, stored
 from airflow_green_notify.message import message_of
 from airflow_green_notify.protocol.journal import journal_notification
 from airflow_green_notify.stoppable import check, run_async
@@ -42,7 +43,7 @@ STATUS_LAG = timedelta(hours=24)
 """An outgoing message's timestamp in the journal is that of its last status, which may be a day after it."""
 
 
-class GreenApiBackfillMessagesOperator(GreenApiTask):
+class GreenApiBackfillMessagesOperator(TellsLineage, GreenApiTask):
     """Stores the messages of a span that the store lacks, from the journals: for an outage of over 24 hours.
 
     A crash at any point leaves what was stored, and a retry adds the rest; repeated backfills, also at once,
@@ -136,7 +137,7 @@ class GreenApiBackfillMessagesOperator(GreenApiTask):
             waiting_since = _waiting_since(hook, given.receive_timeout)
             messages = _messages(hook, given.minutes, given.journals)
             report = _store(messages, store, waiting_since, lease, given.minutes) | {"adopted": adopted}
-            batch = store.close()
+            self._batch = batch = store.close()
         self.log.info(
             "The journals hold %(entries)d messages: %(stored)d new in the store, %(held)d there already, "
             "%(waiting)d still wait in the queue; %(adopted)d taken over from earlier runs.",
@@ -144,6 +145,9 @@ class GreenApiBackfillMessagesOperator(GreenApiTask):
         )
         self.tell_outlets(context, {"batch": batch} if batch["count"] else None)
         return {**batch, "report": report}
+
+    def lineage(self) -> Lineage:
+        return Lineage([Queue(self.hook)], stored(self.store, self._batch))
 
 
 def _become_reader(lease: ReaderLease, seconds: float, stack: ExitStack) -> None:

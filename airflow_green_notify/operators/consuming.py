@@ -26,6 +26,7 @@ from airflow_green_notify.consume.pages import Page, Wish
 from airflow_green_notify.consume.turn import batch_of_reader, is_task, task_reader, turn_at_page
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.filters import NotificationFilter
+from airflow_green_notify.lineage import Lineage, TellsLineage, stored
 from airflow_green_notify.stores import batch_id_of
 from airflow_green_notify.stores.names import parts_of
 from airflow_green_notify.task import GreenApiTask
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.stores.store import Store
 
 
-class GreenApiReadNewOperator(GreenApiTask):
+class GreenApiReadNewOperator(TellsLineage, GreenApiTask):
     """Opens the next page of a consumer: what it hasn't committed yet, of what a store holds.
 
     A crash at any point leaves the page open or not, and a retry returns the same page. So it does while the
@@ -142,6 +143,9 @@ class GreenApiReadNewOperator(GreenApiTask):
             raise AirflowSkipException(f"There is nothing new for consumer {given.consumer!r}.")
         self.tell_outlets(context, {"batch": described} if page else None)
         return described
+
+    def lineage(self) -> Lineage:
+        return Lineage(stored(self.store))
 
 
 def _described(given: SimpleNamespace, reader: str, page: Page) -> dict[str, Any]:

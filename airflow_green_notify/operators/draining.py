@@ -23,6 +23,7 @@ from airflow_green_notify.arguments import (
     store_of,
 )
 from airflow_green_notify.hooks import GreenApiHook
+from airflow_green_notify.lineage import Lineage, stored
 from airflow_green_notify.operators.handling import Handling
 from airflow_green_notify.operators.reader import ReaderOperator
 from airflow_green_notify.operators.routing import events_of, filters_of, pairs_of, routes_of
@@ -192,10 +193,16 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
             batch = store.close()
             if unmatched:
                 batch["unmatched"] = unmatched.close()
+        self._batch = batch
         came = batch["count"] or batch.get("unmatched", batch)["count"]
         self._route(context, given.routes, events_of(batch, given.routes))
         self._end(context, report, given.skip_if_empty, {"batch": batch} if came else None)
         return {**batch, **reading.told(report)}
+
+    def lineage(self) -> Lineage:
+        rest = self._batch and self._batch.get("unmatched")
+        writes = [*stored(self.store, self._batch), *stored(self.unmatched, rest)]
+        return Lineage(self._queues(), writes)
 
     def _route(
         self, context: Context, routes: Mapping[str, Any], events: Mapping[str, Mapping[str, Any]]
@@ -321,8 +328,11 @@ class GreenApiProcessNotificationsOperator(ReaderOperator):
             handling = Handling(given, store, task_of(batch_id_of(context)))
             with handling:
                 report = reading.into_handlers(handling.sink_of, store, stack)
-            batch = store.close() if store else None
+            self._batch = batch = store.close() if store else None
         result = {**handling.counts(), "dead_letter_batch": batch}
         came = any(handling.counts().values()) or (batch and batch["count"])
         self._end(context, report, given.skip_if_empty, result if came else None)
         return {**result, **reading.told(report)}
+
+    def lineage(self) -> Lineage:
+        return Lineage(self._queues(), stored(self.dead_letter, self._batch))

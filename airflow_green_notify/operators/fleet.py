@@ -43,6 +43,11 @@ class FleetReading:
         self._errors: dict[str, Exception] = {}
         self._look_up(conn_ids)
 
+    @property
+    def hooks(self) -> list[GreenApiHook]:
+        """Those of the connections that are of use."""
+        return [instance.hook for instance in self._instances.values()]
+
     def into_store(
         self,
         store: NotificationStore,

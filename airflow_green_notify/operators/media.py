@@ -18,8 +18,10 @@ from airflow_green_notify.arguments import (
 )
 from airflow_green_notify.errors import GreenApiTransportError
 from airflow_green_notify.fail_fast import fail_fast
+from airflow_green_notify.files.place import files_at, place_of
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.bounds import FileBounds
+from airflow_green_notify.lineage import Folder, Lineage, Queue, TellsLineage, read_from
 from airflow_green_notify.media import MediaReport, download_media
 from airflow_green_notify.stores.batch import notifications_in
 from airflow_green_notify.task import GreenApiTask
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
 
 
-class GreenApiDownloadMediaOperator(GreenApiTask):
+class GreenApiDownloadMediaOperator(TellsLineage, GreenApiTask):
     """Downloads the files of a batch, or of some notifications, into a folder or bucket.
 
     A crash at any point leaves whole files only, and a retry goes on with those that are missing. A file that
@@ -86,6 +88,7 @@ class GreenApiDownloadMediaOperator(GreenApiTask):
         "allow_private_addresses": plain_boolean_of,
     }
     ui_color = "#fbe8d0"
+    _report: MediaReport | None = None
 
     def __init__(
         self,
@@ -112,15 +115,13 @@ class GreenApiDownloadMediaOperator(GreenApiTask):
         self.check_arguments()
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_green_notify.files.place import files_at, place_of
-
         given = self.judged_arguments()
         bounds = FileBounds(
             max_file_size=given.max_file_size,
             max_seconds=given.max_seconds,
             allow_private_addresses=given.allow_private_addresses,
         )
-        report = MediaReport()
+        self._report = report = MediaReport()
         files = files_at(*place_of(self.path, self.conn_id))
         self.log.info("Downloading files into %s.", self.path)
         with fail_fast(), self.hook as hook:
@@ -132,3 +133,8 @@ class GreenApiDownloadMediaOperator(GreenApiTask):
                 f"{report.failed[0]['error']}"
             )
         return {"path": str(self.path), **report.as_dict()}
+
+    def lineage(self) -> Lineage:
+        path, _ = place_of(self.path, self.conn_id)
+        written = Folder(path, files=None if self._report is None else self._report.downloaded)
+        return Lineage([Queue(self.hook), *read_from(self.notifications)], [written])

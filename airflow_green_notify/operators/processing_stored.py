@@ -29,6 +29,7 @@ from airflow_green_notify.arguments import (
 )
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.filters import NotificationFilter, Verdict, judge
+from airflow_green_notify.lineage import Lineage, TellsLineage, stored
 from airflow_green_notify.stores import batch_id_of, open_batch
 from airflow_green_notify.stores.batch import reader_of
 from airflow_green_notify.stores.names import task_of
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.stores.sql.work import SqlWork
 
 
-class GreenApiProcessStoredOperator(GreenApiTask):
+class GreenApiProcessStoredOperator(TellsLineage, GreenApiTask):
     """Calls a handler for each notification that a table holds: in order within a chat, chats side by side.
 
     A crash while handlers are at work leaves their notifications unhandled, and they are called again with
@@ -199,12 +200,16 @@ class GreenApiProcessStoredOperator(GreenApiTask):
         given = self.judged_arguments()
         with fail_fast():
             report, batch = self._work_through(context, given)
+        self._batch = batch
         self.log.info(report.sentence())
         counts = {name: getattr(report, name) for name in ("handled", "dead_letters", "replayed")}
         self.tell_outlets(context, counts | {"dead_letter_batch": batch} if any(counts.values()) else None)
         if complaint := report.complaint():
             raise (AirflowFailException if report.stopped else AirflowException)(complaint)
         return {**report.as_dict(), "dead_letter_batch": batch}
+
+    def lineage(self) -> Lineage:
+        return Lineage(stored(self.store), stored(self.dead_letter, self._batch))
 
     def _work_through(
         self, context: Context, given: SimpleNamespace

@@ -28,6 +28,7 @@ from airflow_green_notify.arguments import (
     seconds_of,
 )
 from airflow_green_notify.fail_fast import fail_fast
+from airflow_green_notify.lineage import Queue, TellsLineage
 from airflow_green_notify.operators.reading import OneQueue
 from airflow_green_notify.stoppable import ToldToStop, sleep
 from airflow_green_notify.task import GreenApiTask
@@ -35,6 +36,7 @@ from airflow_green_notify.task import GreenApiTask
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_green_notify.hooks import GreenApiHook
     from airflow_green_notify.operators.reading import Reading, Report
 
 log = logging.getLogger(__name__)
@@ -43,7 +45,7 @@ FAILS_NO_SOONER = 60.0
 """Seconds that a try takes at least which lingers and fails, since the next run begins at once."""
 
 
-class ReaderOperator(GreenApiTask):
+class ReaderOperator(TellsLineage, GreenApiTask):
     """When to stop, and how to receive: what draining operators have in common."""
 
     template_fields: Sequence[str] = (
@@ -73,6 +75,7 @@ class ReaderOperator(GreenApiTask):
         "on_instance_error": choice_of("fail", "warn"),
     }
     ui_color = "#cde3ee"
+    _fleet: Sequence[GreenApiHook] = ()
 
     def __init__(
         self,
@@ -134,7 +137,14 @@ class ReaderOperator(GreenApiTask):
             return OneQueue(self.hook, given, context, self.log)
         from airflow_green_notify.operators.fleet import FleetReading
 
-        return FleetReading(given.green_api_conn_id, given, context, self.log)
+        fleet = FleetReading(given.green_api_conn_id, given, context, self.log)
+        self._fleet = fleet.hooks
+        return fleet
+
+    def _queues(self) -> list[Queue]:
+        """Return the queues that the task reads; of a fleet those whose connections are of use."""
+        hooks = [self.hook] if isinstance(self.green_api_conn_id, str) else self._fleet
+        return [Queue(hook) for hook in hooks]
 
     def _end(self, context: Context, report: Report, skip: bool, told: Mapping[str, Any] | None) -> None:
         """Tell the outlets what came; if nothing did, tell them nothing, or skip."""

@@ -13,6 +13,7 @@ from airflow_green_notify.json_text import to_text
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.portable_json import from_members, to_members
 from airflow_green_notify.stores.entry import Entry
+from airflow_green_notify.stores.row import ROW_COLUMNS, TIME_COLUMNS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,9 +22,28 @@ if TYPE_CHECKING:
 
 FORMATS = ("ndjson", "parquet")
 
+_MEMBERS = {
+    "key": "string",
+    "receipt_id": "integer",
+    "received_at": "string",
+    "body": "object",
+    "body_text": "string",
+    "batch_id": "string",
+    "note": "object",
+    "note_text": "string",
+}
+"""What a line of JSON may have, with the types of JSON."""
+
 _SEQUENCE = re.compile(rb', "sequence": \d+\}\n\Z')
 _REVISION = re.compile(rf"~(\d+)(?=\.(?:{'|'.join(FORMATS)})\Z)")
 _KEY = re.compile(rb'\{"key": "([0-9a-f]{32})"')
+
+
+def columns_of(form: str) -> dict[str, str]:
+    """Return the columns of the files of a format, or the members of their lines, with their types."""
+    if form == "ndjson":
+        return dict(_MEMBERS)
+    return {name: "timestamp" if name in TIME_COLUMNS else "string" for name in ROW_COLUMNS}
 
 
 def to_json(entry: Entry) -> bytes:
