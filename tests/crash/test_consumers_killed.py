@@ -157,7 +157,10 @@ class Crowd:
         """Kill one of them, or freeze it, perhaps for longer than its lease."""
         for pid in [pid for pid, until in self._wakes_at.items() if until < time.monotonic()]:
             self._wake(pid)
-        pid = self._chance.choice([pid for pid in self.at_work() if pid not in self._wakes_at])
+        awake = [pid for pid in self.at_work() if pid not in self._wakes_at]
+        if not awake:
+            return
+        pid = self._chance.choice(awake)
         if self._chance.random() < 0.6:
             self._kill(pid)
             return
@@ -257,7 +260,7 @@ def test_consumers_see_each_row_in_order_whoever_dies(
     began = time.monotonic()
     try:
         while len(crowd.at_work()) > 3 and time.monotonic() - began < DISTURBED:
-            time.sleep(chance.uniform(0, 0.6 if IS_LONG else 0.4))
+            time.sleep(chance.uniform(0, 1.5 if IS_LONG else 0.4))
             crowd.disturb()
         crowd.calm()
         while crowd.at_work():
