@@ -29,6 +29,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreError
 from airflow_green_notify.files.names import digest
 from airflow_green_notify.portable_json import storable
+from airflow_green_notify.stores.drain_record import DrainRecord
 from airflow_green_notify.stores.names import checked_table
 from airflow_green_notify.stores.row import ROW_COLUMNS, TIME_COLUMNS
 
@@ -99,6 +100,7 @@ class StoreTables:
         self.chats = _chats(name, metadata)
         self.replays = _replays(name, metadata)
         self.tombstones = _tombstones(name, metadata)
+        self.drains = _drains(name, metadata)
         self.stored = [*ROW_COLUMNS, *_OF_BATCHES]
         """The columns that a put fills; the others get their value from the database, or later."""
 
@@ -244,6 +246,25 @@ def _tombstones(name: str, metadata: MetaData) -> Table:
         Column("salt", String(64)),
         Column("backfilled_at", UtcDateTime(), index=True),
         Column("erased_at", UtcDateTime(), nullable=False),
+        **_ON_MYSQL,
+    )
+
+
+def _drains(name: str, metadata: MetaData) -> Table:
+    counts = [name for name, kind in DrainRecord.__annotations__.items() if kind == "int"]
+    return Table(
+        f"{name}_drains",
+        metadata,
+        Column("id", String(32), primary_key=True),
+        Column("batch_id", _long_text(), nullable=False),
+        Column("conn_id", String(_ID_LENGTH), nullable=False),
+        Column("instance_id", String(_ID_LENGTH), nullable=False),
+        Column("began_at", UtcDateTime(), nullable=False),
+        Column("ended_at", UtcDateTime(), nullable=False, index=True),
+        *(Column(count, BigInteger, nullable=False) for count in counts),
+        Column("oldest_age", Float(53)),
+        Column("stopped_by", String(32), nullable=False),
+        Column("error", _long_text(), nullable=False),
         **_ON_MYSQL,
     )
 
