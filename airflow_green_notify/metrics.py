@@ -31,6 +31,14 @@ _LONGEST_WORD = 80
 _has_failed = False
 
 
+def are_on() -> bool:
+    """Tell whether Airflow sends metrics anywhere, so that it is worth looking something up for them."""
+    from airflow.providers.common.compat.sdk import conf
+
+    backends = ("statsd_on", "statsd_datadog_enabled", "otel_on")
+    return any(conf.getboolean("metrics", backend, fallback=False) for backend in backends)
+
+
 def count(name: str, number: int = 1, *, instance: str | None = None) -> None:
     """Add to a counter; of an instance, if that is known."""
     if number:

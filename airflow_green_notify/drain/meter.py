@@ -22,7 +22,6 @@ COUNTERS = {
     metrics.DUPLICATES: "already_stored",
     metrics.DELETED: "deleted",
     metrics.DOUBTFUL_DELETES: "doubtful_deletes",
-    metrics.DEAD_LETTERS: "dead_letters",
 }
 """What each counter counts of a report."""
 
