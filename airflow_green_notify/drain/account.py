@@ -57,9 +57,9 @@ class Account:
 
         :param error: What ended all of them.
         """
-        if self._store is None:
-            return
         conn_ids = [*report.instances, *(report.errors.keys() - report.instances.keys())]
+        if self._store is None or not conn_ids:
+            return
         records = [self._record(conn_id, report, error) for conn_id in conn_ids]
         try:
             self._store.note_drains(records)
