@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_green_notify.consume.lag import send_lag
 from airflow_green_notify.printable import NAME, printable
 from airflow_green_notify.stores.page import PageLost, PageReader
 
@@ -58,6 +59,7 @@ def _commit(stream: StoredStream, page: PageReader) -> None:
             return
         if stream.save(replace(record, position=page.until, page_end=0, changed_at=datetime.now(UTC))):
             log.info("Committed consumer '%s' up to %d.", name, page.until)
+            send_lag(stream, page.consumer, page.until)
             return
 
 

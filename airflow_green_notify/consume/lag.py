@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_green_notify import metrics
+from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.printable import NAME, REASON, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_green_notify.stores.store import Store
-    from airflow_green_notify.stores.stream import Consumer
+    from airflow_green_notify.stores.stream import Consumer, StoredStream
+
+log = logging.getLogger(__name__)
 
 _COLUMNS = ("consumer", "position", "behind", "page", "reader", "changed")
 
@@ -63,6 +68,18 @@ def lags(store: Store) -> list[Lag]:
         done = [replace(each, position=stream.done(each)) for each in consumers]
         end = stream.end()
         return [Lag(each, max(0, end - each.position)) for each in done]
+
+
+def send_lag(stream: StoredStream, consumer: str, position: int) -> None:
+    """Send how many notifications lie behind what a consumer has committed; one that can't be told is not."""
+    if not metrics.are_on():
+        return
+    try:
+        behind = max(0, stream.end() - position)
+    except GreenApiError as error:
+        log.info("The lag of consumer '%s' could not be told: %s", printable(consumer, NAME), error)
+        return
+    metrics.gauge(metrics.CONSUMER_LAG, behind, consumer=consumer)
 
 
 def as_table(found: Sequence[Lag]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from airflow_green_notify.consume.lag import send_lag
 from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.printable import NAME, REASON, printable
 from airflow_green_notify.stores.dead_letter import as_received
@@ -147,7 +148,8 @@ class Pages:
         :raises PageLost: Somebody else has taken it over.
         """
         if page.record.page_end:
-            self._save(page.record, position=page.record.page_end, page_end=0)
+            committed = self._save(page.record, position=page.record.page_end, page_end=0)
+            send_lag(self._stream, self._wish.consumer, committed.position)
 
     def _next(self, record: Consumer) -> Page:
         while True:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from airflow_green_notify.consume.lag import send_lag
 from airflow_green_notify.consume.pages import Page, Pages, Wish
 from airflow_green_notify.drain.lease import ASK_EVERY, ReaderLease, renewed
 from airflow_green_notify.errors import NotificationStoreError
@@ -40,7 +41,9 @@ def turn_at_page(
         stream = stack.enter_context(closing(store.stream()))
         word = reader if is_task(reader) else lease.owner
         pages = Pages(stream, wish, word, is_at_work, partial(_check, lease, wish.consumer))
-        yield pages, _opened(lease, pages, wish.consumer, seconds, stack)
+        page = _opened(lease, pages, wish.consumer, seconds, stack)
+        send_lag(stream, wish.consumer, page.after)
+        yield pages, page
 
 
 def is_task(reader: str) -> bool:

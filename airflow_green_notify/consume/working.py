@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
+from airflow_green_notify import metrics
 from airflow_green_notify.consume import leases
 from airflow_green_notify.consume.chat_context import ChatContext
 from airflow_green_notify.consume.handlers import Call, NotCalled
@@ -96,6 +97,7 @@ class Working:
                         log.info(
                             "So far, after %s: %d handled.", span(progress.seconds()), self.report.handled
                         )
+                        self._send_lag()
             except ToldToStop:
                 self._is_cancelled = True
                 self._handlers.cancel()
@@ -274,6 +276,7 @@ class Working:
         leases.patiently(lambda: sink.put(*dead_letter(notification, note)))
         if self._finish(claim, notification):
             self.report.dead_letters += 1
+            metrics.count(metrics.DEAD_LETTERS, instance=notification.instance_id)
             log.error(
                 "Set %r aside as a dead letter after %d attempts: %s",
                 notification,
@@ -289,7 +292,12 @@ class Working:
         self.report.chats = len(self._chats)
         self.report.stopped = self._stopped
         self.report.hanging = [call.notification for call in self._calls.values()]
-        self.report.lag = leases.patiently(self._work.lag)
+        self.report.lag = self._send_lag()
+
+    def _send_lag(self) -> int:
+        lag = leases.patiently(self._work.lag)
+        metrics.gauge(metrics.CONSUMER_LAG, lag, consumer=self._work.consumer)
+        return lag
 
     def _wait_for(self, seconds: float) -> None:
         """Let it be worth waiting for so long, and a look more, from now on."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from airflow_green_notify.drain.doubt import Doubts
 from airflow_green_notify.drain.lease import LeaseLost
+from airflow_green_notify.drain.meter import Meter
 from airflow_green_notify.drain.report import DrainReport, StopCondition
 from airflow_green_notify.hooks.queue_head import QueueHead
 from airflow_green_notify.progress import Progress, span
@@ -50,6 +51,7 @@ class Drain:
 
     :param budget: What is left of ``max_notifications``, shared by the drains of a fleet.
     :param progress: Tells when to log how far it is; in a fleet, the fleet does.
+    :param report: What it fills.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Drain:
         lease: ReaderLease | None,
         keep: Callable[[Notification], bool] | None = None,
         progress: Progress | None = None,
+        report: DrainReport | None = None,
     ) -> None:
         self.hook = hook
         self.writer = writer
@@ -72,7 +75,9 @@ class Drain:
         self.keep = keep
         self.lease = lease
         self.progress = progress
-        self.report = DrainReport(overlap=overlap)
+        self.report = report or DrainReport()
+        self.report.overlap = overlap
+        self.meter = Meter(hook, self.report)
         self.started = time.monotonic()
         self.until = stop.until
         self.queue = QueueHead(hook)
@@ -99,6 +104,7 @@ class Drain:
             if not self.unsettled:  # else it may be what was deleted
                 self._give_back_claim()
             self.report.seconds = round(time.monotonic() - self.started, 3)
+            self.meter.end()
         return self.report
 
     # --- stopping ---
@@ -165,6 +171,7 @@ class Drain:
             self._count_received(head)
         elif not self.unsettled:
             self._give_back_claim()
+        self.meter.note(self.age if head else None)
         if self.progress is not None and (head or self.stop.linger) and self.progress.is_due():
             self._tell_progress(self.progress)
         if head is None and (fault := await self.queue.fault()):

@@ -132,8 +132,12 @@ class Fleet:
             finally:
                 told.cancel()
                 await self._close()
+        return self.report(time.monotonic() - started)
+
+    def report(self, seconds: float = 0.0) -> FleetReport:
+        """Return how far it is, after some seconds."""
         reports = {conn_id: drain.report for conn_id, drain in self._drains.items()}
-        return FleetReport(reports, self._errors, seconds=round(time.monotonic() - started, 3))
+        return FleetReport(reports, self._errors, seconds=round(seconds, 3))
 
     def _drain(self, instance: Instance, writer: Writer, budget: Budget) -> Drain:
         return Drain(
@@ -189,12 +193,8 @@ class Fleet:
         await asyncio.sleep(FIRST_AFTER)
         while True:
             if progress.is_due():
-                log.info("%s", self._report_so_far(progress).progress())
+                log.info("%s", self.report(progress.seconds()).progress())
             await asyncio.sleep(1.0)
-
-    def _report_so_far(self, progress: Progress) -> FleetReport:
-        reports = {conn_id: drain.report for conn_id, drain in self._drains.items()}
-        return FleetReport(reports, self._errors, seconds=progress.seconds())
 
     async def _close(self) -> None:
         for instance in self._instances.values():

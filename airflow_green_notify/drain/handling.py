@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
+from airflow_green_notify import metrics
 from airflow_green_notify.drain.doubt import pause_after
 from airflow_green_notify.stoppable import check
 from airflow_green_notify.stores.dead_letter import DeadLetter, Failure, dead_letter, note_of
@@ -180,6 +181,7 @@ class NotificationHandler:
         store.put(*dead_letter(case.notification, note))
         self._finish(case.key)
         self.dead_letters += 1
+        metrics.count(metrics.DEAD_LETTERS, instance=case.notification.instance_id)
         log.error(
             "Set %r aside as a dead letter after %d attempts: %s",
             case.notification,

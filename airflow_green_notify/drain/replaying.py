@@ -23,7 +23,6 @@ from airflow_green_notify.stoppable import ToldToStop, check
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.dead_letters import DeadLetters, Marked
-    from airflow_green_notify.stores.notification_store import NotificationSink
 
 T = TypeVar("T")
 
@@ -48,7 +47,7 @@ def lease_name(task: str) -> str:
 class InTurn:
     """A sink that does its work when it is its turn."""
 
-    def __init__(self, sink: NotificationSink, replays: Replays) -> None:
+    def __init__(self, sink: NotificationHandler, replays: Replays) -> None:
         self._sink = sink
         self._replays = replays
 
@@ -58,6 +57,11 @@ class InTurn:
     def put(self, notification: Notification) -> bool:
         """Put into the sink."""
         return self._replays.in_turn(partial(self._sink.put, notification))
+
+    @property
+    def dead_letters(self) -> int:
+        """How many the sink gave up."""
+        return self._sink.dead_letters
 
 
 class Replays:

@@ -22,6 +22,7 @@ STOPPED_BY = {
     "max_notifications": "max_notifications was reached",
     "another_reader": "another task reads the queue",
     "error": "of an error",
+    "told_to_stop": "the task was told to stop",
 }
 """In words, why a drain stopped."""
 
@@ -68,6 +69,7 @@ class DrainReport:
     :param undecided: Accepted because the filter could not judge them.
     :param deleted: Deletes that the gateway confirmed, or that turned out to have had their effect.
     :param doubtful_deletes: Deletes without a clear answer; each was settled by receiving again.
+    :param dead_letters: Given up by the handler that it drains into.
     :param adopted: Notifications taken over from batches of earlier runs, which those never returned.
     :param future_timestamps: Notifications whose timestamp lies ahead of the gateway's clock.
     :param other_consumers: Signs of another consumer that deletes: what was just received was gone.
@@ -85,6 +87,7 @@ class DrainReport:
     already_stored: int = 0
     unmatched: int = 0
     undecided: int = 0
+    dead_letters: int = 0
     adopted: int = 0
     future_timestamps: int = 0
     deleted: int = 0

@@ -40,6 +40,7 @@ def drain(
     overlap: bool = True,
     store_in_thread: bool = False,
     lease: ReaderLease | None = None,
+    report: DrainReport | None = None,
 ) -> DrainReport:
     """Do the same as :func:`adrain` from sync code.
 
@@ -59,6 +60,7 @@ def drain(
         overlap=overlap,
         store_in_thread=store_in_thread,
         lease=lease,
+        report=report,
     )
     return run_async(hook, work)
 
@@ -75,6 +77,7 @@ async def adrain(
     overlap: bool = True,
     store_in_thread: bool = True,
     lease: ReaderLease | None = None,
+    report: DrainReport | None = None,
 ) -> DrainReport:
     """Drain the queue of one instance into a store: receive, store, delete.
 
@@ -95,6 +98,7 @@ async def adrain(
         else runs there.
     :param lease: The lease on the queue, taken and being renewed. Without one nothing keeps two drains of one
         queue apart but their fresh receipts, see :class:`~airflow_green_notify.hooks.receipt.Receipt`.
+    :param report: A new one to fill, which tells how far it is, and was if it fails; it is what is returned.
     :raises NotificationStoreError: A put failed; that notification and all behind it stay in the queue.
     :raises GreenApiError: The gateway refused, or stayed away longer than the hook's retries.
     """
@@ -103,7 +107,7 @@ async def adrain(
     with StoreThread() if store_in_thread else nullcontext() as thread:
         writer = DirectWriter(routing, thread, lease)
         budget = Budget(stop.max_notifications)
-        run = Drain(hook, writer, budget, stop, receive_timeout, overlap, lease, keep, Progress())
+        run = Drain(hook, writer, budget, stop, receive_timeout, overlap, lease, keep, Progress(), report)
         try:
             return await run.run()
         finally:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from airflow_green_notify.drain.handling import NotificationHandler
+from airflow_green_notify.drain.replaying import InTurn
 from airflow_green_notify.drain.store_thread import in_thread
 from airflow_green_notify.filters import Verdict
 
@@ -57,7 +59,10 @@ class DirectWriter:
         verdict = self._routing.verdict(notification)
         if self._lease is not None:
             self._lease.check()  # behind the verdict, and behind the puts of others: either may take long
-        report.count_put(verdict, self._routing.sink(verdict).put(notification))
+        sink = self._routing.sink(verdict)
+        report.count_put(verdict, sink.put(notification))
+        if isinstance(sink, NotificationHandler | InTurn):
+            report.dead_letters = sink.dead_letters
 
     async def aside(self, work: Callable[..., T], *arguments: object) -> T:
         if self._thread is not None:

@@ -60,6 +60,12 @@ class InstanceHook(BaseHook):
         """The instance of the connection, looked up once."""
         return InstanceConfig.from_connection(self.get_connection(self.green_api_conn_id))
 
+    @property
+    def instance_name(self) -> str:
+        """The instance's id; as long as the connection isn't looked up, that of the connection."""
+        config = vars(self).get("config")
+        return self.green_api_conn_id if config is None else config.id_instance
+
     async def aconfig(self) -> InstanceConfig:
         """Async twin of :attr:`config`."""
         if "config" not in self.__dict__:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -95,9 +96,13 @@ class FleetReading:
         stack: ExitStack,
     ) -> FleetReport:
         adopted = 0 if store is None else self._begin(store, ledgers, stack)
+        ids = {conn_id: instance.hook.config.id_instance for conn_id, instance in self._instances.items()}
+        account = self._turn.account(store, ids)
         if adopted is None:
             gave_way = {conn_id: DrainReport(stopped_by="another_reader") for conn_id in self._instances}
-            return FleetReport(gave_way, self._errors)
+            report = FleetReport(gave_way, self._errors)
+            account.write(report)
+            return report
         self._turn.log.info("Draining the queues of %d instances.", len(self._instances))
         fleet = Fleet(
             self._instances,
@@ -107,12 +112,15 @@ class FleetReading:
             overlap=self._given.overlap,
             wait_for_reader=self._given.wait_for_reader,
         )
-        report = fleet.drain()
+        with account.kept(lambda: self._with_those_not_looked_up(fleet.report())):
+            report = self._with_those_not_looked_up(fleet.drain())
         report.adopted = adopted
-        report.errors = self._errors | report.errors
         self._turn.log.info("%s", report.sentence(did))
         self._judge(report, did)
         return report
+
+    def _with_those_not_looked_up(self, report: FleetReport) -> FleetReport:
+        return replace(report, errors=self._errors | report.errors)
 
     def _begin(
         self, store: NotificationStore, ledgers: Sequence[BatchLedger], stack: ExitStack

@@ -8,10 +8,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_green_notify.drain import DrainReport, StopCondition, drain
+from airflow_green_notify.drain.account import Account
+from airflow_green_notify.drain.fleet_report import FleetReport
 from airflow_green_notify.drain.lease import ReaderLease, renewed, take_all
 from airflow_green_notify.drain.ownership import adopt_forgotten
 from airflow_green_notify.drain.task_outcome import TaskOutcomes
-from airflow_green_notify.stores.batch import reader_of
+from airflow_green_notify.stores.batch import batch_id_of, reader_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -110,6 +112,10 @@ class Turn:
         outcomes = TaskOutcomes(self._context)
         return sum(adopt_forgotten(batches, outcomes, held, former) for batches in ledgers)
 
+    def account(self, store: NotificationStore | None, instances: Mapping[str, str]) -> Account:
+        """Return who notes in the store what came of each instance, from now on."""
+        return Account(store, batch_id_of(self._context), instances)
+
     def stop_condition(self) -> StopCondition:
         """Return when to stop."""
         given = self._given
@@ -169,19 +175,26 @@ class OneQueue:
             lease = self._turn.lease(store.leases, self.queue)
             former = self._turn.lease(store.leases, self._turn.fleet, lease)
             adopted = self._turn.begin(lease, ledgers, stack, former=former)
+        report = DrainReport()
+        so_far = FleetReport({self._hook.green_api_conn_id: report})
+        account = self._turn.account(store, {self._hook.green_api_conn_id: self._hook.config.id_instance})
         if adopted is None:
-            return DrainReport(stopped_by="another_reader")
+            report.stopped_by = "another_reader"
+            account.write(so_far)
+            return report
         sink = sink_of(lease)
         self._turn.log.info("Draining the queue of %r into %s.", self._hook.green_api_conn_id, sink)
-        report = drain(
-            self._hook,
-            sink,
-            stop=self._turn.stop_condition(),
-            receive_timeout=self._given.receive_timeout,
-            overlap=self._given.overlap,
-            lease=lease,
-            **options,
-        )
+        with account.kept(lambda: so_far):
+            drain(
+                self._hook,
+                sink,
+                stop=self._turn.stop_condition(),
+                receive_timeout=self._given.receive_timeout,
+                overlap=self._given.overlap,
+                lease=lease,
+                report=report,
+                **options,
+            )
         report.adopted = adopted
         self._turn.log.info("%s", report.sentence(did))
         return report

@@ -47,6 +47,10 @@ class Eraser(Protocol):
         """
         ...
 
+    def remove_drains(self, before: datetime) -> None:
+        """Remove what the drains report tells of drains that ended before a time."""
+        ...
+
     def close(self) -> None:
         """Let go of connections."""
         ...

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from airflow_green_notify.errors import NotificationStoreError
+
+if TYPE_CHECKING:
+    from airflow_green_notify.stores.drain_record import DrainRecords
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +72,12 @@ def warn_of(adopted: Iterable[BatchRecord]) -> None:
 
 
 class LedgerView(Protocol):
-    """The batches of a store for a person who looks after them."""
+    """The batches of a store, and the drains into it, for a person who looks after them."""
+
+    @property
+    def drains(self) -> DrainRecords:
+        """What came of each drain."""
+        ...
 
     def unconfirmed(self) -> list[BatchRecord]:
         """Return the batches of which it isn't known that they were handed on."""

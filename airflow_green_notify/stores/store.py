@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.message import Message
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.dead_letters import DeadLetters
+    from airflow_green_notify.stores.drain_record import DrainRecord, DrainRecords
     from airflow_green_notify.stores.erasing import Eraser
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LedgerView
     from airflow_green_notify.stores.notification_store import AttemptLedger, LeaseLedger
@@ -43,6 +44,11 @@ class OpenBatch(NoteSink, BatchLedger, MessageLookup, Protocol):
     @property
     def attempts(self) -> AttemptLedger:
         """The attempts at all notifications of the store."""
+        ...
+
+    @property
+    def drains(self) -> DrainRecords:
+        """What came of each drain into the store."""
         ...
 
     @property
@@ -152,6 +158,11 @@ class Store(NotificationStore):
         with self._at_work() as batch:
             batch.settle(record, state)
 
+    def note_drains(self, records: Sequence[DrainRecord]) -> None:
+        """Keep what came of drains into this store, for :meth:`drains`."""
+        with self._at_work() as batch:
+            batch.drains.add(records)
+
     def release(self) -> None:
         batch, self._batch = self._batch, None
         if batch is not None:
@@ -174,6 +185,20 @@ class Store(NotificationStore):
         """
         with self._translate_errors(), closing(self._view()) as view:
             return view.give_to_next_drain(batch_id)
+
+    def drains(self, since: datetime) -> list[DrainRecord]:
+        """Return what came of each drain into this store that ended since then. The store needn't be open.
+
+        There is one for each drain and instance, for 30 days; of one that was killed there is none.
+
+        :param since: With a time zone.
+        :return: In the order of their ends.
+        :raises NotificationStoreError: There is no such store, or it can't be reached.
+        """
+        if since.tzinfo is None:
+            raise ValueError(f"since is {since!r}; it must have a time zone.")
+        with self._translate_errors(), closing(self._view()) as view:
+            return view.drains.since(since)
 
     def stream(self) -> StoredStream:
         """Return all that the store holds as a stream, for consumers; close it in the end.

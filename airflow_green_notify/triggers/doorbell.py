@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from airflow_green_notify import metrics
 from airflow_green_notify.arguments import (
     connections_of,
     count_of,
@@ -143,6 +144,7 @@ class GreenApiDoorbellTrigger(BaseEventTrigger):
         """Return the event for what waits, and tell of it."""
         if isinstance(self.green_api_conn_id, str):
             (sighting,) = looks.values()
+            metrics.count(metrics.RINGS, instance=sighting.instance_id)
             self.log.info(
                 "Ringing for the queue of %r: %s.",
                 self.green_api_conn_id,
@@ -150,6 +152,7 @@ class GreenApiDoorbellTrigger(BaseEventTrigger):
             )
             return sighting.as_event()
         ordered = sorted(waiting, key=lambda conn_id: (looks[conn_id].since, conn_id))
+        metrics.count(metrics.RINGS)
         self.log.info(
             "Ringing for %d of %d queues: %s.",
             len(ordered),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from airflow_green_notify import metrics
 from airflow_green_notify.consume.waiting import (
     AT_ONCE,
     Found,
@@ -204,6 +205,7 @@ class StoredLook:
     async def _wait_out(self, error: Exception) -> None:
         self._tell_failure(error)
         self._failures += 1
+        metrics.count(metrics.FAILED_LOOKS)
         self._reader.close()
         self._reader = _Reader(self._store)
         seconds = min(2.0 ** min(self._failures - 1, 10), MAX_BACK_OFF)

@@ -8,6 +8,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
+from airflow_green_notify import metrics
 from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.queue_head import QueueHead
@@ -118,6 +119,7 @@ class QueueWatch:
     async def _wait_out(self, error: Exception) -> None:
         self._tell_failure(error)
         self._failures += 1
+        metrics.count(metrics.FAILED_LOOKS, instance=self.hook.instance_name)
         if getattr(error, "retryable", False):
             await asyncio.sleep(self._back_off(error))
             return

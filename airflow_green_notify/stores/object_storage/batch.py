@@ -14,6 +14,7 @@ Below the root of the store::
     dead_letters/                   which dead letters are to be replayed, and which are none any more
                                     (dead_letters.py)
     tombstones/<day>/….txt          salted hashes of the keys of what was erased (tombstones.py)
+    drains/<day>….ndjson            what came of each drain (drains.py)
 
 Nothing is ever overwritten: every file is created under a name that must be free. So two drains at once can't
 both own a key while it is in ``draining``, and two processes that finish the same batch (a frozen task that
@@ -51,6 +52,7 @@ from airflow_green_notify.stores.object_storage.batch_file import (
 )
 from airflow_green_notify.stores.object_storage.closed_keys import ClosedKeys
 from airflow_green_notify.stores.object_storage.draining_objects import DrainingObjects, unreadable, vanished
+from airflow_green_notify.stores.object_storage.drains import FileDrains
 from airflow_green_notify.stores.object_storage.leases import FileLeases
 from airflow_green_notify.stores.object_storage.ledger import FileBatches
 from airflow_green_notify.stores.object_storage.log import LogEntry
@@ -92,6 +94,7 @@ class DrainingBatch:
         self._tombstones = FileTombstones(files)
         self._erased_marks: set[str] = set()
         self.attempts = FileAttempts(files)
+        self.drains = FileDrains(files)
         self._batches = FileBatches(files, batch_id, queue)
         self._own_files = OwnFiles(files, batch_id, file_format, self._objects, self._batches)
         self._mine: dict[str, int] = {}

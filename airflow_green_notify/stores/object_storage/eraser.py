@@ -20,6 +20,7 @@ from airflow_green_notify.stores.object_storage.batch_file import (
 )
 from airflow_green_notify.stores.object_storage.dead_letters import FileDeadLetters
 from airflow_green_notify.stores.object_storage.draining_objects import DrainingObjects
+from airflow_green_notify.stores.object_storage.drains import FileDrains
 from airflow_green_notify.stores.object_storage.tombstones import FileTombstones
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class FileEraser:
         self._objects = DrainingObjects(files)
         self._attempts = FileAttempts(files)
         self._tombstones = FileTombstones(files)
+        self._drains = FileDrains(files)
         self._dead_letters = FileDeadLetters(files, translate_errors)
         with translate_errors():
             if not files.names(""):
@@ -68,6 +70,10 @@ class FileEraser:
             while count := self._erase_objects(wanted, first) + self._erase_lines(wanted, first):
                 total += count
         return total
+
+    def remove_drains(self, before: datetime) -> None:
+        with self._translate_errors():
+            self._drains.remove_before(before)
 
     def close(self) -> None:
         """Do nothing: connections to a bucket are shared by the whole process."""

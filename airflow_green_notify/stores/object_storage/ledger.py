@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, cast
 from airflow_green_notify.files.names import digest
 from airflow_green_notify.stores.ledger import BatchRecord, BatchTaken
 from airflow_green_notify.stores.names import task_of
+from airflow_green_notify.stores.object_storage.drains import FileDrains
 
 if TYPE_CHECKING:
     from airflow_green_notify.files.place import Files
@@ -219,6 +220,7 @@ class FileLedgerView:
 
     def __init__(self, files: Files) -> None:
         self._chains = Chains(files)
+        self.drains = FileDrains(files)
 
     def unconfirmed(self) -> list[BatchRecord]:
         """Return the batches of which it isn't known that they were handed on."""

@@ -19,6 +19,7 @@ from airflow_green_notify.stores.ledger import BatchSuperseded, BatchTaken, warn
 from airflow_green_notify.stores.row import from_row, to_row
 from airflow_green_notify.stores.sql.attempts import SqlAttempts
 from airflow_green_notify.stores.sql.database import Database, translate_errors
+from airflow_green_notify.stores.sql.drains import SqlDrains
 from airflow_green_notify.stores.sql.group import RowGroups
 from airflow_green_notify.stores.sql.group_insert import GroupInsert
 from airflow_green_notify.stores.sql.ledger import SqlBatches, SqlLeases, adopters
@@ -53,6 +54,7 @@ class SqlBatch:
         self._guarded_insert = self._batches.guarded_insert(self._tombstones)
         insert = GroupInsert(self._database, tables, self._batches, self._tombstones)
         self._groups = RowGroups(self, self._database, self._rows, self._tombstones, insert, translate_errors)
+        self.drains = SqlDrains(self._database, tables)
         self._is_open = False
         self._was_opened = False
         self._was_there = False

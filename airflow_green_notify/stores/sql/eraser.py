@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from airflow_green_notify.stores.dead_letter import as_received
 from airflow_green_notify.stores.row import from_row
 from airflow_green_notify.stores.sql.database import Database
+from airflow_green_notify.stores.sql.drains import SqlDrains
 from airflow_green_notify.stores.sql.errors import is_lock_timeout
 from airflow_green_notify.stores.sql.stream import SqlStream
 from airflow_green_notify.stores.sql.tables import StoreTables
@@ -19,6 +20,8 @@ from airflow_green_notify.stores.sql.tombstones import SqlTombstones
 from airflow_green_notify.stores.tombstones import tombstones_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import Connection, Row, Select
 
     from airflow_green_notify.stores.entry import Entry
@@ -59,6 +62,7 @@ class SqlEraser:
         self._attempts = tables.attempts
         self._replays = tables.replays
         self._tombstones = SqlTombstones(self._database, tables)
+        self._drains = SqlDrains(self._database, tables)
 
     def find(self, wanted: Wanted) -> Iterator[Sequence[Entry]]:
         with self._translate_errors():
@@ -76,6 +80,10 @@ class SqlEraser:
                     self._erase(page[start : start + _AT_ONCE])
                 count += len(page)
         return count
+
+    def remove_drains(self, before: datetime) -> None:
+        with self._translate_errors():
+            self._drains.remove_before(before)
 
     def close(self) -> None:
         self._stream.close()

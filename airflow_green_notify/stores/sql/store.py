@@ -49,8 +49,8 @@ class SqlStore(Store):
         ledgers are kept beside it: who reads which queue in ``<table>_leases``, which batches were handed on
         in ``<table>_batches``, attempts of handlers in ``<table>_attempts``, how far consumers have read in
         ``<table>_consumers`` and, chat by chat, in ``<table>_chats``, which dead letters are to be replayed
-        in ``<table>_replays``, and salted hashes of erased keys, which no put stores again, in
-        ``<table>_tombstones``.
+        in ``<table>_replays``, salted hashes of erased keys, which no put stores again, in
+        ``<table>_tombstones``, and what each drain came to, for 30 days, in ``<table>_drains``.
     :raises ValueError: ``table`` is no name of a table; what a template hides fails when the task opens it.
     """
 

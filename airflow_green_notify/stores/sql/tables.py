@@ -29,6 +29,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreError
 from airflow_green_notify.files.names import digest
 from airflow_green_notify.portable_json import storable
+from airflow_green_notify.stores.drain_record import DrainRecord
 from airflow_green_notify.stores.names import checked_table
 from airflow_green_notify.stores.row import ROW_COLUMNS, TIME_COLUMNS
 
@@ -36,6 +37,9 @@ _ID_LENGTH = 255
 _MYSQL = ("mysql", "mariadb")
 _ON_MYSQL: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 """Emoji need the one; ids that differ in case only need the other."""
+
+_OF_BATCHES = ("sequence", "chat")
+"""What a row tells besides the columns that every store has."""
 
 
 class UtcDateTime(TypeDecorator):  # type: ignore[type-arg]  # SQLAlchemy 1.4, which Airflow 3.1 allows, takes none
@@ -86,108 +90,23 @@ class StoreTables:
             schema, _, name = checked_table(table).rpartition(".")
         except ValueError as error:
             raise GreenApiConfigError(str(error)) from None
-        metadata = MetaData(schema=schema or None)
+        self._metadata = metadata = MetaData(schema=schema or None)
         self.name = table
-        stored = [*map(_column, ROW_COLUMNS), Column("sequence", BigInteger), Column("chat", String(32))]
-        self.stored = [column.name for column in stored]
+        self.notifications = _notifications(name, metadata)
+        self.attempts = _attempts(name, metadata)
+        self.leases = _leases(name, metadata)
+        self.batches = _batches(name, metadata)
+        self.consumers = _consumers(name, metadata)
+        self.chats = _chats(name, metadata)
+        self.replays = _replays(name, metadata)
+        self.tombstones = _tombstones(name, metadata)
+        self.drains = _drains(name, metadata)
+        self.stored = [*ROW_COLUMNS, *_OF_BATCHES]
         """The columns that a put fills; the others get their value from the database, or later."""
-        self.notifications = Table(
-            name,
-            metadata,
-            *stored,
-            Column("arrival", Arrival()),
-            Column("position", BigInteger),
-            Index(f"ix_{name}_position_arrival", "position", "arrival"),
-            Index(f"ix_{name}_chat_position", "chat", "position"),
-            Index(f"ix_{name}_received_at", "received_at", "position"),
-            **_ON_MYSQL,
-        )
-        self.attempts = Table(
-            f"{name}_attempts",
-            metadata,
-            Column("key", String(32), primary_key=True),
-            Column("attempts", Integer, nullable=False),
-            Column("finished", Boolean, nullable=False),
-            **_ON_MYSQL,
-        )
-        self.leases = Table(
-            f"{name}_leases",
-            metadata,
-            Column("queue", String(_ID_LENGTH), primary_key=True),
-            Column("owner", _long_text(), nullable=False),
-            Column("expires_at", Float(53), nullable=False),
-            **_ON_MYSQL,
-        )
-        self.batches = Table(
-            f"{name}_batches",
-            metadata,
-            Column("batch_id", String(_ID_LENGTH), primary_key=True),
-            Column("task", String(_ID_LENGTH), nullable=False, index=True),
-            Column("name", _long_text(), nullable=False),
-            Column("queue", _long_text(), nullable=False),
-            Column("owner", String(32), nullable=False),
-            Column("state", String(16), nullable=False),
-            Column("adopted_by", _long_text(), nullable=False),
-            Column("adopted", Integer, nullable=False),
-            **_ON_MYSQL,
-        )
-        self.consumers = Table(
-            f"{name}_consumers",
-            metadata,
-            Column("consumer", String(_ID_LENGTH), primary_key=True),
-            Column("version", BigInteger, nullable=False),
-            Column("position", BigInteger, nullable=False),
-            Column("page_end", BigInteger, nullable=False),
-            Column("reader", _long_text(), nullable=False),
-            Column("changed_at", UtcDateTime(), nullable=False),
-            **_ON_MYSQL,
-        )
-        self.chats = Table(
-            f"{name}_chats",
-            metadata,
-            Column("consumer", String(_ID_LENGTH), primary_key=True),
-            Column("chat", String(32), primary_key=True),
-            Column("done", BigInteger, nullable=False),
-            Column("next", BigInteger),
-            Column("last", BigInteger, nullable=False),
-            Column("attempts", Integer, nullable=False),
-            Column("owner", String(32), nullable=False),
-            Column("expires_at", Float(53), nullable=False),
-            Index(f"ix_{name}_chats_consumer_next", "consumer", "next"),
-            **_ON_MYSQL,
-        )
-        self.replays = Table(
-            f"{name}_replays",
-            metadata,
-            Column("key", String(32), primary_key=True),
-            Column("task", String(_ID_LENGTH), nullable=False),
-            Column("received_at", UtcDateTime(), nullable=False),
-            Column("rate", Float(53)),
-            Index(f"ix_{name}_replays_task_received_at", "task", "received_at"),
-            **_ON_MYSQL,
-        )
-        self.tombstones = Table(
-            f"{name}_tombstones",
-            metadata,
-            Column("mark", String(32), primary_key=True),
-            Column("salt", String(64)),
-            Column("backfilled_at", UtcDateTime(), index=True),
-            Column("erased_at", UtcDateTime(), nullable=False),
-            **_ON_MYSQL,
-        )
 
     def create(self, engine: Engine) -> None:
         """Create what is missing, and refuse a table that isn't this store's."""
-        ledgers = (
-            self.attempts,
-            self.leases,
-            self.batches,
-            self.consumers,
-            self.chats,
-            self.replays,
-            self.tombstones,
-        )
-        for table in (self.notifications, *ledgers):
+        for table in self._metadata.tables.values():
             if not _exists(engine, table):
                 _create(engine, table)
         self._check(engine)
@@ -219,6 +138,135 @@ def column_id(batch_id: str) -> str:
     if text == batch_id and len(text) <= _ID_LENGTH:
         return text
     return f"{text[: _ID_LENGTH - 33]}~{digest(batch_id)}"
+
+
+def _notifications(name: str, metadata: MetaData) -> Table:
+    return Table(
+        name,
+        metadata,
+        *map(_column, ROW_COLUMNS),
+        Column("sequence", BigInteger),
+        Column("chat", String(32)),
+        Column("arrival", Arrival()),
+        Column("position", BigInteger),
+        Index(f"ix_{name}_position_arrival", "position", "arrival"),
+        Index(f"ix_{name}_chat_position", "chat", "position"),
+        Index(f"ix_{name}_received_at", "received_at", "position"),
+        **_ON_MYSQL,
+    )
+
+
+def _attempts(name: str, metadata: MetaData) -> Table:
+    return Table(
+        f"{name}_attempts",
+        metadata,
+        Column("key", String(32), primary_key=True),
+        Column("attempts", Integer, nullable=False),
+        Column("finished", Boolean, nullable=False),
+        **_ON_MYSQL,
+    )
+
+
+def _leases(name: str, metadata: MetaData) -> Table:
+    return Table(
+        f"{name}_leases",
+        metadata,
+        Column("queue", String(_ID_LENGTH), primary_key=True),
+        Column("owner", _long_text(), nullable=False),
+        Column("expires_at", Float(53), nullable=False),
+        **_ON_MYSQL,
+    )
+
+
+def _batches(name: str, metadata: MetaData) -> Table:
+    return Table(
+        f"{name}_batches",
+        metadata,
+        Column("batch_id", String(_ID_LENGTH), primary_key=True),
+        Column("task", String(_ID_LENGTH), nullable=False, index=True),
+        Column("name", _long_text(), nullable=False),
+        Column("queue", _long_text(), nullable=False),
+        Column("owner", String(32), nullable=False),
+        Column("state", String(16), nullable=False),
+        Column("adopted_by", _long_text(), nullable=False),
+        Column("adopted", Integer, nullable=False),
+        **_ON_MYSQL,
+    )
+
+
+def _consumers(name: str, metadata: MetaData) -> Table:
+    return Table(
+        f"{name}_consumers",
+        metadata,
+        Column("consumer", String(_ID_LENGTH), primary_key=True),
+        Column("version", BigInteger, nullable=False),
+        Column("position", BigInteger, nullable=False),
+        Column("page_end", BigInteger, nullable=False),
+        Column("reader", _long_text(), nullable=False),
+        Column("changed_at", UtcDateTime(), nullable=False),
+        **_ON_MYSQL,
+    )
+
+
+def _chats(name: str, metadata: MetaData) -> Table:
+    return Table(
+        f"{name}_chats",
+        metadata,
+        Column("consumer", String(_ID_LENGTH), primary_key=True),
+        Column("chat", String(32), primary_key=True),
+        Column("done", BigInteger, nullable=False),
+        Column("next", BigInteger),
+        Column("last", BigInteger, nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("owner", String(32), nullable=False),
+        Column("expires_at", Float(53), nullable=False),
+        Index(f"ix_{name}_chats_consumer_next", "consumer", "next"),
+        **_ON_MYSQL,
+    )
+
+
+def _replays(name: str, metadata: MetaData) -> Table:
+    return Table(
+        f"{name}_replays",
+        metadata,
+        Column("key", String(32), primary_key=True),
+        Column("task", String(_ID_LENGTH), nullable=False),
+        Column("received_at", UtcDateTime(), nullable=False),
+        Column("rate", Float(53)),
+        Index(f"ix_{name}_replays_task_received_at", "task", "received_at"),
+        **_ON_MYSQL,
+    )
+
+
+def _tombstones(name: str, metadata: MetaData) -> Table:
+    return Table(
+        f"{name}_tombstones",
+        metadata,
+        Column("mark", String(32), primary_key=True),
+        Column("salt", String(64)),
+        Column("backfilled_at", UtcDateTime(), index=True),
+        Column("erased_at", UtcDateTime(), nullable=False),
+        **_ON_MYSQL,
+    )
+
+
+def _drains(name: str, metadata: MetaData) -> Table:
+    counts = [name for name, kind in DrainRecord.__annotations__.items() if kind == "int"]
+    return Table(
+        f"{name}_drains",
+        metadata,
+        Column("id", String(32), primary_key=True),
+        Column("batch_id", _long_text(), nullable=False),
+        Column("conn_id", String(_ID_LENGTH), nullable=False),
+        Column("instance_id", String(_ID_LENGTH), nullable=False),
+        Column("began_at", UtcDateTime(), nullable=False),
+        Column("ended_at", UtcDateTime(), nullable=False, index=True),
+        *(Column(count, BigInteger, nullable=False) for count in counts),
+        Column("oldest_age", Float(53)),
+        Column("stopped_by", String(32), nullable=False),
+        Column("error", _long_text(), nullable=False),
+        **_ON_MYSQL,
+    )
 
 
 def _column(name: str) -> Column[Any]:

@@ -83,7 +83,7 @@ class SqlWork:
         self._chat_rows = ChatRows(self._database, stream.rows)
         self._table = stream.tables.chats
         self._own = self._table.c.consumer == column_id(consumer)
-        self._consumer = consumer
+        self.consumer = consumer
         self._intake = Intake(stream, consumer, is_meant)
         clock: Any = literal_column(CLOCKS[self._database.dialect])
         self._now: ColumnElement[float] = clock
@@ -195,7 +195,7 @@ class SqlWork:
         with self._translate_errors():
             end = self._stream.end()
             ((oldest,),) = self._database.rows(select(func.min(self._table.c.next)).where(self._own))
-            known = self._stream.consumer(self._consumer)
+            known = self._stream.consumer(self.consumer)
         taken_in = known.position if known else 0
         return end - (taken_in if oldest is None else min(int(oldest) - 1, taken_in))
 
@@ -245,7 +245,7 @@ class SqlWork:
             return True
         if self._row(claim) is not None:
             return False
-        row = chat_row(self._consumer, claim.chat) | lease
+        row = chat_row(self.consumer, claim.chat) | lease
         try:
             return self._database.execute(self._table.insert().values(**row)) > 0
         except IntegrityError:  # somebody was faster, or this was repeated and met its own effect
