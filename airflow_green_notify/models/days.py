@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, func, not_, or_, select
+from sqlalchemy import Integer, and_, cast, func, not_, or_, select
 from sqlalchemy import case as choose
 
 from airflow_green_notify.models.messages import rank
@@ -37,10 +37,10 @@ def instance_daily(source: Source, silence: int) -> Sql:
     c = sums.c
 
     def total(*conditions: Sql) -> Sql:
-        return func.coalesce(func.sum(choose((and_(*conditions), c.messages))), 0)
+        return cast(func.coalesce(func.sum(choose((and_(*conditions), c.messages))), 0), Integer)
 
     def share(count: Sql) -> Sql:
-        return 1.0 * count / func.nullif(outgoing, 0)
+        return func.round(1.0 * count / func.nullif(outgoing, 0), 4)
 
     outgoing = total(c.direction == "outgoing")
     delivered, read, failed = total(c.reached >= 3), total(c.reached == 4), total(c.reached == 2)

@@ -149,7 +149,7 @@ class _Models:
             self._index("chat", row.instance, row.chat, row.at),
             self._index("time", row.at, row.instance),
             self._index("day", row.day, row.instance),
-            self._index("lid", row.lid, **is_lid),
+            self._index("lid", row.lid, row.phone, **is_lid),
         ]
 
     def _index(self, what: str, *parts: Sql, **more: Any) -> Index:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import distinct, func, not_, or_, select
+from sqlalchemy import Integer, cast, distinct, func, not_, or_, select
 from sqlalchemy import case as choose
 
-from airflow_green_notify.models.rows import Row, Source
+from airflow_green_notify.models.rows import Source
 from airflow_green_notify.models.words import Sql
 
 
@@ -40,8 +40,8 @@ def contacts(source: Source, silence: int) -> Sql:
         source.words.listed(c.name).label("names"),
         func.min(c.first_seen_at).label("first_seen_at"),
         func.max(c.last_seen_at).label("last_seen_at"),
-        func.sum(c.incoming).label("incoming"),
-        func.sum(c.outgoing).label("outgoing"),
+        cast(func.sum(c.incoming), Integer).label("incoming"),
+        cast(func.sum(c.outgoing), Integer).label("outgoing"),
     ).group_by(c.instance_id, c.contact_key)
 
 

@@ -18,7 +18,7 @@ ID_LENGTH = {"instance_id": 64, "chat_id": 128}
 """Characters of an id that an index has; none of the gateway's has as many. PostgreSQL would refuse the row."""
 
 _LENGTH = 128
-COMPUTED = {"model_target": String(_LENGTH), "model_day": Date(), "model_lid": String(_LENGTH)}
+COMPUTED = {"model_target": String(_LENGTH), "model_day": Date(), "model_lid": String(_LENGTH), "model_phone": String(_LENGTH)}
 """What is computed of a row. MySQL and MariaDB, whose indexes take no expressions, have columns for it."""
 
 
@@ -70,7 +70,7 @@ class Row:
 
     @property
     def phone(self) -> Sql:
-        return choose((self.c.chat_id.like("%@lid"), self.c.sender), else_=self.c.chat_id)
+        return self._computed("model_phone")
 
     def _computed(self, name: str) -> Sql:
         return self.c[name] if self.words.is_mysql else self.computed[name]
@@ -87,11 +87,13 @@ class Row:
             (and_(c.chat_id.like("%@lid"), c.sender.like("%@c.us")), c.chat_id),
             else_=None,
         )
+        phone = choose((c.chat_id.like("%@lid"), c.sender), else_=c.chat_id)
         cut = self.words.cut
         return {
             "model_target": cut(target, _LENGTH),
             "model_day": self.words.day(self.at),
             "model_lid": cut(lid, _LENGTH),
+            "model_phone": cut(phone, _LENGTH),
         }
 
     # --- what it is ---
@@ -118,7 +120,10 @@ class Row:
     @property
     def is_talk(self) -> Sql:
         """Tell whether it is a message of a conversation, of two or in a group, at a known time."""
-        return and_(self.is_message, self.at.isnot(None), self.chat_kind.in_(("private", "group")))
+        chat = self.c.chat_id
+        is_post = and_(chat.like("-%"), chat == self.c.sender)  # of a channel of Telegram's
+        elsewhere = or_(chat.like("%@newsletter"), chat.like("%@broadcast"), chat.like("null@%"), is_post)
+        return and_(self.is_message, self.at.isnot(None), not_(elsewhere))
 
     @property
     def is_incoming(self) -> Sql:
@@ -168,10 +173,14 @@ class Row:
     @property
     def contact(self) -> Sql:
         """The id of the person at the other end; nobody is there of what went to a group."""
+        chat, sender = self.c.chat_id, self.c.sender
+        of_many = or_(chat.like("%@g.us"), chat.like("%@broadcast"), chat.like("-%"))
         return choose(
-            (self.chat_kind == "private", self.chat),
-            (self.direction == "incoming", self.words.cut(self.c.sender, _LENGTH)),
-            else_=None,
+            (self.c.type_webhook == "outgoingCall", None),  # it names the account itself
+            (or_(chat.like("%@newsletter"), chat.like("null@%")), None),
+            (and_(of_many, self.is_incoming, sender != chat), self.words.cut(sender, _LENGTH)),
+            (of_many, None),
+            else_=self.chat,
         )
 
     # --- beside others ---
@@ -229,8 +238,5 @@ class Row:
     @property
     def contact_key(self) -> Sql:
         """The person at the other end: the phone number, where any row shows whose the LID is."""
-        other = self.beside("pair")
-        known = self.least(other.phone, other, other.lid == self.contact)
-        return choose(
-            (self.contact.like("%@lid"), func.coalesce(known, self.contact)), else_=self.contact
-        )
+        pair = self.beside("pair")
+        return func.coalesce(self.least(pair.phone, pair, pair.lid == self.contact), self.contact)
