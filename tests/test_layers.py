@@ -42,6 +42,7 @@ DOORS = {
     "dead_letters",
     "erase",
     "purge",
+    "make_models",
     "demo",
 }
 HEAVY = {
@@ -81,6 +82,7 @@ ALLOWED: dict[str, set[str]] = {
     "files": PURE,
     "stores": PURE | {"files", "filters"},
     "consume": PURE | {"arguments", "drain", "files", "filters", "stoppable", "stores"},
+    "models": {"body", "errors", "files", "message", "stores"},
     "emulator": set(),
     "messaging": {"triggers"},
     "provider_info": {"hooks", "version"},

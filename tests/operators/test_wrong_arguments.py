@@ -24,6 +24,7 @@ from airflow_green_notify.operators import (
     GreenApiBackfillMessagesOperator,
     GreenApiCallOperator,
     GreenApiConfigureInstanceOperator,
+    GreenApiCreateModelsOperator,
     GreenApiDeleteNotificationOperator,
     GreenApiDownloadMediaOperator,
     GreenApiDrainNotificationsOperator,
@@ -82,8 +83,9 @@ NEEDED: dict[type[BaseOperator], dict[str, Any]] = {
     GreenApiCallOperator: {"verb": "GET", "method": "getContacts"},
     GreenApiNotificationSensor: {},
     GreenApiReadNewOperator: {"store": SqlStore("warehouse"), "consumer": "billing"},
+    GreenApiCreateModelsOperator: {"store": SqlStore("warehouse")},
 }
-OF_STORES = (GreenApiReadNewOperator,)
+OF_STORES = (GreenApiReadNewOperator, GreenApiCreateModelsOperator)
 """Those that read a store, and never the gateway."""
 
 OF_GATEWAY = [operator for operator in NEEDED if operator not in OF_STORES]
@@ -100,6 +102,7 @@ SEND_FILE = GreenApiSendFileOperator
 POLL = GreenApiSendPollOperator
 CALL = GreenApiCallOperator
 READ_NEW = GreenApiReadNewOperator
+MODELS = GreenApiCreateModelsOperator
 REST = SqlStore("rest")
 
 WRONG: list[tuple[type[BaseOperator], dict[str, Any], str]] = [
