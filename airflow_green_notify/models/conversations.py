@@ -29,7 +29,12 @@ def conversations(source: Source, silence: int) -> Sql:
         since = other.at >= source.words.earlier(row.at, silence)
         return not_(
             row.exists(
-                other, other.is_talk, other.is_in_chat_of(row), since, other.at <= row.at, other.is_before(row)
+                other,
+                other.is_talk,
+                other.is_in_chat_of(row),
+                since,
+                other.at <= row.at,
+                other.is_before(row),
             )
         )
 
@@ -57,7 +62,13 @@ def conversations(source: Source, silence: int) -> Sql:
     )
     s = starts.c
     incoming, outgoing = choose((m.is_incoming, m.target)), choose((not_(m.is_incoming), m.target))
-    within = (m.is_talk, m.instance == s.instance_id, m.chat == s.chat_id, m.at >= s.started_at, m.at < s.next_at)
+    within = (
+        m.is_talk,
+        m.instance == s.instance_id,
+        m.chat == s.chat_id,
+        m.at >= s.started_at,
+        m.at < s.next_at,
+    )
     known = [column for column in s if column.name != "next_at"]
     sums = (
         select(
@@ -84,7 +95,12 @@ def _with_answers(source: Source, sums: Sql) -> Sql:
     c, answer = sums.c, source.row("answer")
 
     def first_at(*conditions: Sql) -> Sql:
-        here = (answer.is_talk, answer.instance == c.instance_id, answer.chat == c.chat_id, answer.at <= c.last_at)
+        here = (
+            answer.is_talk,
+            answer.instance == c.instance_id,
+            answer.chat == c.chat_id,
+            answer.at <= c.last_at,
+        )
         return answer.only(func.min(answer.at), answer, *here, *conditions).scalar_subquery()
 
     is_answer = answer.at >= c.first_incoming_at
@@ -110,9 +126,7 @@ def _with_answers(source: Source, sums: Sql) -> Sql:
         seconds(c.first_incoming_at, bot).label("seconds_to_bot_answer"),
         seconds(c.first_incoming_at, human).label("seconds_to_human_answer"),
         first_at(answer.is_incoming, answer.at >= c.started_at, waits).label("waiting_since"),
-        and_(
-            c.incoming > 0, c.outgoing == 1, c.last_outgoing_at >= c.last_incoming_at
-        ).label("is_one_touch"),
+        and_(c.incoming > 0, c.outgoing == 1, c.last_outgoing_at >= c.last_incoming_at).label("is_one_touch"),
     )
 
 
@@ -122,7 +136,13 @@ def response_times(source: Source, silence: int) -> Sql:
     earlier = (before.is_talk, before.is_in_chat_of(q), before.at <= q.at, before.is_before(q))
     newest = (before.at.desc(), before.key.desc())
     was_incoming = q.one(before.c.type_webhook, before, *earlier, order=newest)
-    answers = (answer.is_talk, answer.is_in_chat_of(q), answer.at >= q.at, q.is_before(answer), not_(answer.is_incoming))
+    answers = (
+        answer.is_talk,
+        answer.is_in_chat_of(q),
+        answer.at >= q.at,
+        q.is_before(answer),
+        not_(answer.is_incoming),
+    )
     oldest = (answer.at, answer.key)
     turns = (
         select(

@@ -16,7 +16,7 @@ def _counts(row: Row) -> Sql:
 
 
 def instance_daily(source: Source, silence: int) -> Sql:
-    """One row for each instance and day: its messages, and how far those it sent that day have come by now."""
+    """One row for each instance and day: messages, and how far those sent that day have come by now."""
     m, status = source.row("m"), source.row("status")
     is_outgoing = m.direction == "outgoing"
     reached = m.only(func.max(rank(status)), status, status.is_of(m), status.is_status).scalar_subquery()
@@ -52,9 +52,9 @@ def instance_daily(source: Source, silence: int) -> Sql:
         outgoing.label("outgoing"),
         total(c.sent_from == "api").label("by_bot"),
         total(c.sent_from == "phone").label("by_human"),
-        delivered.label("delivered"),
+        delivered.label("delivered_count"),
         read.label("read_count"),
-        failed.label("failed"),
+        failed.label("failed_count"),
         share(delivered).label("delivered_share"),
         share(read).label("read_share"),
         share(failed).label("failed_share"),
@@ -85,7 +85,12 @@ def instance_states(source: Source, silence: int) -> Sql:
     def is_state(row: Row) -> Sql:
         return and_(row.c.type_webhook == "stateInstanceChanged", row.chat.is_(None))
 
-    later = (following.instance == s.instance, is_state(following), following.at >= s.at, s.is_before(following))
+    later = (
+        following.instance == s.instance,
+        is_state(following),
+        following.at >= s.at,
+        s.is_before(following),
+    )
     until = s.one(following.at, following, *later, order=(following.at,))
     return select(
         s.instance.label("instance_id"),

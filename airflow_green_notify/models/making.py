@@ -43,6 +43,7 @@ VIEWS = {
 }
 DIALECTS = ("sqlite", "postgresql", "mysql", "mariadb")
 _MARK = "made by airflow_green_notify"
+_YEAR = 366 * 86_400
 _PAUSE = 0.5
 """Seconds between two looks at whether another task has done with the same views."""
 
@@ -56,10 +57,12 @@ def create_models(store: SqlStore, silence: float = 86_400) -> list[str]:
 
     :param store: Its table is created if it is missing.
     :param silence: Seconds after which a chat's next message begins another conversation.
-    :raises GreenApiConfigError: The database is none of those for which there are views, or a view's name is
-        taken by something that this didn't make.
+    :raises GreenApiConfigError: The database is none of those for which there are views, a view's name is
+        taken by something that this didn't make, or ``silence`` is below a second or above a year.
     :raises NotificationStoreError: The database can't be reached, or refuses.
     """
+    if not 1 <= silence <= _YEAR:
+        raise GreenApiConfigError(f"silence is {silence!r}; it must be 1 to {_YEAR} seconds.")
     with translate_errors(f"The models of {store.table} of connection {store.conn_id!r}"):
         database = Database(store.conn_id)
         with closing(database):
@@ -96,7 +99,10 @@ class _Models:
     def _create_view(self, connection: Connection, name: str, query: Sql) -> None:
         self._check_that_it_is_ours(connection, name)
         marked = query.where(literal(_MARK) == literal(_MARK))
-        drop, create = f"DROP VIEW IF EXISTS {self._full(name)}", f"VIEW {self._full(name)} AS {self._text(marked, connection)}"
+        drop, create = (
+            f"DROP VIEW IF EXISTS {self._full(name)}",
+            f"VIEW {self._full(name)} AS {self._text(marked, connection)}",
+        )
         run = connection.exec_driver_sql
         if self._words.is_sqlite:
             run(drop)
@@ -137,7 +143,7 @@ class _Models:
         for index in missing:
             if self._words.is_postgresql:  # one that was interrupted is there, and of no use
                 self._run(f"DROP INDEX CONCURRENTLY IF EXISTS {self._full(str(index.name))}")
-            self._run(self._text(CreateIndex(index)))
+            self._run(self._text(CreateIndex(index, if_not_exists=not self._words.is_mysql)))
         if missing and not self._words.is_mysql:
             self._run(f"ANALYZE {self._full(self._name)}")
 

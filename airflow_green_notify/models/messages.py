@@ -25,9 +25,7 @@ def rank(status: Row) -> Sql:
 
 def messages(source: Source, silence: int) -> Sql:
     """One row for each message, however often it came."""
-    m, better, edit, deletion, status = map(
-        source.row, ("m", "better", "edit", "deletion", "status")
-    )
+    m, better, edit, deletion, status = map(source.row, ("m", "better", "edit", "deletion", "status"))
     comes_before = or_(
         and_(m.is_undecrypted, not_(better.is_undecrypted)),
         and_(m.is_undecrypted == better.is_undecrypted, better.is_before(m)),
@@ -65,9 +63,13 @@ def messages(source: Source, silence: int) -> Sql:
         m.c.file_name.label("file_name"),
         m.c.mime_type.label("mime_type"),
         m.least(edit.at, edit, edit.is_of(m), edit.is_about("editedMessage")).label("edited_at"),
-        m.least(deletion.at, deletion, deletion.is_of(m), deletion.is_about("deletedMessage")).label("deleted_at"),
+        m.least(deletion.at, deletion, deletion.is_of(m), deletion.is_about("deletedMessage")).label(
+            "deleted_at"
+        ),
         m.one(status.c.status, status, statuses, order=newest).label("status"),
-        m.one(_reason(status), status, statuses, status.c.status.in_(FAILURES), order=newest[1:]).label("failure_reason"),
+        m.one(_reason(status), status, statuses, status.c.status.in_(FAILURES), order=newest[1:]).label(
+            "failure_reason"
+        ),
         m.key.label("key"),
     ).where(m.is_message, not_(m.exists(better, better.is_message, better.is_of(m), comes_before)))
 
@@ -114,10 +116,12 @@ def message_statuses(source: Source, silence: int) -> Sql:
             first("delivered").label("delivered_at"),
             first("read").label("read_at"),
             failed_at.label("failed_at"),
-            s.one(
-                _reason(failure), failure, *failures, order=(failure.at.desc(), failure.key.desc())
-            ).label("failure_reason"),
-            s.least(x.at, x, *of_it, x.c.status.in_(_ARRIVED), x.at > failed_at).label("arrived_after_failure_at"),
+            s.one(_reason(failure), failure, *failures, order=(failure.at.desc(), failure.key.desc())).label(
+                "failure_reason"
+            ),
+            s.least(x.at, x, *of_it, x.c.status.in_(_ARRIVED), x.at > failed_at).label(
+                "arrived_after_failure_at"
+            ),
             s.exists(message, *is_message).label("has_message"),
         )
         .where(s.is_status, s.is_first(lambda row: row.is_status))
@@ -132,7 +136,7 @@ def message_statuses(source: Source, silence: int) -> Sql:
 
 
 def reactions(source: Source, silence: int) -> Sql:
-    """One row for each reaction that stands: the last one of a person to a message, unless it was taken back."""
+    """One row for each person's last reaction to a message, unless it was taken back."""
     r, later = source.row("r"), source.row("later")
     is_later = and_(
         later.is_of(r),
@@ -156,8 +160,9 @@ def reactions(source: Source, silence: int) -> Sql:
 _VOTES = {
     "sqlite": """
         json_each(CASE WHEN tallies.tally LIKE '[%' THEN tallies.tally ELSE '[]' END) AS item
-        LEFT JOIN json_each(CASE item.type WHEN 'object' THEN item.value ELSE '{}' END, '$.optionVoters') AS vote
-        ON 1
+        LEFT JOIN json_each(
+            CASE item.type WHEN 'object' THEN item.value ELSE '{}' END, '$.optionVoters'
+        ) AS vote ON 1
     """,
     "postgresql": """
         json_array_elements(CAST(CASE WHEN tallies.tally LIKE '[%' THEN tallies.tally ELSE '[]' END AS json))

@@ -31,7 +31,9 @@ def contacts(source: Source, silence: int) -> Sql:
         .subquery("names")
     )
     c = names.c
-    phone = choose((c.contact_key.like("%@c.us"), func.replace(c.contact_key, "@c.us", "")), else_=func.max(c.number))
+    phone = choose(
+        (c.contact_key.like("%@c.us"), func.replace(c.contact_key, "@c.us", "")), else_=func.max(c.number)
+    )
     return select(
         c.instance_id,
         c.contact_key,

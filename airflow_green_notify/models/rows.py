@@ -15,10 +15,15 @@ from airflow_green_notify.stores.sql.tables import StoreTables
 STATUS = "outgoingMessageStatus"
 FILES = ("imageMessage", "videoMessage", "documentMessage", "audioMessage", "stickerMessage")
 ID_LENGTH = {"instance_id": 64, "chat_id": 128}
-"""Characters of an id that an index has; none of the gateway's has as many. PostgreSQL would refuse the row."""
+"""Characters of an id that count. The gateway's have no more, and PostgreSQL's indexes take no long ones."""
 
 _LENGTH = 128
-COMPUTED = {"model_target": String(_LENGTH), "model_day": Date(), "model_lid": String(_LENGTH), "model_phone": String(_LENGTH)}
+COMPUTED = {
+    "model_target": String(_LENGTH),
+    "model_day": Date(),
+    "model_lid": String(_LENGTH),
+    "model_phone": String(_LENGTH),
+}
 """What is computed of a row. MySQL and MariaDB, whose indexes take no expressions, have columns for it."""
 
 
@@ -193,9 +198,7 @@ class Row:
 
     def is_of(self, other: Row) -> Sql:
         """Tell whether both speak of the same message, or the same call."""
-        return and_(
-            self.instance == other.instance, self.target == other.target, self.within == other.within
-        )
+        return and_(self.instance == other.instance, self.target == other.target, self.within == other.within)
 
     def is_in_chat_of(self, other: Row) -> Sql:
         return and_(self.instance == other.instance, self.chat == other.chat)

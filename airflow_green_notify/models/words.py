@@ -77,7 +77,9 @@ class Words:
         """Return the moment that was so many seconds before another one."""
         if self.is_sqlite:
             return func.strftime("%Y-%m-%d %H:%M:%f", moment, f"-{seconds} seconds").concat("000")
-        return moment - text(f"INTERVAL {seconds} SECOND" if self.is_mysql else f"INTERVAL '{seconds} seconds'")
+        return moment - text(
+            f"INTERVAL {seconds} SECOND" if self.is_mysql else f"INTERVAL '{seconds} seconds'"
+        )
 
     def characters(self, value: Sql) -> Sql:
         """Return how many characters a text has."""

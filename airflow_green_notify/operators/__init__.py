@@ -1,4 +1,4 @@
-"""The operators: the queue, draining and repairing, consuming, models, sending, media, the instance, any method."""
+"""The operators: queue, draining and repairing, consuming, models, sending, media, instance, any method."""
 
 from airflow_green_notify.operators.backfill import GreenApiBackfillMessagesOperator
 from airflow_green_notify.operators.calling import GreenApiCallOperator

@@ -138,9 +138,7 @@ class Large:
         for number, body in enumerate(bodies):
             stamped = Notification(0, body | {"timestamp": int(FIRST.timestamp() + number * step)})
             row = to_row(Entry(stamped, "dag/run/drain/-1", None))
-            first.append(
-                row | {"sequence": number, "chat": chat_id_of(stamped.instance_id, stamped.chat_id)}
-            )
+            first.append(row | {"sequence": number, "chat": chat_id_of(stamped.instance_id, stamped.chat_id)})
         self.database.transaction(lambda connection: connection.execute(table.insert(), first))
         others = {
             "key": "md5(key || n)",
@@ -154,9 +152,7 @@ class Large:
         }
         names = [column.name for column in table.columns if column.name not in ("arrival", "position")]
         values = ", ".join(others.get(name, name) for name in names)
-        self.run(
-            _MULTIPLY.format(table=TABLE, columns=", ".join(names), values=values, copies=INSTANCES - 1)
-        )
+        self.run(_MULTIPLY.format(table=TABLE, columns=", ".join(names), values=values, copies=INSTANCES - 1))
 
     def run(self, statement: str) -> list[Any]:
         with self.database._connected() as connection:

@@ -80,7 +80,9 @@ def status(id_message: str, at: float, word: str, *, instance: str = INSTANCE, *
 
 
 def call(id_message: str, at: float, phase: str, **more: Any) -> Body:
-    return _body("incomingCall", at, INSTANCE, {"idMessage": id_message, "from": ANNA, "status": phase} | more)
+    return _body(
+        "incomingCall", at, INSTANCE, {"idMessage": id_message, "from": ANNA, "status": phase} | more
+    )
 
 
 def state(at: float, word: str, instance: str = INSTANCE) -> Body:
@@ -90,7 +92,9 @@ def state(at: float, word: str, instance: str = INSTANCE) -> Body:
 def poll(id_message: str, at: float, **data: Any) -> Body:
     payload = {"name": "When?", "multipleAnswers": False} | data
     kind = "pollUpdateMessage" if "votes" in data else "pollMessage"
-    return message(id_message, at, chat=GROUP, sender=BORIS, data={"typeMessage": kind, "pollMessageData": payload})
+    return message(
+        id_message, at, chat=GROUP, sender=BORIS, data={"typeMessage": kind, "pollMessageData": payload}
+    )
 
 
 def put(store: Any, bodies: Iterable[Any], batch_id: str = "dag/run/drain/-1") -> None:

@@ -69,7 +69,7 @@ def test_messages_say_what_the_notification_says(store: Any) -> None:
 
 
 def test_text_is_the_last_one_that_is_not_empty(store: Any) -> None:
-    """Edits count by their own time; one without data, or for a message of another instance, changes nothing."""
+    """Edits count by their own time; one without data, or of another instance, changes nothing."""
     put(
         store,
         [
@@ -136,7 +136,9 @@ def test_messages_tell_of_forwarding_and_files(store: Any) -> None:
         store,
         [
             message("T", 1, '"isForwarded": true'),
-            message("F", 2, data={"typeMessage": "extendedTextMessage", "extendedTextMessageData": forwarded}),
+            message(
+                "F", 2, data={"typeMessage": "extendedTextMessage", "extendedTextMessageData": forwarded}
+            ),
             message("I", 3, data={"typeMessage": "imageMessage", "fileMessageData": file}),
             message(
                 "L",
@@ -305,7 +307,9 @@ def test_response_times_have_a_row_for_each_turn(store: Any) -> None:
             message("G", 7),
         ],
     )
-    found = rows(store, "response_times", "asked_at", "messages", "answered_by", "answered_at", "seconds_to_answer")
+    found = rows(
+        store, "response_times", "asked_at", "messages", "answered_by", "answered_at", "seconds_to_answer"
+    )
     assert [tuple(row.values()) for row in found] == [
         (clock(0), 2, "human", clock(3), 180),
         (clock(6), 1, "bot", clock(6.5), 30),
@@ -385,7 +389,7 @@ def test_chats_have_a_row_for_each_chat_of_an_instance(store: Any) -> None:
 
 
 def test_day_counts_messages_and_how_far_they_came(store: Any) -> None:
-    """By the day of the message in UTC, also where only a status tells of it; what comes late counts there."""
+    """By the message's day in UTC, also where only a status tells of it; what is late counts there."""
     put(
         store,
         [
@@ -402,7 +406,7 @@ def test_day_counts_messages_and_how_far_they_came(store: Any) -> None:
     days = rows(store, "instance_daily")
     assert [(row["day"], row["incoming"]) for row in days] == [("2026-11-30", 1), ("2026-12-01", 1)]
     first = days[0]
-    counts = ("chats", "outgoing", "by_bot", "by_human", "delivered", "read_count", "failed")
+    counts = ("chats", "outgoing", "by_bot", "by_human", "delivered_count", "read_count", "failed_count")
     assert tuple(first[name] for name in counts) == (3, 3, 2, 1, 2, 1, 1)
     assert first["delivered_share"] == pytest.approx(2 / 3, abs=1e-4)
     assert (days[1]["outgoing"], days[1]["failed_share"]) == (0, None)
@@ -471,7 +475,9 @@ def test_poll_shows_the_latest_tally(store: Any) -> None:
             poll("P2", 0, options=options, multipleAnswers=True),
         ],
     )
-    found = rows(store, "polls", "id_message", "option_name", "voter", "asked_at", "counted_at", "multiple_answers")
+    found = rows(
+        store, "polls", "id_message", "option_name", "voter", "asked_at", "counted_at", "multiple_answers"
+    )
     assert [tuple(row.values()) for row in found] == [
         ("P1", "Now", ANNA, clock(0), clock(3), 0),
         ("P1", "Now", BORIS, clock(0), clock(3), 0),
