@@ -8,6 +8,7 @@ from sqlalchemy import case as choose
 from airflow_green_notify.models.rows import Row, Source
 from airflow_green_notify.models.words import Sql
 
+_LONG_AGO: Sql = literal_column("'1000-01-01 00:00:00'")
 _FAR_FUTURE: Sql = literal_column("'9999-12-31 00:00:00'")
 
 
@@ -25,24 +26,17 @@ def conversations(source: Source, silence: int) -> Sql:
         source.row, ("first_one", "before_first", "follower", "between_both", "m")
     )
 
-    def no_talk_shortly_before(row: Row, other: Row) -> Sql:
-        since = other.at >= source.words.earlier(row.at, silence)
-        return not_(
-            row.exists(
-                other,
-                other.is_talk,
-                other.is_in_chat_of(row),
-                since,
-                other.at <= row.at,
-                other.is_before(row),
-            )
-        )
+    def is_start(row: Row, other: Row) -> Sql:
+        """Tell whether the message before it, if there is one, is long ago."""
+        earlier = (other.is_talk, other.is_in_chat_of(row), other.at <= row.at, other.is_before(row))
+        last = row.one(other.at, other, *earlier, order=(other.at.desc(),))
+        return func.coalesce(last, _LONG_AGO) < source.words.earlier(row.at, silence)
 
     follows = (
         follower.is_talk,
         follower.is_in_chat_of(first),
         follower.at > first.at,
-        no_talk_shortly_before(follower, between),
+        is_start(follower, between),
     )
     starts = (
         select(
@@ -57,7 +51,7 @@ def conversations(source: Source, silence: int) -> Sql:
                 first.one(follower.at, follower, *follows, order=(follower.at,)), _FAR_FUTURE
             ).label("next_at"),
         )
-        .where(first.is_talk, no_talk_shortly_before(first, before))
+        .where(first.is_talk, is_start(first, before))
         .subquery("starts")
     )
     s = starts.c

@@ -219,8 +219,8 @@ def polls(source: Source, silence: int) -> Sql:
         .subquery("tallies")
     )
     kind = source.words.kind
-    option, voter = map(literal_column, _OPTION_AND_VOTER[kind])
+    option, voter = _OPTION_AND_VOTER[kind]
     shown = [column for column in tallies.c if column.name != "tally"]
-    return select(*shown, option.label("option_name"), voter.label("voter")).select_from(
-        tallies, text(_VOTES[kind])
-    )
+    return select(
+        *shown, literal_column(option).label("option_name"), literal_column(voter).label("voter")
+    ).select_from(tallies, text(_VOTES[kind]))

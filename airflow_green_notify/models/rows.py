@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from sqlalchemy import Column, Computed, Date, String, and_, exists, func, not_, or_, select
 from sqlalchemy import case as choose
@@ -18,7 +19,7 @@ ID_LENGTH = {"instance_id": 64, "chat_id": 128}
 """Characters of an id that count. The gateway's have no more, and PostgreSQL's indexes take no long ones."""
 
 _LENGTH = 128
-COMPUTED = {
+COMPUTED: dict[str, Any] = {
     "model_target": String(_LENGTH),
     "model_day": Date(),
     "model_lid": String(_LENGTH),
