@@ -97,38 +97,41 @@ class _Models:
         return [self._full(f"{self._name}__{name}") for name in VIEWS]
 
     def _create_view(self, connection: Connection, name: str, query: Sql) -> None:
-        self._check_that_it_is_ours(connection, name)
-        marked = query.where(literal(_MARK) == literal(_MARK))
-        drop, create = (
-            f"DROP VIEW IF EXISTS {self._full(name)}",
-            f"VIEW {self._full(name)} AS {self._text(marked, connection)}",
-        )
+        mark = f"{_MARK} {digest(self._text(query))[:16]}"
+        if mark in self._definition(connection, name):  # to replace it would wait for those who read it
+            return
+        view = f"VIEW {self._full(name)} AS {self._text(query.where(literal(mark) == literal(mark)))}"
         run = connection.exec_driver_sql
         if self._words.is_sqlite:
-            run(drop)
-            run(f"CREATE {create}")
+            run(f"DROP VIEW IF EXISTS {self._full(name)}")
+            run(f"CREATE {view}")
         elif self._words.is_mysql:
-            run(f"CREATE OR REPLACE {create}")
+            run(f"CREATE OR REPLACE {view}")
         else:
             run("SAVEPOINT renewing")
             try:
-                run(f"CREATE OR REPLACE {create}")
+                run(f"CREATE OR REPLACE {view}")
             except DBAPIError:  # it takes further columns, but none away
                 run("ROLLBACK TO SAVEPOINT renewing")
-                run(drop)
-                run(f"CREATE {create}")
+                run(f"DROP VIEW {self._full(name)}")
+                run(f"CREATE {view}")
 
-    def _check_that_it_is_ours(self, connection: Connection, name: str) -> None:
+    def _definition(self, connection: Connection, name: str) -> str:
+        """Return the query of a view of ours, or nothing if there is none of this name.
+
+        :raises GreenApiConfigError: There is one, or a table, of somebody else's.
+        """
         inspector = inspect(connection)
         if name in inspector.get_view_names(self._schema):
-            is_ours = _MARK in (inspector.get_view_definition(name, self._schema) or "")
-        else:
-            is_ours = not inspector.has_table(name, self._schema)
-        if not is_ours:
-            raise GreenApiConfigError(
-                f"{self._full(name)} is there, and airflow_green_notify did not make it. Rename or drop it, "
-                "then make the models again."
-            )
+            definition = str(inspector.get_view_definition(name, self._schema))
+            if _MARK in definition:
+                return definition
+        elif not inspector.has_table(name, self._schema):
+            return ""
+        raise GreenApiConfigError(
+            f"{self._full(name)} is there, and airflow_green_notify did not make it. Rename or drop it, then "
+            "make the models again."
+        )
 
     # --- indexes ---
 
@@ -194,7 +197,7 @@ class _Models:
     def _run(self, statement: str) -> None:
         self._database.execute_text(statement, ())
 
-    def _text(self, what: Sql, connection: Connection | None = None) -> str:
+    def _text(self, what: Sql) -> str:
         """Return the SQL of a query, or of a part of it."""
         literally = {} if isinstance(what, CreateIndex | CreateColumn) else {"literal_binds": True}
         return str(what.compile(dialect=self._database.driver, compile_kwargs=literally))

@@ -8,7 +8,7 @@ from sqlalchemy import JSON, BigInteger, Date, Integer, Text, cast, extract, fun
 from sqlalchemy import case as choose
 
 Sql = Any
-"""An expression or a query of SQLAlchemy; their types differ between its versions 1.4 and 2."""
+"""An expression or a query of SQLAlchemy, which has a type of its own for each form of them."""
 
 _ODD_ESCAPE = r"\\u(0000|d[89a-f][0-9a-f]{2})"
 _NO_NUMBER = r"([:,\[] ?)-?(NaN|Infinity)"

@@ -153,6 +153,8 @@ WRONG: list[tuple[type[BaseOperator], dict[str, Any], str]] = [
             ({"do_xcom_push": False}, "do_xcom_push is False"),
         )
     ),
+    (MODELS, {"store": "warehouse"}, "store is 'warehouse'; it must be a SqlStore"),
+    (MODELS, {"silence": 0}, "silence is 0; it must be a number of seconds above 0"),
     (DRAIN, {"accept": {"type_webhook": "x"}}, "accept and unmatched go together"),
     (DRAIN, {"unmatched": REST}, "accept and unmatched go together"),
     (DRAIN, {"accept": {}, "unmatched": "delete"}, "unmatched is 'delete'; it must be a store"),
@@ -354,6 +356,7 @@ def test_template_in_any_argument_is_taken_where_the_dag_is_parsed(operator: typ
         (CALL, "payload", "text"),
         (READ_NEW, "consumer", "None"),
         (READ_NEW, "start", "soon"),
+        (MODELS, "silence", "long"),
     ],
 )
 def test_wrong_argument_of_a_template_fails_the_task_at_once(
