@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateColumn, CreateIndex
 from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.files.names import digest
 from airflow_green_notify.models import conversations, days, messages, people
-from airflow_green_notify.models.rows import COMPUTED, ID_LENGTH, Row, Source
+from airflow_green_notify.models.rows import COMPUTED, Row, Source
 from airflow_green_notify.models.words import Sql, Words
 from airflow_green_notify.stores.sql.database import Database, translate_errors
 from airflow_green_notify.stores.sql.tables import StoreTables
@@ -165,8 +165,6 @@ class _Models:
         return Index(
             f"ix_{self._name}_model_{what}",
             *parts,
-            mysql_length=ID_LENGTH,
-            mariadb_length=ID_LENGTH,
             postgresql_concurrently=True,
             **more,
         )

@@ -15,11 +15,12 @@ from airflow_green_notify.stores.sql.tables import StoreTables
 
 STATUS = "outgoingMessageStatus"
 FILES = ("imageMessage", "videoMessage", "documentMessage", "audioMessage", "stickerMessage")
-ID_LENGTH = {"instance_id": 64, "chat_id": 128}
-"""Characters of an id that count. The gateway's have no more, and PostgreSQL's indexes take no long ones."""
-
 _LENGTH = 128
+"""Characters of an id that count. The gateway's have no more, and indexes take no long ones."""
+
 COMPUTED: dict[str, Any] = {
+    "model_instance": String(64),
+    "model_chat": String(_LENGTH),
     "model_target": String(_LENGTH),
     "model_day": Date(),
     "model_lid": String(_LENGTH),
@@ -54,11 +55,14 @@ class Row:
     def __init__(self, of: Sql, words: Words) -> None:
         self.of, self.c, self.words = of, of.c, words
         self.at, self.key = of.c.notified_at, of.c.key
-        self.instance, self.chat = map(self._id, ID_LENGTH)
 
-    def _id(self, name: str) -> Sql:
-        column = self.c[name]
-        return self.words.cut(column, ID_LENGTH[name]) if self.words.is_postgresql else column
+    @property
+    def instance(self) -> Sql:
+        return self._computed("model_instance")
+
+    @property
+    def chat(self) -> Sql:
+        return self._computed("model_chat")
 
     @property
     def target(self) -> Sql:
@@ -96,6 +100,8 @@ class Row:
         phone = choose((c.chat_id.like("%@lid"), c.sender), else_=c.chat_id)
         cut = self.words.cut
         return {
+            "model_instance": cut(c.instance_id, 64),
+            "model_chat": cut(c.chat_id, _LENGTH),
             "model_target": cut(target, _LENGTH),
             "model_day": self.words.day(self.at),
             "model_lid": cut(lid, _LENGTH),
