@@ -177,6 +177,25 @@ def test_models_are_made_again_and_by_two_at_once(sql_store: Any) -> None:
     assert [row["text"] for row in rows(sql_store, "messages")] == ["Hello"]
 
 
+def test_view_that_is_as_it_should_be_is_left_alone(make_store: Callable[[str], Any]) -> None:
+    """To replace it PostgreSQL would wait for all who read it, and let others wait behind that."""
+    store = make_store("postgres")
+    name = "ev_class::regclass::text"
+    written = f"SELECT {name}, xmin::text FROM pg_rewrite WHERE {name} LIKE '{store.table}%%'"
+
+    def state_of_views() -> set[Any]:
+        with closing(Database("store")) as database:
+            return {tuple(row) for row in database.transaction(lambda c: c.exec_driver_sql(written).all())}
+
+    create_models(store)
+    first = state_of_views()
+    create_models(store)
+    assert len(first) == len(VIEWS)
+    assert state_of_views() == first
+    create_models(store, silence=60)
+    assert {name for name, _ in state_of_views() - first} == {f"{store.table}__conversations"}
+
+
 @pytest.mark.parametrize("kind", ["VIEW {table}__chats AS SELECT 1 AS one", "TABLE {table}__chats (one INT)"])
 def test_what_somebody_else_made_is_left_alone(sql_store: Any, kind: str) -> None:
     """It is named, and a retry would not help."""

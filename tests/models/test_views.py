@@ -283,6 +283,15 @@ def test_conversation_that_the_business_began_is_answered_after_the_customer_wro
     assert (found["first_human_answer_at"], found["seconds_to_human_answer"]) == (clock(4), 120)
 
 
+def test_messages_of_one_second_are_of_one_conversation(store: Any) -> None:
+    """One of them comes first, the same one everywhere."""
+    put(store, [message("A", 0), message("B", 0), message("C", DAY), message("D", DAY)])
+    assert [row["incoming"] for row in rows(store, "conversations")] == [4]
+    assert [row["messages"] for row in rows(store, "response_times")] == [4]
+    put(store, [message("E", 0, chat=BORIS), by_human("F", 0, chat=BORIS)], "dag/2/drain/-1")
+    assert [row["chat_id"] for row in rows(store, "conversations")] == [ANNA, BORIS]
+
+
 def test_silence_is_a_parameter(store: Any) -> None:
     """Models are made again with another one."""
     put(store, [message("A", 0), message("B", 31), message("C", 61)])
@@ -425,6 +434,13 @@ def test_state_lasts_until_the_next_one_of_its_instance(store: Any) -> None:
     ]
 
 
+def test_one_of_two_states_of_a_second_lasts(store: Any) -> None:
+    """Which one is told by their keys: the gateway counts in seconds."""
+    put(store, [state(0, "starting"), state(0, "authorized")])
+    ends = [row["until"] for row in rows(store, "instance_states")]
+    assert sorted(ends, key=str) == [clock(0), None]
+
+
 def test_call_is_one_row_of_all_its_phases(store: Any) -> None:
     """It began with the first phase that came, and its status is the last one."""
     put(
@@ -457,10 +473,14 @@ def test_reaction_is_the_last_one_of_a_person(store: Any) -> None:
             about("R2", 3, "M", "reactionMessage", "🎉", chat=GROUP, sender=ANNA),
             about("R3", 1, "M", "reactionMessage", "👍", chat=GROUP, sender=BORIS),
             about("R4", 2, "M", "reactionMessage", "", chat=GROUP, sender=BORIS),
+            about("R5", 1, "M", "reactionMessage", "👎", chat=GROUP, sender=VERA),
         ],
     )
     found = rows(store, "reactions", "id_message", "sender", "reaction", "reacted_at")
-    assert [tuple(row.values()) for row in found] == [("M", ANNA, "🎉", clock(3))]
+    assert [tuple(row.values()) for row in found] == [
+        ("M", ANNA, "🎉", clock(3)),
+        ("M", VERA, "👎", clock(1)),
+    ]
 
 
 def test_poll_shows_the_latest_tally(store: Any) -> None:
@@ -473,6 +493,8 @@ def test_poll_shows_the_latest_tally(store: Any) -> None:
             poll("U2", 3, stanzaId="P1", votes=[_votes("Now", ANNA, BORIS), _votes("Später")]),
             poll("U1", 2, stanzaId="P1", votes=[_votes("Now"), _votes("Später", ANNA)]),
             poll("P2", 0, options=options, multipleAnswers=True),
+            poll("P3", 1, options=options[:1]),
+            poll("U3", 0.5, stanzaId="P3", votes=[_votes("Now", VERA)]),
         ],
     )
     found = rows(
@@ -484,6 +506,7 @@ def test_poll_shows_the_latest_tally(store: Any) -> None:
         ("P1", "Später", None, clock(0), clock(3), 0),
         ("P2", "Now", None, clock(0), clock(0), 1),
         ("P2", "Später", None, clock(0), clock(0), 1),
+        ("P3", "Now", VERA, clock(1), clock(0.5), 0),
     ]
 
 
