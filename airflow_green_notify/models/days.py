@@ -124,7 +124,7 @@ def calls(source: Source, silence: int) -> Sql:
     return select(
         c.instance.label("instance_id"),
         c.chat.label("chat_id"),
-        c.c.id_message.label("id_message"),
+        c.target.label("id_message"),
         c.at.label("started_at"),
         c.day.label("started_on"),
         c.contact_key.label("contact_key"),

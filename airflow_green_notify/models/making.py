@@ -162,12 +162,7 @@ class _Models:
         ]
 
     def _index(self, what: str, *parts: Sql, **more: Any) -> Index:
-        return Index(
-            f"ix_{self._name}_model_{what}",
-            *parts,
-            postgresql_concurrently=True,
-            **more,
-        )
+        return Index(f"ix_{self._name}_model_{what}", *parts, postgresql_concurrently=True, **more)
 
     def _names_there(self, connection: Connection) -> set[str]:
         """Return the names of the table's indexes and columns."""

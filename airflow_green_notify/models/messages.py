@@ -40,7 +40,7 @@ def messages(source: Source, silence: int) -> Sql:
     return select(
         m.instance.label("instance_id"),
         m.chat.label("chat_id"),
-        m.c.id_message.label("id_message"),
+        m.target.label("id_message"),
         m.at.label("sent_at"),
         m.day.label("sent_on"),
         m.chat_kind.label("chat_kind"),
@@ -106,7 +106,7 @@ def message_statuses(source: Source, silence: int) -> Sql:
         select(
             s.instance.label("instance_id"),
             s.chat.label("chat_id"),
-            s.c.id_message.label("id_message"),
+            s.target.label("id_message"),
             s.at.label("first_status_at"),
             s.day.label("first_status_on"),
             s.contact_key.label("contact_key"),

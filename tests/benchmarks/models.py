@@ -187,6 +187,9 @@ def questions(view: str) -> Iterator[tuple[str, bool, str]]:
     instance = f"instance_id = '{INSTANCE}'"
     if view not in WITHOUT_CHAT:
         yield "one chat", True, f"{start} {instance} AND chat_id = '{CHAT}'"
+    if view in ("messages", "message_statuses"):
+        some = f"SELECT max(id_message) FROM {TABLE}__{view} WHERE {instance} AND chat_id = '{CHAT}'"
+        yield "one message", True, f"{start} {instance} AND id_message = ({some})"
     if view in ("instance_daily", "messages_per_hour"):
         yield "one month", True, f"{start} {instance} AND day BETWEEN '2026-10-01' AND '2026-10-31'"
     if view in DAY_OF:
