@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,13 @@ def rate(text: str) -> float:
 def count(text: str) -> int:
     """Return how many."""
     if (number := int(text)) < 0:
+        raise ValueError
+    return number
+
+
+def hours(text: str) -> float:
+    """Return a number of hours above 0."""
+    if not 0 < (number := float(text)) < math.inf:
         raise ValueError
     return number
 
@@ -149,17 +157,33 @@ PURGE_ARGUMENTS: Arguments = (
     *_ERASING_ARGUMENTS,
     (("--older-than",), {"required": True, "metavar": "AGE", "help": "such as 90d (days) or 36h (hours)"}),
 )
+MODELS_HELP = "Make or renew SQL views over what a store holds: messages, conversations, contacts and so on"
+MODELS_ARGUMENTS: Arguments = (
+    (("--conn-id",), {"required": True, "help": "connection id of the SQL store"}),
+    PLACE_ARGUMENTS[0],
+    (
+        ("--silence",),
+        {
+            "type": hours,
+            "default": 24.0,
+            "metavar": "HOURS",
+            "help": "after so many hours a chat's next message begins another conversation",
+        },
+    ),
+    JSON_ARGUMENT,
+)
 
 
 def get_cli_commands() -> list[Any]:
     """Return what this provider adds to the ``airflow`` command."""
     from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
 
-    def command(name: str, help: str, arguments: Arguments) -> ActionCommand:
+    def command(name: str, help: str, arguments: Arguments, module: str | None = None) -> ActionCommand:
+        module = module or name.replace("-", "_")
         return ActionCommand(
             name=name,
             help=help,
-            func=lazy_load_command(f"airflow_green_notify.{name.replace('-', '_')}.command"),
+            func=lazy_load_command(f"airflow_green_notify.{module}.command"),
             args=tuple(Arg(flags, **options) for flags, options in arguments),
         )
 
@@ -170,6 +194,7 @@ def get_cli_commands() -> list[Any]:
         command("consumers", CONSUMERS_HELP, CONSUMERS_ARGUMENTS),
         command("erase", ERASE_HELP, ERASE_ARGUMENTS),
         command("purge", PURGE_HELP, PURGE_ARGUMENTS),
+        command("models", MODELS_HELP, MODELS_ARGUMENTS, module="make_models"),
     )
     return [GroupCommand(name="green-api", help="Look after GREEN-API instances", subcommands=commands)]
 

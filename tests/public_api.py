@@ -128,7 +128,7 @@ def _as_written(annotation: Any) -> Any:
 
 def _commands() -> Iterator[str]:
     cli = importlib.import_module(f"{PACKAGE}.cli")
-    for name in ("doctor", "batches", "consumers", "dead-letters", "erase", "purge"):
+    for name in ("doctor", "batches", "consumers", "dead-letters", "erase", "purge", "models"):
         arguments = getattr(cli, f"{name.upper().replace('-', '_')}_ARGUMENTS")
         yield " ".join([f"airflow green-api {name}", *(flag for flags, _ in arguments for flag in flags)])
 

@@ -42,6 +42,7 @@ DOORS = {
     "dead_letters",
     "erase",
     "purge",
+    "make_models",
     "demo",
 }
 HEAVY = {
@@ -83,6 +84,7 @@ ALLOWED: dict[str, set[str]] = {
     "stores": PURE | {"files", "filters"},
     "metrics": {"files"},
     "consume": PURE | {"arguments", "drain", "files", "filters", "metrics", "stoppable", "stores"},
+    "models": {"body", "errors", "files", "message", "stores"},
     "emulator": set(),
     "messaging": {"triggers"},
     "provider_info": {"hooks", "version"},

@@ -1,4 +1,4 @@
-"""The operators: the queue, draining and repairing, consuming, sending, media, the instance, any method."""
+"""The operators: queue, draining and repairing, consuming, models, sending, media, instance, any method."""
 
 from airflow_green_notify.operators.backfill import GreenApiBackfillMessagesOperator
 from airflow_green_notify.operators.calling import GreenApiCallOperator
@@ -9,6 +9,7 @@ from airflow_green_notify.operators.draining import (
 )
 from airflow_green_notify.operators.instance import GreenApiConfigureInstanceOperator
 from airflow_green_notify.operators.media import GreenApiDownloadMediaOperator
+from airflow_green_notify.operators.models import GreenApiCreateModelsOperator
 from airflow_green_notify.operators.processing_stored import GreenApiProcessStoredOperator
 from airflow_green_notify.operators.queue import (
     GreenApiDeleteNotificationOperator,
@@ -22,6 +23,7 @@ __all__ = [
     "GreenApiBackfillMessagesOperator",
     "GreenApiCallOperator",
     "GreenApiConfigureInstanceOperator",
+    "GreenApiCreateModelsOperator",
     "GreenApiDeleteNotificationOperator",
     "GreenApiDownloadMediaOperator",
     "GreenApiDrainNotificationsOperator",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_green_notify.errors import GreenApiConfigError
@@ -11,15 +12,19 @@ from airflow_green_notify.filters import NotificationFilter, Verdict
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.printable import printable
 from airflow_green_notify.stores.dead_letter import as_received
+from airflow_green_notify.stores.row import TIME_COLUMNS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from pandas import DataFrame
+    from pyarrow import Table
 
     from airflow_green_notify.stores.notification_store import NotificationStore
     from airflow_green_notify.stores.object_storage.store import ObjectStorageBatchReader
     from airflow_green_notify.stores.page import PageReader
     from airflow_green_notify.stores.sql.batch import SqlBatchReader
+
+_ROWS_AT_ONCE = 500
 
 
 def batch_id_of(context: Context) -> str:
@@ -145,6 +150,17 @@ class Batch:
         return DataFrame.from_records(
             (notification.as_row() for notification in self), columns=list(Notification(0, {}).as_row())
         )
+
+    def as_arrow(self) -> Table:
+        """Return a pyarrow table with the columns of :meth:`Notification.as_row` (extra ``parquet``)."""
+        import pyarrow as pa
+
+        moment = pa.timestamp("us", tz="UTC")
+        names = Notification(0, {}).as_row()
+        schema = pa.schema([(name, moment if name in TIME_COLUMNS else pa.string()) for name in names])
+        rows = (notification.as_row() for notification in self)
+        pages = iter(lambda: list(islice(rows, _ROWS_AT_ONCE)), [])
+        return pa.Table.from_batches((pa.RecordBatch.from_pylist(page, schema) for page in pages), schema)
 
 
 def _reader(description: Mapping[str, Any]) -> ObjectStorageBatchReader | SqlBatchReader | PageReader:

@@ -24,6 +24,7 @@ from airflow_green_notify.operators import (
     GreenApiBackfillMessagesOperator,
     GreenApiCallOperator,
     GreenApiConfigureInstanceOperator,
+    GreenApiCreateModelsOperator,
     GreenApiDeleteNotificationOperator,
     GreenApiDownloadMediaOperator,
     GreenApiDrainNotificationsOperator,
@@ -82,8 +83,9 @@ NEEDED: dict[type[BaseOperator], dict[str, Any]] = {
     GreenApiCallOperator: {"verb": "GET", "method": "getContacts"},
     GreenApiNotificationSensor: {},
     GreenApiReadNewOperator: {"store": SqlStore("warehouse"), "consumer": "billing"},
+    GreenApiCreateModelsOperator: {"store": SqlStore("warehouse")},
 }
-OF_STORES = (GreenApiReadNewOperator,)
+OF_STORES = (GreenApiReadNewOperator, GreenApiCreateModelsOperator)
 """Those that read a store, and never the gateway."""
 
 OF_GATEWAY = [operator for operator in NEEDED if operator not in OF_STORES]
@@ -100,6 +102,7 @@ SEND_FILE = GreenApiSendFileOperator
 POLL = GreenApiSendPollOperator
 CALL = GreenApiCallOperator
 READ_NEW = GreenApiReadNewOperator
+MODELS = GreenApiCreateModelsOperator
 REST = SqlStore("rest")
 
 WRONG: list[tuple[type[BaseOperator], dict[str, Any], str]] = [
@@ -150,6 +153,8 @@ WRONG: list[tuple[type[BaseOperator], dict[str, Any], str]] = [
             ({"do_xcom_push": False}, "do_xcom_push is False"),
         )
     ),
+    (MODELS, {"store": "warehouse"}, "store is 'warehouse'; it must be a SqlStore"),
+    (MODELS, {"silence": 0}, "silence is 0; it must be a number of seconds above 0"),
     (DRAIN, {"accept": {"type_webhook": "x"}}, "accept and unmatched go together"),
     (DRAIN, {"unmatched": REST}, "accept and unmatched go together"),
     (DRAIN, {"accept": {}, "unmatched": "delete"}, "unmatched is 'delete'; it must be a store"),
@@ -353,6 +358,7 @@ def test_template_in_any_argument_is_taken_where_the_dag_is_parsed(operator: typ
         (CALL, "payload", "text"),
         (READ_NEW, "consumer", "None"),
         (READ_NEW, "start", "soon"),
+        (MODELS, "silence", "long"),
     ],
 )
 def test_wrong_argument_of_a_template_fails_the_task_at_once(

@@ -249,6 +249,21 @@ def test_dataframe_has_a_row_for_each_notification(store: NotificationStore) -> 
     assert list(frame["received_at"]) == [n.received_at for n in given]
 
 
+@pytest.mark.parametrize("count", [0, 3, 1001])
+def test_arrow_table_has_a_row_for_each_notification(quick_store: NotificationStore, count: int) -> None:
+    """The columns of as_row, with their types also where there is no row."""
+    pytest.importorskip("pyarrow")
+    given = some(count)
+    with quick_store.open(RUN) as opened:
+        opened.put_all(given)
+    table = read_batch(opened.close()).as_arrow()
+    assert table.column_names == list(Notification(0, {}).as_row())
+    assert {str(table.schema.field(name).type) for name in ("notified_at", "received_at")} == {
+        "timestamp[us, tz=UTC]"
+    }
+    assert table.to_pylist() == [n.as_row() for n in given]
+
+
 def test_attempts_are_counted_until_finished(store: NotificationStore) -> None:
     """Attempts on a key count up over reopened batches; a finished key begins none any more."""
     with store.open("one") as opened:
