@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +163,26 @@ async def test_failure_that_is_followed_by_another_stage_is_none(
     event = await trigger(store, 4).event()
     assert (event["undelivered"], event["retryable"]) == (True, True)
     assert "3EB0 is 'sent' in the store" in event["error"]
+
+
+async def test_next_status_is_looked_for_behind_the_one_before(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each status of a thousand waits would take the look that they share back to where they began."""
+    began_at: list[int] = []
+    with closing(store.stream()) as stream:
+        kind = type(stream)
+    read = kind.read
+
+    def reading(stream: Any, after: int, limit: int) -> Any:
+        began_at.append(after)
+        return read(stream, after, limit)
+
+    monkeypatch.setattr(kind, "read", reading)
+    others = [status(f"{number}", "sent") for number in range(5)]
+    stored(store, *others, status("3EB0", "sent"), status("3EB0", "delivered"), status("3EB0", "read"))
+    assert (await trigger(store, 60, "read").event())["error"] is None
+    assert began_at.count(0) == 1
 
 
 @pytest.mark.parametrize(
