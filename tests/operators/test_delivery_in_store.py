@@ -7,7 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -219,6 +221,21 @@ def test_statuses_are_those_of_the_instance_and_of_a_chat_that_counts_its_messag
     assert statuses.get("chat_id") == chat
     assert statuses["id_message"] == gateway.sent()[0]["idMessage"]
     assert statuses["body"] == {"instanceData.idInstance": gateway.id_instance}
+
+
+def test_message_of_a_run_that_was_cleared_is_looked_for_since_it_was_sent(
+    gateway: GreenApiEmulator, context: Any, store: Any
+) -> None:
+    """The run began anew after its statuses were stored, and the task doesn't send again."""
+    task = GreenApiSendMessageOperator(
+        task_id="ask", chat_id=CHAT, message="Deploy?", wait_for="read", wait_in=store, deferrable=True
+    )
+    sent_at = datetime.now(UTC)
+    for start in (sent_at, sent_at + timedelta(hours=1), sent_at + timedelta(hours=2)):
+        with pytest.raises(TaskDeferred) as deferral:
+            task.execute(context | {"dag_run": SimpleNamespace(start_date=start)})
+        assert datetime.fromisoformat(deferral.value.trigger.since) < sent_at
+    assert len(gateway.sent()) == 1
 
 
 def test_trigger_is_serialized_as_it_was(tmp_path: Path) -> None:
