@@ -264,7 +264,7 @@ async def test_backend_that_hangs_holds_up_no_event_loop(
             metrics.count(metrics.RINGS)
         metrics.flush()
         assert callers.get(timeout=30) is not threading.main_thread()
-        assert metrics._sender._calls.qsize() == metrics._MOST_WAITING
+        assert metrics._sender._calls.qsize() <= metrics._MOST_WAITING
     finally:
         may_go_on.set()
     assert "Metrics can't be sent, and are left out: the backend is too slow" in caplog.messages
