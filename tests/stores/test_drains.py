@@ -184,6 +184,16 @@ def test_one_drain_puts_but_so_many_files_together(
     assert file_store.drains(EVER) == written
 
 
+def test_files_of_others_are_neither_read_nor_removed(file_store: Any) -> None:
+    """A file browser leaves some, and one would hide the whole report."""
+    files, others = files_of(file_store), {".DS_Store", "notes.txt"}
+    for name in others:
+        files.create(f"drains/{name}", [b"not JSON"])
+    note(file_store, each := record(datetime.now(UTC)))
+    assert file_store.drains(EVER) == [each]
+    assert {*files.names("drains")} > others
+
+
 def test_crash_between_the_file_of_a_day_and_those_that_went_into_it_doubles_nothing(
     file_store: Any, at: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

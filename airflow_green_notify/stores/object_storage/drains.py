@@ -10,6 +10,7 @@ crash in between leaves stands in two files, is read once, and is removed by the
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.files.place import Files
 
 _ROOT = "drains"
+_NAME = re.compile(r"\d{4}-\d\d-\d\d[T.].+\.ndjson")
 _DAY = len("2026-12-01")
 _SETTLED_AFTER = timedelta(hours=1)
 """How long after its end a day is put together: by then, those that began to write in it have written."""
@@ -53,7 +55,8 @@ class FileDrains:
         self._files.remove(f"{_ROOT}/{name}" for name in self._names() if name[:_DAY] < last)
 
     def _names(self) -> list[str]:
-        return sorted(self._files.names(_ROOT))
+        """Return the names of its own files; what else lies there, as ``.DS_Store`` does, is left alone."""
+        return sorted(filter(_NAME.fullmatch, self._files.names(_ROOT)))
 
     def _read(self, names: Iterable[str]) -> dict[str, DrainRecord]:
         """Return the records in some files, by their ids; a file that is gone meanwhile has none."""
