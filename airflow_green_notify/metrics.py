@@ -35,10 +35,10 @@ DRAIN_DURATION = "green_api.drain.duration"
 OLDEST_AGE = "green_api.oldest_age"
 CONSUMER_LAG = "green_api.consumer.lag"
 
-FLUSH = 0.1
+FLUSH = 0.2
 """Seconds for which the end of a task waits for what it sends."""
 
-_MOST_WAITING = 1000
+_MOST_WAITING = 10_000
 _LONGEST_WORD = 80
 
 _sender: _Sender
