@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTas
 from airflow.sdk import Asset, XComArg
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR
 
+from airflow_green_notify import metrics
 from airflow_green_notify.arguments import Judge, connection_of, has_template
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.stoppable import Stoppable
@@ -71,6 +72,7 @@ class GreenApiTask(RendersDagFileOnly):
             return self._work.run(work)
         finally:
             self._work = None
+            metrics.flush()
 
     def on_kill(self) -> None:
         """End the work that is under way, within a second. Airflow calls this on SIGTERM."""

@@ -82,7 +82,7 @@ ALLOWED: dict[str, set[str]] = {
     "hooks": PURE,
     "files": PURE,
     "stores": PURE | {"files", "filters"},
-    "metrics": {"files"},
+    "metrics": PURE | {"files"},
     "consume": PURE | {"arguments", "drain", "files", "filters", "metrics", "stoppable", "stores"},
     "models": {"body", "errors", "files", "message", "stores"},
     "emulator": set(),

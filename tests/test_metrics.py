@@ -8,10 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -42,6 +44,7 @@ class StatsdServer:
 
     def take(self, seconds: float = 0.0) -> dict[str, float]:
         """Take what has come, or comes within so many seconds; return the values of this package's."""
+        metrics.flush()
         end = time.monotonic() + seconds
         while True:
             self._socket.settimeout(max(0.05, end - time.monotonic()))
@@ -234,9 +237,53 @@ def test_backend_that_fails_is_told_once_and_harms_no_drain(
     green_api_connection.push(*traffic(seed=1, n=5))
     with ObjectStorageStore(tmp_path / "store").open("d/r/t/-1") as store:
         assert drain(GreenApiHook(), store, receive_timeout=0.2).deleted == 5
+    metrics.flush()
     assert [each.getMessage() for each in caplog.records if "Metrics" in each.getMessage()] == [
         "Metrics can't be sent, and are left out: OSError: no such host"
     ]
+
+
+async def test_backend_that_hangs_holds_up_no_event_loop(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may look a name up for long, in the first metric of all triggers of a process."""
+    from airflow.providers.common.compat.sdk import Stats
+
+    callers: SimpleQueue[threading.Thread] = SimpleQueue()
+    may_go_on = threading.Event()
+
+    def hang(*arguments: Any, **named: Any) -> None:
+        callers.put(threading.current_thread())
+        if threading.current_thread() is not threading.main_thread():
+            may_go_on.wait()
+
+    monkeypatch.setattr(Stats, "incr", hang)
+    monkeypatch.setattr(metrics, "_has_failed", False)
+    try:
+        for _ in range(metrics._MOST_WAITING + 10):
+            metrics.count(metrics.RINGS)
+        metrics.flush()
+        assert callers.get(timeout=30) is not threading.main_thread()
+        assert metrics._sender._calls.qsize() <= metrics._MOST_WAITING
+    finally:
+        may_go_on.set()
+        while not metrics._sender._calls.empty():
+            metrics.flush()
+    assert "Metrics can't be sent, and are left out: the backend is too slow" in caplog.messages
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_metrics_are_sent_from_a_forked_process(airflow_to_statsd: StatsdServer) -> None:
+    """Some executors run tasks in forks, in which no other thread of theirs lives on."""
+    metrics.count(metrics.RINGS)
+    assert airflow_to_statsd.take() == {metrics.RINGS: 1}
+    child = os.fork()
+    if not child:
+        metrics.count(metrics.RINGS)
+        metrics.flush()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert airflow_to_statsd.take() == {metrics.RINGS: 2}
 
 
 def test_drain_that_fails_sends_what_it_did_before(

@@ -131,6 +131,9 @@ class SendOnce:
         self._name = note_name(context)
         self._journal_lag = journal_lag
         self._given: set[str] = set()
+        self.sent_since = math.inf
+        """UNIX time in seconds since when a try may have sent; a task that was cleared has a run that began
+        later."""
         self._contacts = contacts_of(lambda: hook)
         since = None if self._notes is not None else _start_of_earlier_tries(context)
         self._earlier = None if since is None else self._looking(since)
@@ -147,8 +150,10 @@ class SendOnce:
         """
         key = f"{self._name}/{name}" if name else self._name
         note = {"digest": identity or outgoing.digest, "at": time.time(), "id_message": ""}
-        id_message = self._sent_before(outgoing, key, note)
+        id_message, since = self._sent_before(outgoing, key, note)
+        self.sent_since = min(self.sent_since, since)
         if id_message:
+            note["at"] = since
             log.info("An earlier try sent it already as %s.", id_message)
         else:
             self._note(key, note)
@@ -157,14 +162,15 @@ class SendOnce:
         self._given.add(id_message)
         return id_message
 
-    def _sent_before(self, outgoing: Outgoing, key: str, now: Mapping[str, Any]) -> str | None:
-        """Return the id under which an earlier try sent it."""
+    def _sent_before(self, outgoing: Outgoing, key: str, now: Mapping[str, Any]) -> tuple[str | None, float]:
+        """Return the id under which an earlier try sent it, and since when that may have been."""
         if self._notes is None:
-            return self._earlier.find(outgoing, self._given) if self._earlier else None
+            return (self._earlier.find(outgoing, self._given) if self._earlier else None), now["at"]
         note = self._notes.get(key)
         if not isinstance(note, dict) or note.get("digest") != now["digest"]:
-            return None
-        return note.get("id_message") or self._looking(note["at"]).find(outgoing, self._given)
+            return None, now["at"]
+        id_message = note.get("id_message") or self._looking(note["at"]).find(outgoing, self._given)
+        return id_message, note["at"]
 
     def _note(self, key: str, note: Mapping[str, Any]) -> None:
         if self._notes is not None:

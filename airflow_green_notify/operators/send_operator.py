@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -68,6 +69,7 @@ class SendOperator(GreenApiTask):
     }
     template_fields_renderers: ClassVar[dict[str, str]] = {"wait_in": "py"}
     ui_color = "#d5e8f6"
+    _sent_since = math.inf
 
     def __init__(
         self,
@@ -119,6 +121,7 @@ class SendOperator(GreenApiTask):
     def _send(self, context: Context, hook: GreenApiHook, outgoing: Outgoing, send: Callable[[], str]) -> str:
         sender = self._sender(context, hook)
         id_message = sender.send(outgoing, send) if sender else send()
+        self._sent_since = sender.sent_since if sender else math.inf
         self.log.info("In the send queue as %s.", id_message)
         return id_message
 
@@ -134,7 +137,8 @@ class SendOperator(GreenApiTask):
             )
         self.log.info("Waiting until it is %s, for up to %.0f s.", given.wait_for, given.max_wait)
         started = getattr(context.get("dag_run"), "start_date", None)
-        message = Message(chat_id, id_message, started.timestamp() if started else time.time())
+        since = min(self._sent_since, started.timestamp() if started else time.time())
+        message = Message(chat_id, id_message, since)
         deadline = time.time() + given.max_wait
         watch = self._watch_store if given.wait_in else self._watch_gateway
         trigger, wait = watch(message, deadline, given)

@@ -27,7 +27,7 @@ from airflow_green_notify.progress import span
 from airflow_green_notify.triggers.stored_look import look_at
 
 if TYPE_CHECKING:
-    from airflow_green_notify.notification import Notification
+    from airflow_green_notify.consume.waiting import Found
 
 log = logging.getLogger(__name__)
 
@@ -94,12 +94,13 @@ class GreenApiStoredDeliveryTrigger(BaseTrigger):
 
     async def _delivered(self) -> None:
         """Go from status to status: they repeat, come out of order, and some failures are none."""
-        began, since = time.time(), datetime.fromisoformat(self.since)
+        began, since, after = time.time(), datetime.fromisoformat(self.since), self.after
         deadline = max(self.deadline, began + FIRST_LOOK)
         id_message, enough = self.statuses["id_message"], STAGES[STAGES.index(self.wait_for) :]
         failed: UndeliveredError | None = None
         last, until = "", deadline
-        while seen := await self._next(since, until):
+        while found := await self._next(since, after, until):
+            seen, after = found
             last, since = str(seen.status), seen.received_at + _AFTER_IT
             if last in enough:
                 log.info("Message %s is %r.", id_message, last)
@@ -117,11 +118,14 @@ class GreenApiStoredDeliveryTrigger(BaseTrigger):
             "into that store, and is the setting outgoingWebhook on?"
         )
 
-    async def _next(self, since: datetime, until: float) -> Notification | None:
-        """Return the first status that was received since a time, or ``None`` if none comes until another."""
+    async def _next(self, since: datetime, after: int, until: float) -> Found | None:
+        """Return the first status behind a position that was received since a time.
+
+        :return: ``None`` if none comes until another time.
+        """
         matching = NotificationFilter(**self.statuses, status=[*STAGES, *FAILURES])
         try:
             async with asyncio.timeout(max(0.0, until - time.time())):
-                return (await look_at(self.store).first(Wanted(matching, since), self.after)).notification
+                return await look_at(self.store).first(Wanted(matching, since), after)
         except TimeoutError:
             return None

@@ -6,8 +6,10 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -165,6 +167,26 @@ async def test_failure_that_is_followed_by_another_stage_is_none(
     assert "3EB0 is 'sent' in the store" in event["error"]
 
 
+async def test_next_status_is_looked_for_behind_the_one_before(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each status of a thousand waits would take the look that they share back to where they began."""
+    began_at: list[int] = []
+    with closing(store.stream()) as stream:
+        kind = type(stream)
+    read = kind.read
+
+    def reading(stream: Any, after: int, limit: int) -> Any:
+        began_at.append(after)
+        return read(stream, after, limit)
+
+    monkeypatch.setattr(kind, "read", reading)
+    others = [status(f"{number}", "sent") for number in range(5)]
+    stored(store, *others, status("3EB0", "sent"), status("3EB0", "delivered"), status("3EB0", "read"))
+    assert (await trigger(store, 60, "read").event())["error"] is None
+    assert began_at.count(0) == 1
+
+
 @pytest.mark.parametrize(
     "other", [{"instance": 1101000002}, {"chat_id": "10000043"}], ids=["instance", "chat"]
 )
@@ -199,6 +221,21 @@ def test_statuses_are_those_of_the_instance_and_of_a_chat_that_counts_its_messag
     assert statuses.get("chat_id") == chat
     assert statuses["id_message"] == gateway.sent()[0]["idMessage"]
     assert statuses["body"] == {"instanceData.idInstance": gateway.id_instance}
+
+
+def test_message_of_a_run_that_was_cleared_is_looked_for_since_it_was_sent(
+    gateway: GreenApiEmulator, context: Any, store: Any
+) -> None:
+    """The run began anew after its statuses were stored, and the task doesn't send again."""
+    task = GreenApiSendMessageOperator(
+        task_id="ask", chat_id=CHAT, message="Deploy?", wait_for="read", wait_in=store, deferrable=True
+    )
+    sent_at = datetime.now(UTC)
+    for start in (sent_at, sent_at + timedelta(hours=1), sent_at + timedelta(hours=2)):
+        with pytest.raises(TaskDeferred) as deferral:
+            task.execute(context | {"dag_run": SimpleNamespace(start_date=start)})
+        assert datetime.fromisoformat(deferral.value.trigger.since) < sent_at
+    assert len(gateway.sent()) == 1
 
 
 def test_trigger_is_serialized_as_it_was(tmp_path: Path) -> None:

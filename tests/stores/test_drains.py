@@ -167,6 +167,33 @@ def test_file_that_was_written_late_gets_into_a_second_one(file_store: Any, at: 
     assert {each.conn_id for each in file_store.drains(EVER)} == {"first", "late", "next"}
 
 
+def test_one_drain_puts_but_so_many_files_together(
+    file_store: Any, at: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a day of a stream the first drain of the next one has yet to end; those behind it do the rest."""
+    monkeypatch.setattr(file_drains, "_AT_ONCE", 2)
+    written = [record(NOW + timedelta(minutes=number), conn_id=f"{number}") for number in range(5)]
+    for each in written:
+        with at(each.ended_at):
+            note(file_store, each)
+    drains = FileDrains(files_of(file_store))
+    for left in (3, 1, 0):
+        drains._put_days_together("2026-12-02")
+        assert sum(1 for name in drains._names() if name.startswith("2026-12-01T")) == left
+    assert drains._names() == [f"2026-12-01.{number}.ndjson" for number in (1, 2, 3)]
+    assert file_store.drains(EVER) == written
+
+
+def test_files_of_others_are_neither_read_nor_removed(file_store: Any) -> None:
+    """A file browser leaves some, and one would hide the whole report."""
+    files, others = files_of(file_store), {".DS_Store", "notes.txt"}
+    for name in others:
+        files.create(f"drains/{name}", [b"not JSON"])
+    note(file_store, each := record(datetime.now(UTC)))
+    assert file_store.drains(EVER) == [each]
+    assert {*files.names("drains")} > others
+
+
 def test_crash_between_the_file_of_a_day_and_those_that_went_into_it_doubles_nothing(
     file_store: Any, at: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
