@@ -11,6 +11,7 @@ from airflow.sdk.bases.operator import chain
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.operators import (
     GreenApiBackfillMessagesOperator,
+    GreenApiCreateModelsOperator,
     GreenApiDownloadMediaOperator,
     GreenApiDrainNotificationsOperator,
     GreenApiProcessNotificationsOperator,
@@ -76,7 +77,8 @@ def lineage_dag(folder: Path) -> DAG:
         refused = GreenApiDrainNotificationsOperator(
             task_id="refused", store=store, green_api_conn_id="refused", **SOON
         )
-        chain(drain, media, read_new, work, backfill, stream, process, refused)
+        models = GreenApiCreateModelsOperator(task_id="models", store=store)
+        chain(drain, models, media, read_new, work, backfill, stream, process, refused)
     return dag
 
 

@@ -159,6 +159,15 @@ def test_consumers_read_the_table_and_not_the_queue(told: Told) -> None:
     assert told.outputs("work") == {told.files("dead"): {"rowCount": 1}}
 
 
+def test_models_read_the_table_and_are_the_views_with_their_columns(told: Told) -> None:
+    """Views hold no rows, so none are counted."""
+    assert told.inputs("models") == [told.table("green_api_notifications")]
+    views = told.outputs("models")
+    assert views[told.table("green_api_notifications__messages")] == {}
+    assert len(views) == 12
+    assert told.columns("models")
+
+
 def test_handler_reads_the_queue_and_writes_dead_letters_alone(told: Told) -> None:
     """Where its results go, only it knows."""
     assert told.inputs("process") == [told.queue(told.two)]

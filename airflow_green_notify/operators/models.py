@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_green_notify.arguments import Judge, positive_seconds_of, sql_store_of
 from airflow_green_notify.fail_fast import fail_fast
+from airflow_green_notify.lineage import Lineage, Table, TellsLineage, stored
 from airflow_green_notify.task import GreenApiTask
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.stores import SqlStore
 
 
-class GreenApiCreateModelsOperator(GreenApiTask):
+class GreenApiCreateModelsOperator(TellsLineage, GreenApiTask):
     """Creates or renews SQL views over the table of a store, for analysts: messages, conversations and so on.
 
     A crash at any point leaves some views as they were and others new; the retry makes all of them. Views
@@ -45,6 +46,7 @@ class GreenApiCreateModelsOperator(GreenApiTask):
     template_fields_renderers: ClassVar[dict[str, str]] = {"store": "py"}
     judges: ClassVar[Mapping[str, Judge]] = {"store": sql_store_of, "silence": positive_seconds_of}
     ui_color = "#cde3ee"
+    _views: Sequence[str] = ()
 
     def __init__(
         self, *, store: SqlStore, silence: float | timedelta | str = timedelta(hours=24), **kwargs: Any
@@ -63,4 +65,8 @@ class GreenApiCreateModelsOperator(GreenApiTask):
         with fail_fast():
             names = create_models(given.store, given.silence)
         self.log.info("Made %d views: %s.", len(names), ", ".join(names))
+        self._views = names
         return names
+
+    def lineage(self) -> Lineage:
+        return Lineage(stored(self.store), [Table(self.store.conn_id, view) for view in self._views])
