@@ -146,7 +146,7 @@ class _Models:
         for index in missing:
             if self._words.is_postgresql:  # one that was interrupted is there, and of no use
                 self._run(f"DROP INDEX CONCURRENTLY IF EXISTS {self._full(str(index.name))}")
-            self._run(self._text(CreateIndex(index, if_not_exists=not self._words.is_mysql)))
+            self._run(self._text(CreateIndex(index, if_not_exists=self._words.is_sqlite)))
         if missing and not self._words.is_mysql:
             self._run(f"ANALYZE {self._full(self._name)}")
 
