@@ -93,6 +93,7 @@ class Row:
         target = choose((about_another, c.quoted_id), else_=c.id_message)
         lid = choose(
             (c.type_webhook != "incomingMessageReceived", None),
+            (or_(c.chat_id.like("null@%"), c.sender.like("null@%")), None),
             (and_(c.chat_id.like("%@c.us"), c.sender.like("%@lid")), c.sender),
             (and_(c.chat_id.like("%@lid"), c.sender.like("%@c.us")), c.chat_id),
             else_=None,
@@ -167,7 +168,7 @@ class Row:
         """Tell it as :func:`airflow_green_notify.contacts.chat_kind` does; Telegram and MAX say it."""
         chat, first = self.c.chat_id, func.substr(self.c.chat_id, 1, 1)
         is_number = and_(first >= "0", first <= "9")
-        told = self.words.field(self.c.body, "senderData", "chatType")
+        is_channel = self.words.has(self.c.body, ("channel",), "senderData", "chatType")
         return choose(
             (and_(chat.like("%@c.us"), is_number), "private"),
             (and_(chat.like("%@lid"), is_number), "private"),
@@ -176,7 +177,7 @@ class Row:
             (chat == "status@broadcast", "status"),
             (chat.like("%@broadcast"), "broadcast"),
             (chat.like("%@%"), None),
-            (told == "channel", "channel"),
+            (is_channel, "channel"),
             (chat.like("-%"), "group"),
             (or_(is_number, chat.like("__.%")), "private"),
             else_=None,
@@ -218,6 +219,11 @@ class Row:
             and_(self.at.is_(None), other.at.isnot(None)),
             and_(same, self.key < other.key),
         )
+
+    @property
+    def newest(self) -> Sequence[Sql]:
+        """The order from the last to the first, the opposite of :meth:`is_before`."""
+        return (self.words.newest_first(self.at), self.key.desc())
 
     def beside(self, name: str) -> Row:
         """Return another row of the table."""
