@@ -8,12 +8,15 @@ from sqlalchemy import case as choose
 from airflow_green_notify.models.rows import Source
 from airflow_green_notify.models.words import Sql
 
+_DIGITS = 15
+"""No phone number has more."""
+
 
 def contacts(source: Source, silence: int) -> Sql:
     """One row for each person of an instance, phone number and LID as one where any row shows both."""
     m = source.row("m")
     is_number = not_(or_(m.c.chat_id.like("%@%"), m.c.chat_id.like("%.%")))
-    number = source.words.field(m.c.body, "senderData", "senderPhoneNumber")
+    number = source.words.digits(source.words.field(m.c.body, "senderData", "senderPhoneNumber"), _DIGITS)
     names = (
         select(
             m.instance.label("instance_id"),

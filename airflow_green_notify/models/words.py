@@ -87,11 +87,15 @@ class Words:
 
     def whole(self, number: Sql) -> Sql:
         """Return a text of up to nine digits as a number; what is none is ``NULL``."""
+        return cast(self.digits(number, 9), Integer)
+
+    def digits(self, value: Sql, most: int) -> Sql:
+        """Return a text if it is nothing but digits, and not too many; else ``NULL``."""
         if self.is_sqlite:
-            digits = and_(func.length(number).between(1, 9), number.op("NOT GLOB")("*[^0-9]*"))
+            are_digits = and_(func.length(value).between(1, most), value.op("NOT GLOB")("*[^0-9]*"))
         else:
-            digits = number.op("~" if self.is_postgresql else "REGEXP")("^[0-9]{1,9}$")
-        return cast(choose((digits, number), else_=None), Integer)
+            are_digits = value.op("~" if self.is_postgresql else "REGEXP")(f"^[0-9]{{1,{most}}}$")
+        return choose((are_digits, value), else_=None)
 
     def readable(self, body: Sql) -> Sql:
         """Return the body as JSON of the database, without what a store keeps and the database refuses.

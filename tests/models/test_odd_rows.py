@@ -75,13 +75,14 @@ def test_what_is_no_text_is_nothing(store: Any) -> None:
                 message("A", 0) | {"senderData": named},
                 status(f"B{n}", 2, "failed", description=each, chatId=VERA),
                 message("T", 3, chat=f"{n}", instance=TELEGRAM, senderPhoneNumber=each),
+                message("T", 3, chat=f"9{n}", instance=TELEGRAM, senderPhoneNumber=10**20),
             ],
             f"dag/{n}/drain/-1",
         )
     nothing = [None] * len(odd)
     assert [row["name"] for row in rows(store, "chats") if row["chat_id"].endswith("@c.us")] == nothing
     assert {row["failure_reason"] for row in rows(store, "message_statuses")} == {"failed"}
-    assert [row["phone"] for row in rows(store, "contacts") if row["instance_id"] == TELEGRAM] == nothing
+    assert [row["phone"] for row in rows(store, "contacts") if row["instance_id"] == TELEGRAM] == nothing * 2
 
 
 def test_text_that_no_database_takes_is_shown_without_it(store: Any) -> None:
