@@ -154,7 +154,7 @@ class _Models:
         row = Row(self._source.table, self._words)
         is_lid = {} if self._words.is_mysql else {f"{self._words.kind}_where": row.lid.isnot(None)}
         return [
-            self._index("target", row.instance, row.target),
+            self._index("target", row.instance, row.target, row.within),
             self._index("chat", row.instance, row.chat, row.at),
             self._index("time", row.at, row.instance),
             self._index("day", row.day, row.instance),

@@ -22,6 +22,7 @@ COMPUTED: dict[str, Any] = {
     "model_instance": String(64),
     "model_chat": String(_LENGTH),
     "model_target": String(_LENGTH),
+    "model_within": String(_LENGTH),
     "model_day": Date(),
     "model_lid": String(_LENGTH),
     "model_phone": String(_LENGTH),
@@ -70,6 +71,11 @@ class Row:
         return self._computed("model_target")
 
     @property
+    def within(self) -> Sql:
+        """Where that id is unique: on Telegram and MAX only in its chat, whose id is a number."""
+        return self._computed("model_within")
+
+    @property
     def day(self) -> Sql:
         return self._computed("model_day")
 
@@ -91,6 +97,8 @@ class Row:
         c = self.c
         about_another = and_(c.type_message.in_(ABOUT_ANOTHER), c.quoted_id.isnot(None))
         target = choose((about_another, c.quoted_id), else_=c.id_message)
+        elsewhere = or_(c.chat_id.is_(None), c.chat_id.like("%@%"), c.chat_id.like("%.%"))
+        within = choose((elsewhere, ""), else_=c.chat_id)
         lid = choose(
             (c.type_webhook != "incomingMessageReceived", None),
             (or_(c.chat_id.like("null@%"), c.sender.like("null@%")), None),
@@ -104,6 +112,7 @@ class Row:
             "model_instance": cut(c.instance_id, 64),
             "model_chat": cut(c.chat_id, _LENGTH),
             "model_target": cut(target, _LENGTH),
+            "model_within": cut(within, _LENGTH),
             "model_day": self.words.day(self.at),
             "model_lid": cut(lid, _LENGTH),
             "model_phone": cut(phone, _LENGTH),
@@ -197,12 +206,6 @@ class Row:
         )
 
     # --- beside others ---
-
-    @property
-    def within(self) -> Sql:
-        """Where the id of a message is unique: on Telegram and MAX only in its chat, whose id is a number."""
-        elsewhere = or_(self.c.chat_id.is_(None), self.c.chat_id.like("%@%"), self.c.chat_id.like("%.%"))
-        return choose((elsewhere, ""), else_=self.c.chat_id)
 
     def is_of(self, other: Row) -> Sql:
         """Tell whether both speak of the same message, or the same call."""
