@@ -129,7 +129,7 @@ def calls(source: Source, silence: int) -> Sql:
         c.day.label("started_on"),
         c.contact_key.label("contact_key"),
         c.direction.label("direction"),
-        c.one(x.c.status, x, *of_it, order=(phase.desc(), x.at.desc(), x.key.desc())).label("status"),
+        c.one(x.c.status, x, *of_it, order=(phase.desc(), *x.newest)).label("status"),
         answered.label("answered_at"),
         first("hangUp", "hungUp", "missed", "declined", "invalid").label("ended_at"),
         told(words.whole(words.field(x.c.body, "duration"))).label("duration"),

@@ -146,7 +146,7 @@ class _Models:
         for index in missing:
             if self._words.is_postgresql:  # one that was interrupted is there, and of no use
                 self._run(f"DROP INDEX CONCURRENTLY IF EXISTS {self._full(str(index.name))}")
-            self._run(self._text(CreateIndex(index, if_not_exists=not self._words.is_mysql)))
+            self._run(self._text(CreateIndex(index, if_not_exists=self._words.is_sqlite)))
         if missing and not self._words.is_mysql:
             self._run(f"ANALYZE {self._full(self._name)}")
 
@@ -154,7 +154,7 @@ class _Models:
         row = Row(self._source.table, self._words)
         is_lid = {} if self._words.is_mysql else {f"{self._words.kind}_where": row.lid.isnot(None)}
         return [
-            self._index("target", row.instance, row.target),
+            self._index("target", row.instance, row.target, row.within),
             self._index("chat", row.instance, row.chat, row.at),
             self._index("time", row.at, row.instance),
             self._index("day", row.day, row.instance),

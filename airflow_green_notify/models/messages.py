@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import and_, func, literal_column, not_, or_, select, text
 from sqlalchemy import case as choose
 
+from airflow_green_notify.body import UNDECRYPTED
 from airflow_green_notify.models.rows import FILES, Row, Source
 from airflow_green_notify.models.words import Sql
 
@@ -30,10 +31,9 @@ def messages(source: Source, silence: int) -> Sql:
         and_(m.is_undecrypted, not_(better.is_undecrypted)),
         and_(m.is_undecrypted == better.is_undecrypted, better.is_before(m)),
     )
-    edits = and_(edit.is_of(m), edit.is_about("editedMessage"), edit.c.text != "")
-    last = (edit.at.desc(), edit.key.desc())
-    words = func.coalesce(m.one(edit.c.text, edit, edits, order=last), m.c.text)
-    newest = (rank(status).desc(), status.at.desc(), status.key.desc())
+    edits = and_(edit.is_of(m), edit.is_about("editedMessage"), edit.c.text.notin_(("", *UNDECRYPTED)))
+    words = func.coalesce(m.one(edit.c.text, edit, edits, order=edit.newest), m.c.text)
+    newest = (rank(status).desc(), *status.newest)
     outgoing = m.direction == "outgoing"
     statuses = and_(status.is_of(m), status.is_status, outgoing)
     url = m.c.download_url
@@ -67,7 +67,7 @@ def messages(source: Source, silence: int) -> Sql:
             "deleted_at"
         ),
         m.one(status.c.status, status, statuses, order=newest).label("status"),
-        m.one(_reason(status), status, statuses, status.c.status.in_(FAILURES), order=newest[1:]).label(
+        m.one(_reason(status), status, statuses, status.c.status.in_(FAILURES), order=status.newest).label(
             "failure_reason"
         ),
         m.key.label("key"),
@@ -92,7 +92,7 @@ def _reason(status: Row) -> Sql:
 def message_statuses(source: Source, silence: int) -> Sql:
     """One row for each message that has a status, whether or not the message itself came."""
     s, x, failure, message = map(source.row, ("s", "x", "failure", "message"))
-    newest = (rank(x).desc(), x.at.desc(), x.key.desc())
+    newest = (rank(x).desc(), *x.newest)
     of_it = (x.is_of(s), x.is_status)
 
     def first(*statuses: str) -> Sql:
@@ -116,9 +116,7 @@ def message_statuses(source: Source, silence: int) -> Sql:
             first("delivered").label("delivered_at"),
             first("read").label("read_at"),
             failed_at.label("failed_at"),
-            s.one(_reason(failure), failure, *failures, order=(failure.at.desc(), failure.key.desc())).label(
-                "failure_reason"
-            ),
+            s.one(_reason(failure), failure, *failures, order=failure.newest).label("failure_reason"),
             s.least(x.at, x, *of_it, x.c.status.in_(_ARRIVED), x.at > failed_at).label(
                 "arrived_after_failure_at"
             ),
@@ -159,29 +157,37 @@ def reactions(source: Source, silence: int) -> Sql:
 
 _VOTES = {
     "sqlite": """
-        json_each(CASE WHEN tallies.tally LIKE '[%' THEN tallies.tally ELSE '[]' END) AS item
-        LEFT JOIN json_each(
-            CASE item.type WHEN 'object' THEN item.value ELSE '{}' END, '$.optionVoters'
+        json_each(tallies.tally) AS item LEFT JOIN json_each(
+            CASE WHEN item.type = 'object' THEN
+                CASE json_type(item.value, '$.optionVoters')
+                WHEN 'array' THEN json_extract(item.value, '$.optionVoters') END
+            END
         ) AS vote ON 1
     """,
     "postgresql": """
-        json_array_elements(CAST(CASE WHEN tallies.tally LIKE '[%' THEN tallies.tally ELSE '[]' END AS json))
-        AS item(value)
-        LEFT JOIN LATERAL json_array_elements_text(
-            CASE json_typeof(item.value -> 'optionVoters')
-            WHEN 'array' THEN item.value -> 'optionVoters' ELSE CAST('[]' AS json) END
+        json_array_elements(tallies.tally) AS item(value) LEFT JOIN LATERAL json_array_elements(
+            CASE json_typeof(item.value -> 'optionVoters') WHEN 'array' THEN item.value -> 'optionVoters' END
         ) AS vote(value) ON true
     """,
     "mysql": """
         JSON_TABLE(tallies.tally, '$[*]' COLUMNS (
             choice TEXT CHARACTER SET utf8mb4 PATH '$.optionName',
-            NESTED PATH '$.optionVoters[*]' COLUMNS (voter VARCHAR(128) CHARACTER SET utf8mb4 PATH '$')
+            NESTED PATH '$.optionVoters[*]' COLUMNS (voter TEXT CHARACTER SET utf8mb4 PATH '$')
         )) AS vote
     """,
 }
 _OPTION_AND_VOTER = {
-    "sqlite": ("json_extract(item.value, '$.optionName')", "vote.value"),
-    "postgresql": ("item.value ->> 'optionName'", "vote.value"),
+    "sqlite": (
+        """CASE WHEN item.type = 'object' THEN
+            CASE json_type(item.value, '$.optionName')
+            WHEN 'text' THEN json_extract(item.value, '$.optionName') END
+        END""",
+        "CASE vote.type WHEN 'text' THEN vote.value END",
+    ),
+    "postgresql": (
+        "CASE json_typeof(item.value -> 'optionName') WHEN 'string' THEN item.value ->> 'optionName' END",
+        "CASE json_typeof(vote.value) WHEN 'string' THEN vote.value #>> '{}' END",
+    ),
     "mysql": ("vote.choice", "vote.voter"),
 }
 
@@ -197,7 +203,7 @@ def polls(source: Source, silence: int) -> Sql:
     asked = (poll.is_of(p), poll.is_message, poll.c.type_message == "pollMessage")
     is_newer = (later.is_of(p), later.is_about("pollUpdateMessage"), or_(is_poll, p.is_before(later)))
     place = ("messageData", "pollMessageData")
-    field = source.words.field
+    items = source.words.items
     tallies = (
         select(
             p.instance.label("instance_id"),
@@ -209,7 +215,7 @@ def polls(source: Source, silence: int) -> Sql:
             p.c.text.label("question"),
             source.words.is_true(p.c.body, *place, "multipleAnswers").label("multiple_answers"),
             choose(
-                (is_update, field(p.c.body, *place, "votes")), else_=field(p.c.body, *place, "options")
+                (is_update, items(p.c.body, *place, "votes")), else_=items(p.c.body, *place, "options")
             ).label("tally"),
         )
         .where(

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Integer, cast, distinct, func, not_, or_, select
+from sqlalchemy import Integer, and_, cast, distinct, func, not_, or_, select
 from sqlalchemy import case as choose
 
 from airflow_green_notify.models.rows import Source
 from airflow_green_notify.models.words import Sql
+
+_DIGITS = 15
+"""No phone number has more."""
 
 
 def contacts(source: Source, silence: int) -> Sql:
     """One row for each person of an instance, phone number and LID as one where any row shows both."""
     m = source.row("m")
     is_number = not_(or_(m.c.chat_id.like("%@%"), m.c.chat_id.like("%.%")))
-    number = source.words.field(m.c.body, "senderData", "senderPhoneNumber")
+    number = source.words.digits(source.words.field(m.c.body, "senderData", "senderPhoneNumber"), _DIGITS)
     names = (
         select(
             m.instance.label("instance_id"),
             m.contact_key.label("contact_key"),
             choose((m.is_incoming, func.nullif(m.c.sender_name, ""))).label("name"),
-            func.max(choose((is_number, func.nullif(number, "0")))).label("number"),
+            func.max(choose((and_(is_number, m.is_incoming), func.nullif(number, "0")))).label("number"),
             func.max(choose((m.contact.like("%@lid"), m.contact), else_=m.lid)).label("lid"),
             func.min(m.at).label("first_seen_at"),
             func.max(m.at).label("last_seen_at"),
@@ -67,7 +70,7 @@ def chats(source: Source, silence: int) -> Sql:
         .subquery("rows_of_chats")
     )
     c = rows.c
-    name = source.words.field(named.c.body, "senderData", "chatName")
+    name = source.words.binary(source.words.field(named.c.body, "senderData", "chatName"))
     here = (named.instance == c.instance_id, named.chat == c.chat_id, named.at == c.last_message_at)
     return select(
         c.instance_id,

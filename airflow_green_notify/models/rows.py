@@ -22,6 +22,7 @@ COMPUTED: dict[str, Any] = {
     "model_instance": String(64),
     "model_chat": String(_LENGTH),
     "model_target": String(_LENGTH),
+    "model_within": String(_LENGTH),
     "model_day": Date(),
     "model_lid": String(_LENGTH),
     "model_phone": String(_LENGTH),
@@ -70,6 +71,11 @@ class Row:
         return self._computed("model_target")
 
     @property
+    def within(self) -> Sql:
+        """Where that id is unique: on Telegram and MAX only in its chat, whose id is a number."""
+        return self._computed("model_within")
+
+    @property
     def day(self) -> Sql:
         return self._computed("model_day")
 
@@ -91,8 +97,11 @@ class Row:
         c = self.c
         about_another = and_(c.type_message.in_(ABOUT_ANOTHER), c.quoted_id.isnot(None))
         target = choose((about_another, c.quoted_id), else_=c.id_message)
+        elsewhere = or_(c.chat_id.is_(None), c.chat_id.like("%@%"), c.chat_id.like("%.%"))
+        within = choose((elsewhere, ""), else_=c.chat_id)
         lid = choose(
             (c.type_webhook != "incomingMessageReceived", None),
+            (or_(c.chat_id.like("null@%"), c.sender.like("null@%")), None),
             (and_(c.chat_id.like("%@c.us"), c.sender.like("%@lid")), c.sender),
             (and_(c.chat_id.like("%@lid"), c.sender.like("%@c.us")), c.chat_id),
             else_=None,
@@ -103,6 +112,7 @@ class Row:
             "model_instance": cut(c.instance_id, 64),
             "model_chat": cut(c.chat_id, _LENGTH),
             "model_target": cut(target, _LENGTH),
+            "model_within": cut(within, _LENGTH),
             "model_day": self.words.day(self.at),
             "model_lid": cut(lid, _LENGTH),
             "model_phone": cut(phone, _LENGTH),
@@ -167,7 +177,7 @@ class Row:
         """Tell it as :func:`airflow_green_notify.contacts.chat_kind` does; Telegram and MAX say it."""
         chat, first = self.c.chat_id, func.substr(self.c.chat_id, 1, 1)
         is_number = and_(first >= "0", first <= "9")
-        told = self.words.field(self.c.body, "senderData", "chatType")
+        is_channel = self.words.has(self.c.body, ("channel",), "senderData", "chatType")
         return choose(
             (and_(chat.like("%@c.us"), is_number), "private"),
             (and_(chat.like("%@lid"), is_number), "private"),
@@ -176,7 +186,7 @@ class Row:
             (chat == "status@broadcast", "status"),
             (chat.like("%@broadcast"), "broadcast"),
             (chat.like("%@%"), None),
-            (told == "channel", "channel"),
+            (is_channel, "channel"),
             (chat.like("-%"), "group"),
             (or_(is_number, chat.like("__.%")), "private"),
             else_=None,
@@ -197,12 +207,6 @@ class Row:
 
     # --- beside others ---
 
-    @property
-    def within(self) -> Sql:
-        """Where the id of a message is unique: on Telegram and MAX only in its chat, whose id is a number."""
-        elsewhere = or_(self.c.chat_id.is_(None), self.c.chat_id.like("%@%"), self.c.chat_id.like("%.%"))
-        return choose((elsewhere, ""), else_=self.c.chat_id)
-
     def is_of(self, other: Row) -> Sql:
         """Tell whether both speak of the same message, or the same call."""
         return and_(self.instance == other.instance, self.target == other.target, self.within == other.within)
@@ -218,6 +222,11 @@ class Row:
             and_(self.at.is_(None), other.at.isnot(None)),
             and_(same, self.key < other.key),
         )
+
+    @property
+    def newest(self) -> Sequence[Sql]:
+        """The order from the last to the first, the opposite of :meth:`is_before`."""
+        return (self.words.newest_first(self.at), self.key.desc())
 
     def beside(self, name: str) -> Row:
         """Return another row of the table."""
