@@ -20,6 +20,16 @@ MESSAGE_TYPES = {
 ABOUT_ANOTHER = ("editedMessage", "deletedMessage", "reactionMessage", "pollUpdateMessage")
 """Kinds of messages that say something about another one, and in some products bear its id."""
 
+FAILURES = {
+    "noAccount": "nobody has an account under this number",
+    "notInGroup": "the instance is not in that group",
+    "failed": "the messenger did not take it",
+    "noActiveSession": "the 24 hours in which the receiver may be written to are over",
+    "yellowCard": "the messenger suspects spam and holds back what this instance sends",
+    "suspended": "the messenger suspended the account",
+}
+"""Statuses of a message that doesn't reach its receiver, and what they mean."""
+
 
 class Message(NamedTuple):
     """Identity of a message, whichever way it came.

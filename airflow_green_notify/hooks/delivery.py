@@ -16,6 +16,7 @@ from airflow_green_notify.errors import (
     GreenApiTransportError,
     GreenApiUnavailableError,
 )
+from airflow_green_notify.message import FAILURES
 from airflow_green_notify.printable import NAME, printable
 from airflow_green_notify.progress import span
 
@@ -29,14 +30,6 @@ log = logging.getLogger(__name__)
 STAGES = ("sent", "delivered", "read")
 """What becomes of a message, one after the other. Telegram and MAX begin with the second."""
 
-FAILURES = {
-    "noAccount": "nobody has an account under this number",
-    "notInGroup": "the instance is not in that group",
-    "failed": "the messenger did not take it",
-    "noActiveSession": "the 24 hours in which the receiver may be written to are over",
-    "yellowCard": "the messenger suspects spam and holds back what this instance sends",
-    "suspended": "the messenger suspended the account",
-}
 FINAL = ("noAccount", "notInGroup")
 
 CONFIRMATION = 30.0
@@ -127,7 +120,7 @@ async def await_delivery(
 
 
 def failure(id_message: str, status: str, description: str) -> str:
-    """Say in words what one of :data:`FAILURES` means, and what the gateway says of it."""
+    """Say in words what a status of a failure means, and what the gateway says of it."""
     reason = f" ({printable(description)})" if description else ""
     return f"Message {id_message} was not delivered, {status!r}{reason}: {FAILURES[status]}."
 

@@ -6,10 +6,10 @@ from sqlalchemy import and_, func, literal_column, not_, or_, select, text
 from sqlalchemy import case as choose
 
 from airflow_green_notify.body import UNDECRYPTED
+from airflow_green_notify.message import FAILURES
 from airflow_green_notify.models.rows import FILES, Row, Source
 from airflow_green_notify.models.words import Sql
 
-FAILURES = ("failed", "noAccount", "notInGroup", "yellowCard", "suspended", "noActiveSession")
 _ARRIVED = ("delivered", "read")
 
 
@@ -18,7 +18,7 @@ def rank(status: Row) -> Sql:
     return choose(
         (status.c.status == "read", 4),
         (status.c.status == "delivered", 3),
-        (status.c.status.in_(FAILURES), 2),
+        (status.c.status.in_([*FAILURES]), 2),
         (status.c.status == "sent", 1),
         else_=0,
     )
@@ -67,7 +67,7 @@ def messages(source: Source, silence: int) -> Sql:
             "deleted_at"
         ),
         m.one(status.c.status, status, statuses, order=newest).label("status"),
-        m.one(_reason(status), status, statuses, status.c.status.in_(FAILURES), order=status.newest).label(
+        m.one(_reason(status), status, statuses, status.c.status.in_([*FAILURES]), order=status.newest).label(
             "failure_reason"
         ),
         m.key.label("key"),
@@ -100,7 +100,7 @@ def message_statuses(source: Source, silence: int) -> Sql:
 
     is_message = (message.is_of(s), message.is_message)
     sent_at = func.coalesce(s.least(message.at, message, *is_message), first("sent"))
-    failures = (failure.is_of(s), failure.is_status, failure.c.status.in_(FAILURES))
+    failures = (failure.is_of(s), failure.is_status, failure.c.status.in_([*FAILURES]))
     failed_at = s.least(failure.at, failure, *failures)
     inner = (
         select(

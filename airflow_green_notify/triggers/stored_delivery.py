@@ -15,7 +15,6 @@ from airflow_green_notify.consume.waiting import Wanted
 from airflow_green_notify.filters import NotificationFilter
 from airflow_green_notify.hooks import delivery
 from airflow_green_notify.hooks.delivery import (
-    FAILURES,
     FINAL,
     STAGES,
     NotDeliveredYetError,
@@ -23,6 +22,7 @@ from airflow_green_notify.hooks.delivery import (
     delivery_event,
     failure,
 )
+from airflow_green_notify.message import FAILURES
 from airflow_green_notify.progress import span
 from airflow_green_notify.triggers.stored_look import look_at
 
