@@ -57,15 +57,17 @@ def mariadb_connection() -> Iterator[str]:
     driver = _module("MySQLdb", "mysqlclient")
     program = _program("mariadbd", "/usr/sbin/mariadbd", "mariadb-server")
     with _folder("mysql") as folder:
-        user, data, port = _as_user("mysql"), f"--datadir={folder}/data", free_port()
+        user, port = _as_user("mysql"), free_port()
+        # A server that starts removes temporary tables from its tmpdir, those of one being installed too.
+        places = [f"--datadir={folder}/data", f"--tmpdir={folder}"]
         start = folder / "start.sql"
         start.write_text(
             "CREATE DATABASE store CHARACTER SET latin1;\n"
             "CREATE USER store@'%' IDENTIFIED BY 'secret';\n"
             "GRANT ALL ON *.* TO store@'%';\n"
         )
-        _run([*user, "mariadb-install-db", "--no-defaults", data, "--skip-test-db"])
-        options = ["--no-defaults", data, f"--port={port}", "--bind-address=127.0.0.1"]
+        _run([*user, "mariadb-install-db", "--no-defaults", *places, "--skip-test-db"])
+        options = ["--no-defaults", *places, f"--port={port}", "--bind-address=127.0.0.1"]
         options += [f"--socket={folder}/socket", f"--init-file={start}", "--skip-name-resolve"]
         login = {"host": "127.0.0.1", "port": port, "user": "store", "password": "secret"}
         with _running([*user, program, *options], folder, lambda: driver.connect(**login).close()):
