@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -11,11 +12,11 @@ from airflow_green_notify.arguments.stores import our_store_of
 from airflow_green_notify.printable import NAME, listed, printable
 from airflow_green_notify.stores.page import store_described
 from airflow_green_notify.stores.report import Report
-from airflow_green_notify.triggers.report_writer import ReportWriter
+from airflow_green_notify.triggers.report_writer import MIN_INTERVAL, ReportWriter
+from airflow_green_notify.triggers.sighting import Looks
 
 if TYPE_CHECKING:
     from airflow_green_notify.stores.store import Store
-    from airflow_green_notify.triggers.sighting import Looks
 
 NAMED_AT_MOST = 3
 """How many connections a report names."""
@@ -54,28 +55,51 @@ class WatcherReports:
         self._name = f"{watcher} {_named(names)}"
         self._writer = ReportWriter(store)
         self._told: dict[str, str] = {}
+        self._looks, self._why = Looks({}), ""
+        self._looked_at = datetime.now(UTC)
         self._rang_at: datetime | None = None
         self._is_news = False
+        self._later: asyncio.TimerHandle | None = None
 
     def see(self, looks: Looks, why: str, *, rang: bool = False) -> None:
-        """Take note of what looks showed, and report it if it is time to.
+        """Take note of what looks showed, and report it when it is time to.
 
         :param why: Why the watcher does not ring, as far as its connections can be looked at.
         :param rang: Whether it rings now.
         """
+        self._looks, self._why = looks, why
+        self._looked_at = datetime.now(UTC)
         if rang:
-            self._rang_at = datetime.now(UTC)
-        seen = dict.fromkeys(looks, "") | {conn_id: fault.words for conn_id, fault in looks.faults.items()}
-        changed = [conn_id for conn_id, fault in seen.items() if self._told.get(conn_id) != fault]
-        self._is_news = self._is_news or rang or bool(changed)
-        if seen and self._writer.is_due(self._is_news):
-            self._writer.write([*self._reports(looks, why, changed)])
-            self._told |= seen
-            self._is_news = False
+            self._rang_at = self._looked_at
+        self._is_news = self._is_news or rang or bool(self._changed())
+        if looks or looks.faults:
+            self._tell()
 
     def close(self) -> None:
         """Let go of the thread that writes."""
+        if self._later is not None:
+            self._later.cancel()
         self._writer.close()
+
+    def _tell(self) -> None:
+        """Report what was seen last; what is new, but comes too early, a little later."""
+        if self._writer.is_due(self._is_news):
+            changed = self._changed()
+            self._writer.write([*self._reports(self._looks, self._why, [*changed])])
+            self._told |= changed
+            self._is_news = False
+        elif self._is_news and self._later is None:
+            self._later = asyncio.get_running_loop().call_later(MIN_INTERVAL, self._tell_later)
+
+    def _tell_later(self) -> None:
+        self._later = None
+        self._tell()
+
+    def _changed(self) -> dict[str, str]:
+        """Return the connections that are not as they were told last, with what is wrong with each."""
+        faults = {conn_id: fault.words for conn_id, fault in self._looks.faults.items()}
+        seen = dict.fromkeys(self._looks, "") | faults
+        return {conn_id: fault for conn_id, fault in seen.items() if self._told.get(conn_id) != fault}
 
     def _reports(self, looks: Looks, why: str, changed: Sequence[str]) -> Iterator[Report]:
         since = min((each.since for each in looks.values() if each.since), default=None)
@@ -103,7 +127,7 @@ class WatcherReports:
             "rang_at": self._rang_at and self._rang_at.isoformat(),
             "why": why,
         }
-        return Report("watcher", self._name, conn_id, instance_id, datetime.now(UTC), body)
+        return Report("watcher", self._name, conn_id, instance_id, self._looked_at, body)
 
 
 def _named(conn_ids: Sequence[str]) -> str:

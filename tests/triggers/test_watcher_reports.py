@@ -20,7 +20,13 @@ from sqlalchemy.engine import Engine
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.stores import ObjectStorageStore, SqlStore
 from airflow_green_notify.stores.report import Report
-from airflow_green_notify.triggers import GreenApiDoorbellTrigger, fleet, report_writer, watch
+from airflow_green_notify.triggers import (
+    GreenApiDoorbellTrigger,
+    fleet,
+    report_writer,
+    watch,
+    watcher_reports,
+)
 from tests.triggers.conftest import CONNECTION, HOLD, body, take_head
 
 ONE_DOORBELL = f"doorbell of '{CONNECTION}'"
@@ -30,7 +36,8 @@ OTHER_ARGUMENTS = {"min_ring_interval": 0.2, "ring_again_after": 30.0, "receive_
 @pytest.fixture(autouse=True)
 def _short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report_writer, "INTERVAL", 0.2)
-    monkeypatch.setattr(report_writer, "MIN_INTERVAL", 0.1)
+    for module in (report_writer, watcher_reports):
+        monkeypatch.setattr(module, "MIN_INTERVAL", 0.1)
     monkeypatch.setattr(fleet, "PACE", 0.1)
 
 
