@@ -59,6 +59,7 @@ def test_examination_of_what_is_not_healthy_is_reported_before_it_fails(
     green_api_connection.state("notAuthorized")
     with pytest.raises(AirflowException, match="notAuthorized"):
         doctor.check_instance(CONNECTION, report_to=store)
+    assert [each.body["healthy"] for each in store.reports()] == [False]
     with pytest.raises(AirflowException, match="missing"):
         doctor.check_instance([CONNECTION, "missing"], report_to=store)
     ill, missing = store.reports()
