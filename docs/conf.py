@@ -1,7 +1,7 @@
 """How Sphinx builds the documentation: ``python -m sphinx -W --keep-going -b html docs docs/_build``.
 
-Pages are Markdown (MyST), so that they can be read on GitHub, too; the API reference is made of the docstrings
-of the installed package. Nothing is fetched: the build is the same without a network.
+Pages are Markdown (MyST), so that they can be read on GitHub, too; the API reference is made of the package's
+docstrings. Nothing is fetched: the build is the same without a network.
 """
 
 from __future__ import annotations
@@ -44,8 +44,7 @@ if os.environ.get("SPHINX_INTERSPHINX"):
         "airflow": ("https://airflow.apache.org/docs/apache-airflow/stable", None),
     }
 
-# Light and dark, readable on a phone, kept by pip's and pytest's authors; Airflow's own theme needs a build of
-# Airflow's site around it.
+# Light and dark, readable on a phone, well kept: pip's and pytest's documentation use it.
 html_theme = "furo"
 html_title = f"airflow-green-notify {VERSION}"
 html_show_sourcelink = False
