@@ -7,10 +7,12 @@ docstrings. Nothing is fetched: the build is the same without a network.
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
-from docutils.nodes import Node
-from sphinx.addnodes import desc_signature
+from docutils.nodes import Node, literal
+from sphinx.addnodes import desc_signature, pending_xref
+from sphinx.transforms import SphinxTransform
 
 from airflow_green_notify.version import VERSION
 
@@ -61,5 +63,36 @@ def leave_annotation_plain(app: Any, env: Any, node: Node, contnode: Node) -> No
     return contnode if within is not None else None
 
 
+class LinkNames(SphinxTransform):
+    """Make a link of what a page names in code and the reference has, so that pages stay plain Markdown.
+
+    A name that begins like one of ours and isn't there is an error, as any other link that leads nowhere.
+    """
+
+    default_priority = 400
+    ours = re.compile(
+        r"GreenApi[A-Z]\w+|(Sql|ObjectStorage|Notification)Store|Notification(Filter|StoreError)?"
+        r"|(read_batch|read_new|read_events|commit|create_asset|check_instance|has_file|media_name)"
+    )
+
+    def apply(self) -> None:
+        if not str(self.document.get("source", "")).endswith(".md"):
+            return
+        for code in [*self.document.findall(literal)]:
+            if not isinstance(code.parent, pending_xref) and self.ours.fullmatch(code.astext()):
+                link = pending_xref(
+                    "",
+                    code.deepcopy(),
+                    refdomain="py",
+                    reftype="obj",
+                    reftarget=code.astext(),
+                    refspecific=True,
+                    refwarn=True,
+                )
+                link.source, link.line = code.source, code.line
+                code.replace_self(link)
+
+
 def setup(app: Any) -> None:
+    app.add_transform(LinkNames)
     app.connect("missing-reference", leave_annotation_plain, priority=900)  # behind intersphinx

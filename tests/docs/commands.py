@@ -80,7 +80,9 @@ def _check_install(arguments: list[str]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = [word for word in arguments[1:] if not word.startswith(("-", "tests/"))]
     for word in wanted:
-        requirement = Requirement(word.replace(".[", f"{project['name']}[") if word != "." else project["name"])
+        requirement = Requirement(
+            word.replace(".[", f"{project['name']}[") if word != "." else project["name"]
+        )
         assert requirement.name in (project["name"], "apache-airflow"), word
         if requirement.name == project["name"]:
             assert requirement.extras <= project["optional-dependencies"].keys(), word

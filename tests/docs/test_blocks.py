@@ -6,16 +6,17 @@ import configparser
 import inspect
 import json
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from airflow_green_notify.emulator import GreenApiEmulator
+from airflow_green_notify.emulator import GreenApiEmulator, example_notifications
+from airflow_green_notify.notification import Notification
+from airflow_green_notify.stores import SqlStore
 from tests.docs.commands import check_command, commands_in
 from tests.docs.pages import PAGES, Block, blocks_of
 
@@ -33,7 +34,7 @@ def green_api_switches() -> dict[str, Any]:
 @pytest.fixture
 def world(
     green_api_connection: GreenApiEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[GreenApiEmulator]:
+) -> GreenApiEmulator:
     """What all pages speak of: three instances, on which people answer, and a warehouse."""
     monkeypatch.chdir(tmp_path)
     for name in ("sales", "support"):
@@ -43,7 +44,24 @@ def world(
         warehouse = {"conn_type": "sqlite", "host": str(tmp_path / "warehouse.db")}
         monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(warehouse))
     green_api_connection.reply(".*", "yes")
-    yield green_api_connection
+    green_api_connection.settings(outgoingWebhook="yes")  # else nothing tells of "delivered"
+    fill_warehouse()
+    return green_api_connection
+
+
+def fill_warehouse() -> None:
+    """Store what an earlier drain brought, and what a handler gave up."""
+    from airflow_green_notify.models.making import create_models
+
+    bodies = example_notifications(recent=True)
+    for table, note in (
+        ("green_api_notifications", None),
+        ("green_api_dead_letters", {"reason": "It failed."}),
+    ):
+        with SqlStore("warehouse", table=table).open("docs/earlier/drain/-1") as store:
+            for body in bodies:
+                store.put(Notification(0, body), note)
+    create_models(SqlStore("warehouse"))
 
 
 @pytest.mark.parametrize("page", CHECKED)
@@ -84,7 +102,7 @@ def run_dags(block: Block, path: Path, run_dag: Callable[..., Any]) -> None:
     assert bag.dags
     for dag in bag.dags.values() if block.how == "run" else ():
         for task in dag.tasks:
-            for name in ("receive_timeout", "linger", "poke_interval"):
+            for name in ("receive_timeout", "linger", "poke_interval", "poll_interval"):
                 if getattr(task, name, 0):
                     setattr(task, name, AT_MOST)
         assert str(run_dag(dag).state) == "success", dag.dag_id
@@ -101,17 +119,8 @@ def run_python(block: Block, names: dict[str, Any], request: pytest.FixtureReque
 
 
 def ask_warehouse(text: str, folder: Path) -> None:
-    """Run the statements on the warehouse, with what a drain stored and models over it."""
-    from airflow_green_notify.hooks import GreenApiHook
-    from airflow_green_notify.drain import drain
-    from airflow_green_notify.models.making import create_models
-    from airflow_green_notify.stores import SqlStore
-
-    store = SqlStore("warehouse")
-    with store.open("docs/run/drain/-1"):
-        drain(GreenApiHook(), store, receive_timeout=AT_MOST)
-    create_models(store)
-    with sqlite3.connect(folder / "warehouse.db") as database:
+    """Run the statements on the table and the models over it."""
+    with closing(sqlite3.connect(folder / "warehouse.db")) as database:
         for statement in filter(str.strip, text.split(";")):
             database.execute(statement).fetchall()
 
