@@ -17,7 +17,6 @@ from sphinx.transforms import SphinxTransform
 from airflow_green_notify.version import VERSION
 
 project = "airflow-green-notify"
-author = "the authors of airflow-green-notify"
 version = release = VERSION
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx"]
 exclude_patterns = ["_build"]
@@ -36,6 +35,7 @@ myst_enable_extensions = ["colon_fence"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 90
 
 # Links to Python and Airflow need their lists of names from the network, which not every build has:
 # SPHINX_INTERSPHINX=1 makes them links, without it they are plain text.
@@ -50,6 +50,7 @@ if os.environ.get("SPHINX_INTERSPHINX"):
 html_theme = "furo"
 html_title = f"airflow-green-notify {VERSION}"
 html_show_sourcelink = False
+html_show_copyright = False
 
 
 def leave_annotation_plain(app: Any, env: Any, node: Node, contnode: Node) -> Node | None:
