@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from airflow_green_notify.emulator import GreenApiEmulator, example_notifications
+from airflow_green_notify.emulator import GatewayInstance, GreenApiEmulator, example_notifications
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.stores import SqlStore
 from tests.docs.commands import check_command, commands_in
@@ -34,19 +34,19 @@ def green_api_switches() -> dict[str, Any]:
 @pytest.fixture
 def world(
     green_api_connection: GreenApiEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> GreenApiEmulator:
+) -> list[GatewayInstance]:
     """What all pages speak of: three instances, on which people answer, and a warehouse."""
     monkeypatch.chdir(tmp_path)
-    for name in ("sales", "support"):
-        connection = green_api_connection.add_instance(rate_limits=False).connection
-        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", connection)
+    others = {name: green_api_connection.add_instance(rate_limits=False) for name in ("sales", "support")}
+    for name, instance in others.items():
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", instance.connection)
     for name in ("warehouse", "green_api_warehouse"):
         warehouse = {"conn_type": "sqlite", "host": str(tmp_path / "warehouse.db")}
         monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(warehouse))
     green_api_connection.reply(".*", "yes")
     green_api_connection.settings(outgoingWebhook="yes")  # else nothing tells of "delivered"
     fill_warehouse()
-    return green_api_connection
+    return [green_api_connection, *others.values()]
 
 
 def fill_warehouse() -> None:
@@ -64,17 +64,19 @@ def fill_warehouse() -> None:
 @pytest.mark.parametrize("page", CHECKED)
 def test_blocks_of_page_do_what_they_say(
     page: str,
-    world: GreenApiEmulator,
+    world: list[GatewayInstance],
+    green_api_emulator: GreenApiEmulator,
     run_dag: Callable[..., Any],
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
-    """In their order, in one namespace, on one queue that something waits in."""
+    """In their order, in one namespace, on queues that something waits in."""
     names: dict[str, Any] = {}
     for number, block in enumerate(blocks_of(page)):
         if block.how == "not run":
             continue
-        world.push_traffic(seed=number, n=8)
+        for instance in world:
+            instance.push_traffic(seed=number, n=8)
         try:
             if block.language == "python" and "@dag" in block.text:
                 run_dags(block, tmp_path / f"block_{number}.py", run_dag)
@@ -83,14 +85,14 @@ def test_blocks_of_page_do_what_they_say(
             elif block.language == "sql":
                 ask_warehouse(block.text, tmp_path)
             else:
-                CHECKS[block.language](block.text, world)
+                CHECKS[block.language](block.text, green_api_emulator.url)
         except Exception as error:
             error.add_note(f"The block of {block.where}:\n{block.text}")
             raise
 
 
 def run_dags(block: Block, path: Path, run_dag: Callable[..., Any]) -> None:
-    """Read the block as a Dag file, and run each Dag of it to its success."""
+    """Read the block as a Dag file, and run each Dag of it, until every task has succeeded."""
     from airflow.dag_processing.dagbag import DagBag
 
     path.write_text(block.text)
@@ -102,7 +104,8 @@ def run_dags(block: Block, path: Path, run_dag: Callable[..., Any]) -> None:
             for name in ("receive_timeout", "linger", "poke_interval", "poll_interval"):
                 if getattr(task, name, 0):
                     setattr(task, name, AT_MOST)
-        assert str(run_dag(dag).state) == "success", dag.dag_id
+        states = {ti.task_id: str(ti.state) for ti in run_dag(dag).get_task_instances()}
+        assert set(states.values()) == {"success"}, states
 
 
 def run_python(block: Block, names: dict[str, Any], request: pytest.FixtureRequest) -> None:
@@ -122,22 +125,22 @@ def ask_warehouse(text: str, folder: Path) -> None:
             database.execute(statement).fetchall()
 
 
-def _check_commands(text: str, world: GreenApiEmulator) -> None:
+def _check_commands(text: str, gateway_url: str) -> None:
     for words in commands_in(text):
-        check_command(words, world.url)
+        check_command(words, gateway_url)
 
 
-def _check_output(text: str, world: GreenApiEmulator) -> None:
+def _check_output(text: str, gateway_url: str) -> None:
     """What is shown, and not typed."""
     assert not text.lstrip().startswith(("airflow ", "python", "pip ", "import ", "from "))
 
 
-CHECKS: dict[str, Callable[[str, GreenApiEmulator], object]] = {
+CHECKS: dict[str, Callable[[str, str], object]] = {
     "sh": _check_commands,
     "text": _check_output,
-    "json": lambda text, world: json.loads(text),
-    "yaml": lambda text, world: yaml.safe_load(text),
-    "ini": lambda text, world: configparser.ConfigParser().read_string(text),
+    "json": lambda text, url: json.loads(text),
+    "yaml": lambda text, url: yaml.safe_load(text),
+    "ini": lambda text, url: configparser.ConfigParser().read_string(text),
 }
 
 
