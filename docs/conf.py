@@ -51,6 +51,8 @@ html_theme = "furo"
 html_title = f"airflow-green-notify {VERSION}"
 html_show_sourcelink = False
 html_show_copyright = False
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 
 
 def leave_annotation_plain(app: Any, env: Any, node: Node, contnode: Node) -> Node | None:

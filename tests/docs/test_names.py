@@ -41,6 +41,15 @@ def test_test_that_a_page_names_is_there(page: str, name: str) -> None:
         assert re.search(there, (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE), page
 
 
+def test_every_row_of_what_dies_has_a_test() -> None:
+    """Each guarantee is proved by something that can fail."""
+    text = text_of("docs/guarantees.md")
+    rows = re.findall(r"^\| (.+?) \|", text.split("## What proves it")[0], re.MULTILINE)[1:]
+    proofs = re.findall(r"^\* (.+): (?:`tests/.+`|the same)$", text, re.MULTILINE)
+    assert len(rows) > 10
+    assert proofs == rows
+
+
 def test_examples_name_every_example_dag() -> None:
     """And no other."""
     there = {path.name for path in (ROOT / "example_dags").glob("*.py")}
