@@ -1,4 +1,4 @@
-"""``python -m airflow_green_notify.demo``: the example Dags with real Airflow, without account or server.
+"""The demo on a terminal: some example Dags, run to their end, and what lies where after that.
 
 Starts the emulator, migrates an Airflow database on SQLite in a temporary folder, and runs the example Dags
 with ``dag.test()`` until the queue is empty. Everything stays in that folder to be looked at.
@@ -6,7 +6,6 @@ with ``dag.test()`` until the queue is empty. Everything stays in that folder to
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sqlite3
@@ -18,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from airflow_green_notify.demo import examples
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications
 
 if TYPE_CHECKING:
@@ -27,13 +27,8 @@ if TYPE_CHECKING:
 FIRST_DOZEN = (1, 2, 4, 5, 7, 11, 14, 32, 33, 40, 46, 49)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def run() -> int:
     """Run the demo; return 0 if nothing was lost."""
-    argparse.ArgumentParser(
-        prog="python -m airflow_green_notify.demo",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args(argv)
     folder = Path(tempfile.mkdtemp(prefix="green-api-demo-"))
     screen = _only_own_words_on_screen(folder / "airflow.log")
     started = time.monotonic()
@@ -49,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     say(f"\nDone in {time.monotonic() - started:.0f} s. Look around:")
     say(f"  the warehouse      {folder / 'warehouse.db'}  (SQLite)")
     say(f"  Airflow's own log  {folder / 'airflow.log'}")
-    say(f"  the Dags           {_example_dags()}")
+    say(f"  the Dags           {examples.folder()}")
     return 1 if lost else 0
 
 
@@ -71,17 +66,10 @@ def _only_own_words_on_screen(log: Path) -> TextIO:
     return screen
 
 
-def _example_dags() -> Path:
-    """The folder of the example Dags: in an installed package within it, in a checkout beside it."""
-    package = Path(__file__).parent
-    installed = package / "example_dags"
-    return installed if installed.is_dir() else package.parent / "example_dags"
-
-
 def _set_environment(folder: Path, connection: str) -> None:
     os.environ.update(
         AIRFLOW_HOME=str(folder),
-        AIRFLOW__CORE__DAGS_FOLDER=str(_example_dags()),
+        AIRFLOW__CORE__DAGS_FOLDER=str(examples.folder()),
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
         AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{folder}/airflow.db",
         AIRFLOW__USAGE_DATA_COLLECTION__ENABLED="False",
@@ -101,7 +89,7 @@ def _migrate() -> None:
 def _dag(name: str) -> DAG:
     from airflow.models import DagBag
 
-    bag = DagBag(dag_folder=str(_example_dags() / f"{name}.py"))
+    bag = DagBag(dag_folder=str(examples.folder() / f"{name}.py"))
     if bag.import_errors:
         raise SystemExit(f"{name} can't be imported: {bag.import_errors}")
     dag: DAG = bag.dags[name]
@@ -120,8 +108,8 @@ def _kind(body: dict[str, Any]) -> str:
 
 
 def _one_by_one(gateway: GreenApiEmulator, say: Callable[[str], None]) -> None:
-    examples = example_notifications()
-    gateway.push(*(examples[line - 1] for line in FIRST_DOZEN))
+    bodies = example_notifications()
+    gateway.push(*(bodies[line - 1] for line in FIRST_DOZEN))
     say(f"\nreceive_load_delete: {len(FIRST_DOZEN)} notifications wait; one Dag run each")
     dag = _dag("receive_load_delete")
     while queue := gateway.queue():
@@ -135,9 +123,9 @@ def _one_by_one(gateway: GreenApiEmulator, say: Callable[[str], None]) -> None:
 
 
 def _in_one_drain(gateway: GreenApiEmulator, say: Callable[[str], None]) -> None:
-    examples = example_notifications()
-    gateway.push(*examples)
-    say(f"\netl_to_sqlite: all {len(examples)} examples wait; one Dag run for them all")
+    bodies = example_notifications()
+    gateway.push(*bodies)
+    say(f"\netl_to_sqlite: all {len(bodies)} examples wait; one Dag run for them all")
     began = time.monotonic()
     _run(_dag("etl_to_sqlite"))
     say(f"  drained, sorted into tables, reported  {time.monotonic() - began:4.1f} s")
@@ -186,7 +174,3 @@ def _key(body: dict[str, Any]) -> str:
     from airflow_green_notify.notification import Notification
 
     return Notification(0, body).key
-
-
-if __name__ == "__main__":
-    sys.exit(main())
