@@ -121,7 +121,11 @@ class LocalAirflow:
 
 
 def _free_port(wanted: int) -> int:
-    with socket.create_server((HOST, wanted)) as listening:
+    try:
+        listening = socket.create_server((HOST, wanted))
+    except (OSError, OverflowError) as error:
+        raise OSError(f"On {HOST}, port {wanted} is taken, or none that can be had ({error}).") from error
+    with listening:
         port: int = listening.getsockname()[1]
         return port
 
