@@ -10,6 +10,9 @@ RUNNING = (
     "green_api_delivery",
     "green_api_telephony",
     "stream_to_warehouse",
+    "support_desk",
+    "warehouse_models",
+    "dead_letter_replay",
     "approvals_beside_etl",
     "alert_on_failure",
 )
@@ -30,7 +33,6 @@ PAUSED = {
     "on_new_notifications": _DEFAULT_HAS_A_READER,
     "one_run_per_message": _DEFAULT_HAS_A_READER,
     "receive_load_delete": _DEFAULT_HAS_A_READER,
-    "report_of_the_day": _DEFAULT_HAS_A_READER,
     "wait_for_reply": _DEFAULT_HAS_A_READER,
 }
 """The others, and why: a queue has one reader."""
