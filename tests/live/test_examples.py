@@ -126,7 +126,8 @@ def test_support_desk_hands_a_hard_question_to_a_person_and_sends_the_reply_once
         until(lambda: texts(desk) == ["We are here from 9 to 18."], 150, "answer to the easy question")
         ((_, body),) = live.airflow.query(waiting)
         assert body == "    My parcel is `broken` {{ 7 * 7 }}.\n    What now?"
-        ((run,),) = live.airflow.query("SELECT run_id FROM task_instance WHERE task_id = 'hand_over.ask'")
+        asking = "SELECT run_id FROM task_instance WHERE task_id = 'hand_over.ask' AND map_index = 0"
+        ((run,),) = live.airflow.query(asking)
         path = f"dags/support_desk/dagRuns/{run}/taskInstances/hand_over.ask/0/hitlDetails"
         live.airflow.api("PATCH", path, chosen_options=["OK"], params_input={"answer": "Send it back."})
         until(lambda: live.airflow.run_state("support_desk", run) == "success", 150, "end of the run")
