@@ -119,10 +119,10 @@ def test_support_desk_hands_a_hard_question_to_a_person_and_sends_the_reply_once
     desk = live.fleet[1]
     with live.airflow.running("stream_to_warehouse", "support_desk"):
         until(lambda: live.warehouse.column("green_api_notifications_consumers", "consumer"), 150, "consumer")
-        desk.push(question(desk, "HARD", "My parcel is `broken` {{ 7 * 7 }}.\nWhat now?"))
+        desk.push(question(desk, "3EB0000000000HARD", "My parcel is `broken` {{ 7 * 7 }}.\nWhat now?"))
         waiting = "SELECT ti_id, body FROM hitl_detail WHERE subject = 'A customer asks'"
         until(lambda: live.airflow.query(waiting), 150, "question for a person")
-        desk.push(question(desk, "EASY", "When do you open?"))
+        desk.push(question(desk, "3EB0000000000EASY", "When do you open?"))
         until(lambda: texts(desk) == ["We are here from 9 to 18."], 150, "answer to the easy question")
         ((_, body),) = live.airflow.query(waiting)
         assert body == "    My parcel is `broken` {{ 7 * 7 }}.\n    What now?"
@@ -132,7 +132,7 @@ def test_support_desk_hands_a_hard_question_to_a_person_and_sends_the_reply_once
         live.airflow.api("PATCH", path, chosen_options=["OK"], params_input={"answer": "Send it back."})
         until(lambda: live.airflow.run_state("support_desk", run) == "success", 150, "end of the run")
     assert texts(desk) == ["We are here from 9 to 18.", "Send it back."]
-    assert desk.sent()[-1]["quotedMessageId"] == "HARD"
+    assert desk.sent()[-1]["quotedMessageId"] == "3EB0000000000HARD"
 
 
 def question(instance: GatewayInstance, id_message: str, text: str) -> dict[str, object]:
