@@ -47,7 +47,7 @@ def chart(sent: Counter[tuple[str, int]]) -> str:
     max_active_runs=1,
     tags=["green-api"],
     doc_md=__doc__,
-    params={"day": Param("", type="string", description="as 2026-01-31, in UTC; today if left out")},
+    params={"day": Param(None, type=["null", "string"], format="date", description="in UTC; else today")},
 )
 def warehouse_models() -> None:
     drain = GreenApiDrainNotificationsOperator(task_id="drain", store=STORE, retries=3)
@@ -64,7 +64,7 @@ def warehouse_models() -> None:
             page.write(f"<!doctype html><meta charset=utf-8><h1>{on}</h1>{chart(sent)}")
         return {"path": path, **dict(zip(NUMBERS, map(int, totals), strict=False))}
 
-    drain >> models >> report("{{ params.day }}")
+    drain >> models >> report("{{ params.day or '' }}")
 
 
 warehouse_models()
