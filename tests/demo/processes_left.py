@@ -7,11 +7,11 @@ from contextlib import suppress
 import psutil
 
 
-def left(name: str, value: str) -> list[list[str]]:
-    """The command lines of all processes in whose environment a variable has a value."""
-    commands = []
+def left(name: str, value: str) -> list[tuple[int, list[str]]]:
+    """The ids and command lines of all processes in whose environment a variable has a value."""
+    processes = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if process.environ().get(name) == value and process.status() != psutil.STATUS_ZOMBIE:
-                commands.append(process.cmdline())
-    return commands
+                processes.append((process.pid, process.cmdline()))
+    return processes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.demo.program import running_demo
 pytestmark = pytest.mark.live
 
 CONNECTIONS = {f"green_api_{name}" for name in ("default", "sales", "support", "warehouse")}
+SCHEDULER = ["scheduler", "--skip-serve-logs"]
 TEAMS = {f"green_api_{name}" for name in ("sales", "delivery", "telephony")}
 
 
@@ -35,4 +37,17 @@ def test_demo_shows_dags_that_run_and_real_connections_and_leaves_no_process(tmp
         assert demo.end(signal.SIGINT) == 0
     [home] = tmp_path.glob("green-api-demo-*")
     assert str(home) in demo.said[-1]
+    assert left("AIRFLOW_HOME", str(home)) == []
+
+
+def test_demo_ends_with_a_reason_when_a_part_of_airflow_dies(tmp_path: Path) -> None:
+    """A demo without a scheduler would look as if nothing happened."""
+    with running_demo(tmp_path) as demo:
+        demo.read_until("Airflow runs")
+        [home] = tmp_path.glob("green-api-demo-*")
+        [scheduler] = [pid for pid, command in left("AIRFLOW_HOME", str(home)) if command[-2:] == SCHEDULER]
+        os.kill(scheduler, signal.SIGKILL)
+        demo.read_until("Stopped")
+        assert demo.end(signal.SIGINT) == 1
+    assert any("Airflow's scheduler ended by itself, with exit code -9" in line for line in demo.said)
     assert left("AIRFLOW_HOME", str(home)) == []
