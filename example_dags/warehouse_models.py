@@ -24,6 +24,7 @@ MODEL = "green_api_notifications__"
 NUMBERS = ("incoming", "outgoing", "read_count", "failed_count")
 TOTALS = f"SELECT {', '.join(NUMBERS)} FROM {MODEL}instance_daily WHERE day ="
 MESSAGES = f"SELECT chat_id, sent_at FROM {MODEL}messages WHERE sent_on ="
+STYLE = "<style>td, th {min-width: 2em; text-align: center; font: 14px sans-serif}</style>"
 
 
 def hour_of(sent_at: Any) -> int:
@@ -36,7 +37,9 @@ def chart(sent: Counter[tuple[str, int]]) -> str:
     table = "<table><tr><th>UTC" + "".join(f"<th>{hour}" for hour in range(24))
     for chat in sorted({chat for chat, _ in sent}):
         shades = [100 * sent[chat, hour] // max(sent.values()) for hour in range(24)]
-        cells = [f'<td style="background:rgb(0 150 90/{s}%)">{sent[chat, h]}' for h, s in enumerate(shades)]
+        cells = [
+            f'<td style="background:rgb(0 150 90/{s}%)">{sent[chat, h] or ""}' for h, s in enumerate(shades)
+        ]
         table += f"\n<tr><th>{escape(chat)}{''.join(cells)}"
     return table + "</table>"
 
@@ -61,7 +64,7 @@ def warehouse_models() -> None:
         totals = [sum(column) for column in zip(*warehouse.get_records(f"{TOTALS} '{on}'"), strict=True)]
         path = os.path.join(HOME, f"green-api-{on}.html")
         with open(path, "w", encoding="utf-8") as page:
-            page.write(f"<!doctype html><meta charset=utf-8><h1>{on}</h1>{chart(sent)}")
+            page.write(f"<!doctype html><meta charset=utf-8>{STYLE}<h1>{on}</h1>{chart(sent)}")
         return {"path": path, **dict(zip(NUMBERS, map(int, totals), strict=False))}
 
     drain >> models >> report("{{ params.day or '' }}")

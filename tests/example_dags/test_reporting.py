@@ -61,4 +61,5 @@ def test_report_of_a_day_without_messages_is_empty_and_no_chat_runs_as_html(
 def cells(row: str) -> dict[int, str]:
     """What stands in the hours of a row that aren't empty."""
     numbers = [cell.split(">")[1].split("<")[0].strip() for cell in row.split("<td")[1:]]
-    return {hour: number for hour, number in enumerate(numbers) if number != "0"}
+    assert len(numbers) == 24
+    return {hour: number for hour, number in enumerate(numbers) if number}
