@@ -99,16 +99,21 @@ def _connect(airflow: LocalAirflow, name: str, connection: str) -> None:
 def _let_run(airflow: LocalAirflow) -> None:
     """Un-pause what can run by itself, as soon as Airflow knows it, and say what can't, and why."""
     waiting = set(examples.RUNNING)
-    while waiting:
-        known = airflow.call("GET", "dags?limit=1000&exclude_stale=true")["dags"]
-        for dag_id in sorted(waiting & {dag["dag_id"] for dag in known}):
-            airflow.call("PATCH", f"dags/{dag_id}", is_paused=False)
-            waiting.remove(dag_id)
-            if dag_id == STARTED_BY_US:
-                airflow.call("POST", f"dags/{dag_id}/dagRuns", logical_date=None, dag_run_id=FIRST_RUN)
+    airflow.until(lambda: not _still_unknown(airflow, waiting), "list of all example Dags")
     _say(f"Dags that run: {', '.join(examples.RUNNING)}.\nPaused:")
     for name, why in examples.PAUSED.items():
         _say(f"  {name:24}{why}")
+
+
+def _still_unknown(airflow: LocalAirflow, waiting: set[str]) -> set[str]:
+    """Un-pause those of the Dags that Airflow knows, and return the others."""
+    known = airflow.call("GET", "dags?limit=1000&exclude_stale=true")["dags"]
+    for dag_id in sorted(waiting & {dag["dag_id"] for dag in known}):
+        airflow.call("PATCH", f"dags/{dag_id}", is_paused=False)
+        if dag_id == STARTED_BY_US:
+            airflow.call("POST", f"dags/{dag_id}/dagRuns", logical_date=None, dag_run_id=FIRST_RUN)
+        waiting.remove(dag_id)
+    return waiting
 
 
 def _has_succeeded(airflow: LocalAirflow) -> bool:
