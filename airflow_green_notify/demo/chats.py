@@ -12,7 +12,7 @@ from typing import Any, Self
 from airflow_green_notify.emulator import GatewayInstance, traffic
 
 EVERY = 2.0  # seconds between two notifications of an instance
-QUESTION_EVERY = 10  # so many notifications of an instance, one is a question
+QUESTION_EVERY = 10  # of so many notifications of an instance, one is a question
 QUESTIONS = ("When do you open?", "My parcel is broken. What now?", "Where do I find the invoice?")
 HISTORY, HISTORY_SECONDS = 300, 12 * 3600  # notifications that wait when the demo begins, and since when
 
