@@ -45,6 +45,10 @@ def provider_info() -> dict[str, Any]:
             }
         ],
         "notifications": ["airflow_green_notify.notifiers.GreenApiNotifier"],
+        "extra-links": [
+            "airflow_green_notify.links.GreenApiPageLink",
+            "airflow_green_notify.links.GreenApiConsoleLink",
+        ],
         "cli": ["airflow_green_notify.cli.get_cli_commands"],
         "connection-types": [_connection_type()],
     }

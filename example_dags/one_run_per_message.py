@@ -59,7 +59,7 @@ def one_run_per_message() -> None:
     ).expand_kwargs(runs_of(drained.output))
 
 
-@dag(schedule=None, catchup=False, tags=["green-api"])
+@dag(schedule=None, catchup=False, tags=["green-api"], doc_md=__doc__)
 def handle_message() -> None:
     @task
     def handle(dag_run: Any = None) -> str | None:

@@ -38,7 +38,14 @@ three_teams_one_queue()
 
 for team, matching in TEAMS.items():
 
-    @dag(f"green_api_{team}", schedule=[ASSETS[team]], catchup=False, max_active_runs=1, tags=["green-api"])
+    @dag(
+        f"green_api_{team}",
+        schedule=[ASSETS[team]],
+        catchup=False,
+        max_active_runs=1,
+        tags=["green-api"],
+        doc_md=__doc__,
+    )
     def of_team(team: str, matching: dict[str, Any]) -> None:
         read = GreenApiReadNewOperator(
             task_id="read",

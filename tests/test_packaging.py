@@ -51,7 +51,7 @@ def test_wheel_holds_every_module_and_nothing_else(wheel: ZipFile) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["py.typed", "emulator/notifications.ndjson", "emulator/pytest.py", "demo.py"]
+    "name", ["py.typed", "emulator/notifications.ndjson", "emulator/pytest.py", "demo/__main__.py"]
 )
 def test_wheel_holds_what_is_not_imported(wheel: ZipFile, name: str) -> None:
     """Type marker, example notifications, fixtures and demo are there."""

@@ -92,7 +92,9 @@ def named_modules() -> list[str]:
 
 
 def named_objects() -> list[str]:
-    paths = [path for kind in ("notifications", "queues", "cli") for path in INFO.get(kind, [])]
+    paths = [
+        path for kind in ("notifications", "queues", "cli", "extra-links") for path in INFO.get(kind, [])
+    ]
     paths += [entry["hook-class-name"] for entry in INFO["connection-types"]]
     for entry in INFO.get("asset-uris", []):
         paths += [entry[key] for key in ("handler", "factory", "to_openlineage_converter") if entry.get(key)]

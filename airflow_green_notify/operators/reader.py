@@ -29,6 +29,7 @@ from airflow_green_notify.arguments import (
 )
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.lineage import Queue, TellsLineage
+from airflow_green_notify.links import LINKS, push_links
 from airflow_green_notify.operators.reading import OneQueue
 from airflow_green_notify.stoppable import ToldToStop, sleep
 from airflow_green_notify.task import GreenApiTask
@@ -74,6 +75,7 @@ class ReaderOperator(TellsLineage, GreenApiTask):
         "linger": linger_of,
         "on_instance_error": choice_of("fail", "warn"),
     }
+    operator_extra_links = LINKS
     ui_color = "#cde3ee"
     _fleet: Sequence[GreenApiHook] = ()
 
@@ -115,6 +117,7 @@ class ReaderOperator(TellsLineage, GreenApiTask):
             )
 
     def execute(self, context: Context) -> dict[str, Any]:
+        push_links(self, context)
         return self._stoppably(partial(self._execute_judged, context))
 
     def _execute_judged(self, context: Context) -> dict[str, Any]:

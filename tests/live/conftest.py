@@ -28,6 +28,7 @@ COPIED = (
     "fleet_to_warehouse",
     "stream_to_warehouse",
     "approvals_beside_etl",
+    "support_desk",
 )
 WATCHERS = [f"watcher_{number}" for number in range(4)]
 

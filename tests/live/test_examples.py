@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_green_notify.emulator import example_notifications
+from airflow_green_notify.emulator import GatewayInstance, example_notifications
 from airflow_green_notify.notification import Notification
 from tests.live.conftest import Live, on_sqlite
 from tests.live.live_airflow import until
@@ -112,6 +112,40 @@ def test_approvals_beside_etl_end_in_the_triggerer_and_hand_on_the_answer(live: 
     assert ["Approved by Ann." in words[runs[0]], "Rejected by Ann." in words[runs[1]]] == [True, True]
     resumed = "SELECT count(*) FROM task_instance WHERE task_id = 'answer' AND next_method IS NULL"
     assert live.airflow.query(resumed)[0][0] < len(runs)
+
+
+def test_support_desk_hands_a_hard_question_to_a_person_and_sends_the_reply_once(live: Live) -> None:
+    """An easy one is answered meanwhile; the hard one as soon as somebody wrote an answer in Airflow."""
+    desk = live.fleet[1]
+    with live.airflow.running("stream_to_warehouse", "support_desk"):
+        first = live.airflow.trigger("support_desk")  # nothing is a question yet
+        until(lambda: live.airflow.run_state("support_desk", first) == "success", 150, "end of the first run")
+        desk.push(question(desk, "3EB0000000000HARD", "My parcel is `broken` {{ 7 * 7 }}.\nWhat now?"))
+        waiting = "SELECT ti_id, body FROM hitl_detail WHERE subject = 'A customer asks'"
+        until(lambda: live.airflow.query(waiting), 150, "question for a person")
+        desk.push(question(desk, "3EB0000000000EASY", "When do you open?"))
+        until(lambda: texts(desk) == ["We are here from 9 to 18."], 150, "answer to the easy question")
+        ((_, body),) = live.airflow.query(waiting)
+        assert body == "    My parcel is `broken` {{ 7 * 7 }}.\n    What now?"
+        asking = "SELECT run_id FROM task_instance WHERE task_id = 'hand_over.ask' AND map_index = 0"
+        ((run,),) = live.airflow.query(asking)
+        path = f"dags/support_desk/dagRuns/{run}/taskInstances/hand_over.ask/0/hitlDetails"
+        live.airflow.api("PATCH", path, chosen_options=["OK"], params_input={"answer": "Send it back."})
+        until(lambda: live.airflow.run_state("support_desk", run) == "success", 150, "end of the run")
+    assert texts(desk) == ["We are here from 9 to 18.", "Send it back."]
+    assert desk.sent()[-1]["quotedMessageId"] == "3EB0000000000HARD"
+
+
+def question(instance: GatewayInstance, id_message: str, text: str) -> dict[str, object]:
+    """Somebody asks an instance."""
+    asked = answer_to({"chatId": "12025550101@c.us", "idMessage": ""})
+    asked |= {"idMessage": id_message, "instanceData": {"idInstance": int(instance.id_instance)}}
+    return asked | {"messageData": {"typeMessage": "textMessage", "textMessageData": {"textMessage": text}}}
+
+
+def texts(instance: GatewayInstance) -> list[str]:
+    """What an instance has sent."""
+    return [each["message"] for each in instance.sent()]
 
 
 def push_texts(live: Live, text: str) -> None:

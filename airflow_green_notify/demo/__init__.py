@@ -1,0 +1,1 @@
+"""The example Dags with real Airflow, without account or server."""
