@@ -1,0 +1,35 @@
+"""What Airflow registers: the page's app, and the entry in its menu."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
+
+from airflow.plugins_manager import AirflowPlugin
+
+PREFIX = "/green-api"
+"""Where the app lies below Airflow's own address."""
+
+
+async def page(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+    """Hand a request on to the app, which is made when the first one comes: workers load plugins, too."""
+    from airflow_green_notify.page.app import page_app
+
+    await page_app()(scope, receive, send)
+
+
+class GreenApiPlugin(AirflowPlugin):
+    """Adds the page and its menu entry."""
+
+    name = "green_api"
+    fastapi_apps: ClassVar[list[Any]] = [{"name": "GREEN-API", "app": page, "url_prefix": PREFIX}]
+    # Relative: Airflow's UI resolves it against [api] base_url, whatever path that has.
+    external_views: ClassVar[list[Any]] = [
+        {
+            "name": "GREEN-API",
+            "href": f"{PREFIX.removeprefix('/')}/",
+            "destination": "nav",
+            "url_route": "green-api",
+            "icon": f"{PREFIX.removeprefix('/')}/static/icon.svg",
+        }
+    ]
