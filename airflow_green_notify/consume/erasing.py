@@ -71,7 +71,8 @@ def purge(
     """Erase what was received before a time, as :func:`erase` does.
 
     In folders of media that is, besides the files of those notifications, whatever was downloaded before.
-    What the drains report tells of drains that ended before goes, too.
+    What the drains report tells of drains that ended before goes, too, and what watchers and examinations
+    reported before.
 
     :param older_than: What was received longer ago than this is erased.
     :raises GreenApiConfigError: ``older_than`` is no time above 0, or a folder is not there.
@@ -84,6 +85,7 @@ def purge(
         counts["media"] += sum(folder.erase(folder.older_than(before), dry_run) for folder in folders)
         if not dry_run:
             eraser.remove_drains(before)
+            eraser.remove_reports(before)
         return _done(f"received before {before:%Y-%m-%d %H:%M} UTC", counts, dry_run)
 
 

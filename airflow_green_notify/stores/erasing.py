@@ -51,6 +51,10 @@ class Eraser(Protocol):
         """Remove what the drains report tells of drains that ended before a time."""
         ...
 
+    def remove_reports(self, before: datetime) -> None:
+        """Remove what watchers and examinations reported before a time."""
+        ...
+
     def close(self) -> None:
         """Let go of connections."""
         ...

@@ -11,6 +11,7 @@ from airflow_green_notify.errors import NotificationStoreError
 
 if TYPE_CHECKING:
     from airflow_green_notify.stores.drain_record import DrainRecords
+    from airflow_green_notify.stores.report import Reports
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +73,16 @@ def warn_of(adopted: Iterable[BatchRecord]) -> None:
 
 
 class LedgerView(Protocol):
-    """The batches of a store, and the drains into it, for a person who looks after them."""
+    """The batches of a store, the drains into it and the reports, for a person who looks after them."""
 
     @property
     def drains(self) -> DrainRecords:
         """What came of each drain."""
+        ...
+
+    @property
+    def reports(self) -> Reports:
+        """What watchers and examinations said last."""
         ...
 
     def unconfirmed(self) -> list[BatchRecord]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LedgerView
     from airflow_green_notify.stores.notification_store import AttemptLedger, LeaseLedger
     from airflow_green_notify.stores.outcome import Outcome
+    from airflow_green_notify.stores.report import Report
     from airflow_green_notify.stores.stream import StoredStream
 
 
@@ -199,6 +200,28 @@ class Store(NotificationStore):
             raise ValueError(f"since is {since!r}; it must have a time zone.")
         with self._translate_errors(), closing(self._view()) as view:
             return view.drains.since(since)
+
+    def report(self, reports: Sequence[Report]) -> None:
+        """Keep what watchers and examinations say of themselves, for :meth:`reports`, durably.
+
+        Of each kind, name and connection the newest one is kept, for 30 days. The store needn't be open; what
+        is missing of it for this is created.
+
+        :raises NotificationStoreError: It can't be reached.
+        """
+        bounded = {each.id: each for each in (each.bounded() for each in reports)}
+        if bounded:
+            with self._translate_errors(), closing(self._view()) as view:
+                view.reports.add([*bounded.values()])
+
+    def reports(self) -> list[Report]:
+        """Return what watchers and examinations said last. The store needn't be open, nor be there yet.
+
+        :return: In the order of their kinds, names and connections.
+        :raises NotificationStoreError: It can't be reached.
+        """
+        with self._translate_errors(), closing(self._view()) as view:
+            return view.reports.all()
 
     def stream(self) -> StoredStream:
         """Return all that the store holds as a stream, for consumers; close it in the end.

@@ -21,6 +21,7 @@ from airflow_green_notify.stores.object_storage.batch_file import (
 from airflow_green_notify.stores.object_storage.dead_letters import FileDeadLetters
 from airflow_green_notify.stores.object_storage.draining_objects import DrainingObjects
 from airflow_green_notify.stores.object_storage.drains import FileDrains
+from airflow_green_notify.stores.object_storage.reports import FileReports
 from airflow_green_notify.stores.object_storage.tombstones import FileTombstones
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class FileEraser:
         self._attempts = FileAttempts(files)
         self._tombstones = FileTombstones(files)
         self._drains = FileDrains(files)
+        self._reports = FileReports(files)
         self._dead_letters = FileDeadLetters(files, translate_errors)
         with translate_errors():
             if not files.names(""):
@@ -74,6 +76,10 @@ class FileEraser:
     def remove_drains(self, before: datetime) -> None:
         with self._translate_errors():
             self._drains.remove_before(before)
+
+    def remove_reports(self, before: datetime) -> None:
+        with self._translate_errors():
+            self._reports.remove_before(before)
 
     def close(self) -> None:
         """Do nothing: connections to a bucket are shared by the whole process."""

@@ -19,6 +19,7 @@ from airflow_green_notify.files.names import digest
 from airflow_green_notify.stores.ledger import BatchRecord, BatchTaken
 from airflow_green_notify.stores.names import task_of
 from airflow_green_notify.stores.object_storage.drains import FileDrains
+from airflow_green_notify.stores.object_storage.reports import FileReports
 
 if TYPE_CHECKING:
     from airflow_green_notify.files.place import Files
@@ -221,6 +222,7 @@ class FileLedgerView:
     def __init__(self, files: Files) -> None:
         self._chains = Chains(files)
         self.drains = FileDrains(files)
+        self.reports = FileReports(files)
 
     def unconfirmed(self) -> list[BatchRecord]:
         """Return the batches of which it isn't known that they were handed on."""

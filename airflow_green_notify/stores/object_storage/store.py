@@ -71,8 +71,8 @@ class ObjectStorageStore(Store):
 
     A key counts as "already there" if it lies in an open batch, or in one closed today or within the two days
     before. ``keys/`` and ``attempts/`` may be cleared of what is older than that, by a lifecycle rule;
-    ``ledger/`` (which batches were handed on), ``leases/`` (who reads which queue) and ``drains/`` (what each
-    drain came to, for 30 days) stay small anyway.
+    ``ledger/`` (which batches were handed on), ``leases/`` (who reads which queue), ``drains/`` (what each
+    drain came to, for 30 days) and ``reports/`` (what watchers and examinations said last) stay small anyway.
 
     :param path: Folder or URL; templated.
     :param conn_id: Airflow connection for the bucket; templated.

@@ -20,7 +20,7 @@ from sqlalchemy.exc import (
 
 from airflow_green_notify.errors import GreenApiError, NotificationStoreError
 from airflow_green_notify.stores.sql.errors import is_deadlock, words_of
-from airflow_green_notify.stores.sql.tables import StoreTables
+from airflow_green_notify.stores.sql.tables import StoreTables, exists, make
 
 T = TypeVar("T")
 
@@ -152,6 +152,14 @@ class Database:
         except BaseException:
             self.close()
             raise
+
+    def make(self, table: Table) -> None:
+        """Create a table unless it is there."""
+        make(self._engine, table)
+
+    def there_is(self, table: Table) -> bool:
+        """Tell whether a table is there."""
+        return exists(self._engine, table)
 
     def count(self, table: Table, batch_id: str) -> int:
         """Return how many rows a batch has."""

@@ -14,6 +14,7 @@ from airflow_green_notify.stores.row import from_row
 from airflow_green_notify.stores.sql.database import Database
 from airflow_green_notify.stores.sql.drains import SqlDrains
 from airflow_green_notify.stores.sql.errors import is_lock_timeout
+from airflow_green_notify.stores.sql.reports import SqlReports
 from airflow_green_notify.stores.sql.stream import SqlStream
 from airflow_green_notify.stores.sql.tables import StoreTables
 from airflow_green_notify.stores.sql.tombstones import SqlTombstones
@@ -63,6 +64,7 @@ class SqlEraser:
         self._replays = tables.replays
         self._tombstones = SqlTombstones(self._database, tables)
         self._drains = SqlDrains(self._database, tables)
+        self._reports = SqlReports(self._database, tables)
 
     def find(self, wanted: Wanted) -> Iterator[Sequence[Entry]]:
         with self._translate_errors():
@@ -84,6 +86,10 @@ class SqlEraser:
     def remove_drains(self, before: datetime) -> None:
         with self._translate_errors():
             self._drains.remove_before(before)
+
+    def remove_reports(self, before: datetime) -> None:
+        with self._translate_errors():
+            self._reports.remove_before(before)
 
     def close(self) -> None:
         self._stream.close()

@@ -28,6 +28,7 @@ from airflow_green_notify.stores.ledger import BatchRecord, BatchSuperseded
 from airflow_green_notify.stores.names import task_of
 from airflow_green_notify.stores.sql.database import Database
 from airflow_green_notify.stores.sql.drains import SqlDrains
+from airflow_green_notify.stores.sql.reports import SqlReports
 from airflow_green_notify.stores.sql.tables import StoreTables, column_id
 from airflow_green_notify.stores.sql.tombstones import MARK, SqlTombstones
 
@@ -242,13 +243,14 @@ class SqlBatches:
 
 
 class SqlLedgerView:
-    """The batches of a SQL store for a person who looks after them; it creates nothing."""
+    """The batches of a SQL store for a person who looks after them; of these, it creates nothing."""
 
     def __init__(self, conn_id: str, table: str) -> None:
         tables = StoreTables(table)
         self._table = tables.batches
         self._database = Database(conn_id)
         self.drains = SqlDrains(self._database, tables)
+        self.reports = SqlReports(self._database, tables)
 
     def unconfirmed(self) -> list[BatchRecord]:
         """Return the batches of which it isn't known that they were handed on."""

@@ -33,9 +33,9 @@ from airflow_green_notify.stores.drain_record import DrainRecord
 from airflow_green_notify.stores.names import checked_table
 from airflow_green_notify.stores.row import ROW_COLUMNS, TIME_COLUMNS
 
-_ID_LENGTH = 255
+ID_LENGTH = 255
 _MYSQL = ("mysql", "mariadb")
-_ON_MYSQL: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+ON_MYSQL: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 """Emoji need the one; ids that differ in case only need the other."""
 
 _OF_BATCHES = ("sequence", "chat")
@@ -107,8 +107,7 @@ class StoreTables:
     def create(self, engine: Engine) -> None:
         """Create what is missing, and refuse a table that isn't this store's."""
         for table in self._metadata.tables.values():
-            if not _exists(engine, table):
-                _create(engine, table)
+            make(engine, table)
         self._check(engine)
 
     def _check(self, engine: Engine) -> None:
@@ -135,9 +134,9 @@ def chat_id_of(instance_id: str | None, chat_id: str | None) -> str | None:
 def column_id(batch_id: str) -> str:
     """Return a batch id as it stands in the table: one that doesn't fit is cut, and ends in a hash."""
     text = storable(batch_id)
-    if text == batch_id and len(text) <= _ID_LENGTH:
+    if text == batch_id and len(text) <= ID_LENGTH:
         return text
-    return f"{text[: _ID_LENGTH - 33]}~{digest(batch_id)}"
+    return f"{text[: ID_LENGTH - 33]}~{digest(batch_id)}"
 
 
 def _notifications(name: str, metadata: MetaData) -> Table:
@@ -152,7 +151,7 @@ def _notifications(name: str, metadata: MetaData) -> Table:
         Index(f"ix_{name}_position_arrival", "position", "arrival"),
         Index(f"ix_{name}_chat_position", "chat", "position"),
         Index(f"ix_{name}_received_at", "received_at", "position"),
-        **_ON_MYSQL,
+        **ON_MYSQL,
     )
 
 
@@ -163,7 +162,7 @@ def _attempts(name: str, metadata: MetaData) -> Table:
         Column("key", String(32), primary_key=True),
         Column("attempts", Integer, nullable=False),
         Column("finished", Boolean, nullable=False),
-        **_ON_MYSQL,
+        **ON_MYSQL,
     )
 
 
@@ -171,10 +170,10 @@ def _leases(name: str, metadata: MetaData) -> Table:
     return Table(
         f"{name}_leases",
         metadata,
-        Column("queue", String(_ID_LENGTH), primary_key=True),
-        Column("owner", _long_text(), nullable=False),
+        Column("queue", String(ID_LENGTH), primary_key=True),
+        Column("owner", long_text(), nullable=False),
         Column("expires_at", Float(53), nullable=False),
-        **_ON_MYSQL,
+        **ON_MYSQL,
     )
 
 
@@ -182,15 +181,15 @@ def _batches(name: str, metadata: MetaData) -> Table:
     return Table(
         f"{name}_batches",
         metadata,
-        Column("batch_id", String(_ID_LENGTH), primary_key=True),
-        Column("task", String(_ID_LENGTH), nullable=False, index=True),
-        Column("name", _long_text(), nullable=False),
-        Column("queue", _long_text(), nullable=False),
+        Column("batch_id", String(ID_LENGTH), primary_key=True),
+        Column("task", String(ID_LENGTH), nullable=False, index=True),
+        Column("name", long_text(), nullable=False),
+        Column("queue", long_text(), nullable=False),
         Column("owner", String(32), nullable=False),
         Column("state", String(16), nullable=False),
-        Column("adopted_by", _long_text(), nullable=False),
+        Column("adopted_by", long_text(), nullable=False),
         Column("adopted", Integer, nullable=False),
-        **_ON_MYSQL,
+        **ON_MYSQL,
     )
 
 
@@ -198,13 +197,13 @@ def _consumers(name: str, metadata: MetaData) -> Table:
     return Table(
         f"{name}_consumers",
         metadata,
-        Column("consumer", String(_ID_LENGTH), primary_key=True),
+        Column("consumer", String(ID_LENGTH), primary_key=True),
         Column("version", BigInteger, nullable=False),
         Column("position", BigInteger, nullable=False),
         Column("page_end", BigInteger, nullable=False),
-        Column("reader", _long_text(), nullable=False),
+        Column("reader", long_text(), nullable=False),
         Column("changed_at", UtcDateTime(), nullable=False),
-        **_ON_MYSQL,
+        **ON_MYSQL,
     )
 
 
@@ -212,7 +211,7 @@ def _chats(name: str, metadata: MetaData) -> Table:
     return Table(
         f"{name}_chats",
         metadata,
-        Column("consumer", String(_ID_LENGTH), primary_key=True),
+        Column("consumer", String(ID_LENGTH), primary_key=True),
         Column("chat", String(32), primary_key=True),
         Column("done", BigInteger, nullable=False),
         Column("next", BigInteger),
@@ -221,7 +220,7 @@ def _chats(name: str, metadata: MetaData) -> Table:
         Column("owner", String(32), nullable=False),
         Column("expires_at", Float(53), nullable=False),
         Index(f"ix_{name}_chats_consumer_next", "consumer", "next"),
-        **_ON_MYSQL,
+        **ON_MYSQL,
     )
 
 
@@ -230,11 +229,11 @@ def _replays(name: str, metadata: MetaData) -> Table:
         f"{name}_replays",
         metadata,
         Column("key", String(32), primary_key=True),
-        Column("task", String(_ID_LENGTH), nullable=False),
+        Column("task", String(ID_LENGTH), nullable=False),
         Column("received_at", UtcDateTime(), nullable=False),
         Column("rate", Float(53)),
         Index(f"ix_{name}_replays_task_received_at", "task", "received_at"),
-        **_ON_MYSQL,
+        **ON_MYSQL,
     )
 
 
@@ -246,7 +245,7 @@ def _tombstones(name: str, metadata: MetaData) -> Table:
         Column("salt", String(64)),
         Column("backfilled_at", UtcDateTime(), index=True),
         Column("erased_at", UtcDateTime(), nullable=False),
-        **_ON_MYSQL,
+        **ON_MYSQL,
     )
 
 
@@ -256,16 +255,16 @@ def _drains(name: str, metadata: MetaData) -> Table:
         f"{name}_drains",
         metadata,
         Column("id", String(32), primary_key=True),
-        Column("batch_id", _long_text(), nullable=False),
-        Column("conn_id", String(_ID_LENGTH), nullable=False),
-        Column("instance_id", String(_ID_LENGTH), nullable=False),
+        Column("batch_id", long_text(), nullable=False),
+        Column("conn_id", String(ID_LENGTH), nullable=False),
+        Column("instance_id", String(ID_LENGTH), nullable=False),
         Column("began_at", UtcDateTime(), nullable=False),
         Column("ended_at", UtcDateTime(), nullable=False, index=True),
         *(Column(count, BigInteger, nullable=False) for count in counts),
         Column("oldest_age", Float(53)),
         Column("stopped_by", String(32), nullable=False),
-        Column("error", _long_text(), nullable=False),
-        **_ON_MYSQL,
+        Column("error", long_text(), nullable=False),
+        **ON_MYSQL,
     )
 
 
@@ -273,23 +272,28 @@ def _column(name: str) -> Column[Any]:
     if name == "key":
         return Column(name, String(32), primary_key=True)
     if name == "batch_id":
-        return Column(name, String(_ID_LENGTH), nullable=False, index=True)
+        return Column(name, String(ID_LENGTH), nullable=False, index=True)
     if name in TIME_COLUMNS:
         return Column(name, UtcDateTime())
-    return Column(name, _long_text(), nullable=name != "body")
+    return Column(name, long_text(), nullable=name != "body")
 
 
-def _long_text() -> TypeEngine[str]:
+def long_text() -> TypeEngine[str]:
+    """Return the type of a text of any length."""
     return Text().with_variant(mysql.LONGTEXT(), *_MYSQL)
 
 
-def _exists(engine: Engine, table: Table) -> bool:
+def exists(engine: Engine, table: Table) -> bool:
+    """Tell whether a table is there."""
     return inspect(engine).has_table(table.name, schema=table.schema)
 
 
-def _create(engine: Engine, table: Table) -> None:
+def make(engine: Engine, table: Table) -> None:
+    """Create a table unless it is there."""
+    if exists(engine, table):
+        return
     try:
         table.create(engine)
     except SQLAlchemyError:
-        if not _exists(engine, table):  # else another drain was faster
+        if not exists(engine, table):  # else another process was faster
             raise
