@@ -46,7 +46,24 @@ def provider_info() -> dict[str, Any]:
         ],
         "notifications": ["airflow_green_notify.notifiers.GreenApiNotifier"],
         "cli": ["airflow_green_notify.cli.get_cli_commands"],
+        "plugins": [{"name": "green_api", "plugin-class": "airflow_green_notify.page.plugin.GreenApiPlugin"}],
+        "config": {"green_api": {"description": f"Options of {_NAME}.", "options": _options()}},
         "connection-types": [_connection_type()],
+    }
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "stores": {
+            "description": "The stores whose figures the page GREEN-API shows, with commas between, or as a JSON "
+            "list. Each is the connection id of a SqlStore, conn_id:table for another table than "
+            "green_api_notifications, or the path or URL of an ObjectStorageStore, with its connection as "
+            "conn_id@ in front of the bucket. Read by the API server.\n",
+            "version_added": VERSION,
+            "type": "string",
+            "example": "warehouse, other_warehouse:chats, s3://aws_default@bucket/notifications",
+            "default": "",
+        }
     }
 
 

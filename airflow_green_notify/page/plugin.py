@@ -11,7 +11,9 @@ PREFIX = "/green-api"
 """Where the app lies below Airflow's own address."""
 
 
-async def page(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+async def page(
+    scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+) -> None:
     """Hand a request on to the app, which is made when the first one comes: workers load plugins, too."""
     from airflow_green_notify.page.app import page_app
 

@@ -1,0 +1,129 @@
+"""What the page shows: figures of the stores and looks at the gateway, put together for one user."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from airflow_green_notify.errors import GreenApiConfigError
+from airflow_green_notify.looks import COUNT_FAULTS
+from airflow_green_notify.page import access, looking
+from airflow_green_notify.page.figures import OFTEN, Figures, StoreReader
+from airflow_green_notify.page.instances import InstanceView, Known, instance_view, known_instances
+from airflow_green_notify.page.kept import Kept, Threads
+from airflow_green_notify.page.places import OPTION, SECTION, Place, configured
+from airflow_green_notify.page.stores import StoreView, store_view, unread
+from airflow_green_notify.page.wording import moment, words
+
+if TYPE_CHECKING:
+    from airflow.api_fastapi.auth.managers.base_auth_manager import BaseAuthManager
+
+PATIENCE = 0.12
+"""Seconds for which an answer waits for what is being read; what isn't there by then comes with the next."""
+
+_READERS = 16
+"""Threads that read stores."""
+
+NO_STORES = (
+    f"No store is named, so the page knows nothing of drains, consumers and dead letters. Set [{SECTION}] "
+    f"{OPTION} (or AIRFLOW__{SECTION.upper()}__{OPTION.upper()}) where the API server runs, for example to "
+    '"warehouse" (the connection of a SqlStore), "warehouse:other_table" or "s3://conn_id@bucket/folder", with '
+    "commas between several, and restart it."
+)
+NO_LOOKS = (
+    "The page itself does not look at the gateway, since [core] test_connection is not Enabled: it shows what "
+    "drains, watchers and check_instance tasks reported. Set it to Enabled only if all who may edit connections "
+    "may also let the API server connect to any address."
+)
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that is shown.
+
+    :param notices: What is switched off or not set, in words.
+    :param is_complete: Whether nothing is being read or looked at for the first time.
+    """
+
+    at: str
+    summary: str
+    notices: Sequence[str]
+    instances: Sequence[InstanceView]
+    stores: Sequence[StoreView]
+    count_faults: str
+    is_complete: bool
+
+
+class Gathering:
+    """Has stores read and instances looked at, for all users of this process at once."""
+
+    def __init__(self) -> None:
+        threads = Threads(_READERS)
+        self._connections = Kept(access.connections, OFTEN, threads)
+        self._looks = looking.Looks()
+        self._threads = threads
+        self._readers: dict[str, StoreReader] = {}
+
+    def page(self, manager: BaseAuthManager[Any], user: Any) -> Page:
+        """Return what a user may see, soon: what isn't there yet is said to be under way."""
+        until = time.monotonic() + PATIENCE
+        listed = self._connections.get(time.monotonic() + 30.0)
+        if listed is None:
+            raise RuntimeError("Airflow's database did not tell the connections.")
+        readable = access.readable(manager, user, listed.value)
+        hidden = listed.value.keys() - readable
+        looks_are_on = looking.are_allowed()
+        looks = self._looks.ask(readable) if looks_are_on else {}
+        places, notices = _places()
+        read = [(place, self._figures(place, until)) for place in places]
+        now = datetime.now(UTC)
+        known = known_instances(readable, hidden, looks, [figures for _, figures in read if figures])
+        instances = [instance_view(each, now, looks_are_on) for each in known]
+        stores = [
+            unread(place) if figures is None else store_view(place, figures, hidden, now, number)
+            for number, (place, figures) in enumerate(read)
+        ]
+        return Page(
+            moment(now),
+            _summary(instances),
+            [*notices, *([] if looks_are_on else [NO_LOOKS])],
+            instances,
+            stores,
+            COUNT_FAULTS,
+            not any(each.is_under_way for each in [*instances, *stores]),
+        )
+
+    def _figures(self, place: Place, until: float) -> Figures | None:
+        if place.store is None:
+            return None
+        if place.name not in self._readers:
+            self._readers[place.name] = StoreReader(place, place.store, self._threads)
+        return self._readers[place.name].figures(until)
+
+
+@cache
+def gathering() -> Gathering:
+    """Return the one of this process."""
+    return Gathering()
+
+
+def _places() -> tuple[list[Place], list[str]]:
+    try:
+        places = configured()
+    except GreenApiConfigError as error:
+        return [], [words(error)]
+    return places, [] if places else [NO_STORES]
+
+
+def _summary(instances: Sequence[InstanceView]) -> str:
+    if not instances:
+        return "No connection of type GREEN-API is listed, and no drain or watcher reported one."
+    of: dict[str, int] = {}
+    for each in instances:
+        of[each.verdict] = of.get(each.verdict, 0) + 1
+    parts = ", ".join(f"{number:,} {verdict}" for verdict, number in sorted(of.items()))
+    return f"{len(instances):,} {'instance' if len(instances) == 1 else 'instances'}: {parts}."
