@@ -46,7 +46,6 @@ def provider_info() -> dict[str, Any]:
         ],
         "notifications": ["airflow_green_notify.notifiers.GreenApiNotifier"],
         "cli": ["airflow_green_notify.cli.get_cli_commands"],
-        "plugins": [{"name": "green_api", "plugin-class": "airflow_green_notify.page.plugin.GreenApiPlugin"}],
         "config": {"green_api": {"description": f"Options of {_NAME}.", "options": _options()}},
         "connection-types": [_connection_type()],
     }

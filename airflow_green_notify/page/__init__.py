@@ -1,9 +1,9 @@
 """Our page in Airflow's UI: what the instances, the stores and those who read them are up to.
 
-It is HTML and SVG made by the server (Jinja2 with autoescape, which Airflow brings along) rather than JavaScript
-and a chart library: nothing is vendored or built, it works with scripts switched off, a foreign name is escaped
-in one place, and the content security policy allows no inline script or style at all. A script of a page's length
-refreshes it, and takes over whether Airflow is light or dark.
+It is HTML and SVG made by the server (Jinja2 with autoescape, which Airflow brings along) rather than
+JavaScript and a chart library: nothing is vendored or built, it works with scripts switched off, a foreign
+name is escaped in one place, and the content security policy allows no inline script or style at all. A short
+script refreshes it, and takes over whether Airflow is light or dark.
 
 ::
 
@@ -15,7 +15,9 @@ refreshes it, and takes over whether Airflow is light or dark.
     places      the stores that the configuration names
     day         what the drains of the last 24 hours came to, in little memory
     figures     what is read of one store
-    gather      what the page shows
+    instances   what is known of each instance
+    stores      how a store is shown
+    gather      all of it, for one user
     chart       numbers as shapes
     wording     how times, numbers and foreign words are shown
 

@@ -30,7 +30,8 @@ STATIC = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "ima
 REFUSED = {
     401: (
         "You are not signed in",
-        "Airflow does not know who you are, or your session is over. Sign in to Airflow, and open this page again.",
+        "Airflow does not know who you are, or your session is over. Sign in to Airflow, and open this page "
+        "again.",
     ),
     403: (
         "You may not see this page",

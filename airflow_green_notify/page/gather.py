@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -13,7 +13,7 @@ from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.looks import COUNT_FAULTS
 from airflow_green_notify.page import access, looking
 from airflow_green_notify.page.figures import OFTEN, Figures, StoreReader
-from airflow_green_notify.page.instances import InstanceView, Known, instance_view, known_instances
+from airflow_green_notify.page.instances import InstanceView, instance_view, known_instances
 from airflow_green_notify.page.kept import Kept, Threads
 from airflow_green_notify.page.places import OPTION, SECTION, Place, configured
 from airflow_green_notify.page.stores import StoreView, store_view, unread
@@ -31,13 +31,13 @@ _READERS = 16
 NO_STORES = (
     f"No store is named, so the page knows nothing of drains, consumers and dead letters. Set [{SECTION}] "
     f"{OPTION} (or AIRFLOW__{SECTION.upper()}__{OPTION.upper()}) where the API server runs, for example to "
-    '"warehouse" (the connection of a SqlStore), "warehouse:other_table" or "s3://conn_id@bucket/folder", with '
-    "commas between several, and restart it."
+    '"warehouse" (the connection of a SqlStore), "warehouse:other_table" or "s3://conn_id@bucket/folder", '
+    "with commas between several, and restart it."
 )
 NO_LOOKS = (
-    "The page itself does not look at the gateway, since [core] test_connection is not Enabled: it shows what "
-    "drains, watchers and check_instance tasks reported. Set it to Enabled only if all who may edit connections "
-    "may also let the API server connect to any address."
+    "The page itself does not look at the gateway, since [core] test_connection is not Enabled: it "
+    "shows what drains, watchers and tasks of check_instance reported. Set it to Enabled only if all who may edit "
+    "connections may also let the API server connect to any address."
 )
 
 

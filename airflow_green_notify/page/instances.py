@@ -110,7 +110,7 @@ class Known:
 def known_instances(
     readable: Collection[str], hidden: Collection[str], looks: Mapping[str, Look], read: Iterable[Figures]
 ) -> list[Known]:
-    """Return what is known of connections that Airflow lists, and of others that stores tell of, by their ids.
+    """Return what is known of connections that Airflow lists, and of others that stores tell of, by id.
 
     :param hidden: Connections that the user may not read.
     """

@@ -27,7 +27,7 @@ ASKED_FOR = 30.0
 
 
 def are_allowed() -> bool:
-    """Tell whether Airflow lets its API server use connections: users edit them, and may lead them anywhere."""
+    """Tell whether Airflow's API server may use connections: users edit them, and may lead them anywhere."""
     from airflow.providers.common.compat.sdk import conf
 
     return str(conf.get("core", "test_connection", fallback="Disabled")).strip().lower() == "enabled"

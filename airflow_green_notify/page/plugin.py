@@ -1,4 +1,8 @@
-"""What Airflow registers: the page's app, and the entry in its menu."""
+"""What Airflow registers: the page's app, and the entry in its menu.
+
+Airflow finds it by the entry point ``airflow.plugins``. It reads the plugins that a provider's metadata names only
+where ``[core] lazy_discover_providers`` is off, and complains of a plugin that is named in both places.
+"""
 
 from __future__ import annotations
 
