@@ -54,8 +54,8 @@ def provider_info() -> dict[str, Any]:
 def _options() -> dict[str, Any]:
     return {
         "stores": {
-            "description": "The stores whose figures the page GREEN-API shows, with commas between, or as a JSON "
-            "list. Each is the connection id of a SqlStore, conn_id:table for another table than "
+            "description": "The stores whose figures the page GREEN-API shows, with commas between, or as a "
+            "JSON list. Each is the connection id of a SqlStore, conn_id:table for another table than "
             "green_api_notifications, or the path or URL of an ObjectStorageStore, with its connection as "
             "conn_id@ in front of the bucket. Read by the API server.\n",
             "version_added": VERSION,

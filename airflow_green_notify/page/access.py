@@ -17,14 +17,14 @@ Teams = dict[str, str | None]
 
 def connections() -> Teams:
     """Return the connections of our type that Airflow lists; those of secrets backends can't be listed."""
-    from airflow.models import Connection
+    from airflow import models
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    of_ours = Connection.conn_type == CONNECTION_TYPE
-    columns = [Connection.conn_id, *([Connection.team_name] if hasattr(Connection, "team_name") else [])]
+    table: Any = models.Connection  # that of Airflow's database; the Task SDK's has no columns
+    columns = [table.conn_id, *([table.team_name] if hasattr(table, "team_name") else [])]
     with create_session() as session:
-        rows = session.execute(select(*columns).where(of_ours).order_by(Connection.conn_id)).all()
+        rows = session.execute(select(*columns).where(table.conn_type == CONNECTION_TYPE)).all()
     return {row[0]: row[1] if len(row) > 1 else None for row in rows}
 
 

@@ -138,7 +138,8 @@ class _Scale:
         y = self._y(below) - height
         if value and height < 1:
             y, height = y + height - 1, 1.0  # so that it is to be seen
-        return Bar(*map(_short, (self._x(begin) + room * 0.08, y, room * 0.84, height)), series, title)
+        x = self._x(begin) + room * 0.08
+        return Bar(_short(x), _short(y), _short(room * 0.84), _short(height), series, title)
 
     def across(self) -> list[Tick]:
         """Return every sixth hour."""
@@ -150,7 +151,8 @@ class _Scale:
         return [Tick(_short(self._y(value)), say(value)) for value in (0.0, self._most / 2, self._most)]
 
     def _x(self, begin: datetime) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * ((begin - self._first) / self._step) / self._steps
+        passed: float = (begin - self._first) / self._step
+        return LEFT + (WIDTH - LEFT - RIGHT) * passed / self._steps
 
     def _y(self, value: float) -> float:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / self._most

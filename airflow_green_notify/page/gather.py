@@ -35,8 +35,8 @@ NO_STORES = (
     "with commas between several, and restart it."
 )
 NO_LOOKS = (
-    "The page itself does not look at the gateway, since [core] test_connection is not Enabled: it "
-    "shows what drains, watchers and tasks of check_instance reported. Set it to Enabled only if all who may edit "
+    "The page itself does not look at the gateway, since [core] test_connection is not Enabled: it shows "
+    "what drains, watchers and tasks of check_instance reported. Set it to Enabled only if all who may edit "
     "connections may also let the API server connect to any address."
 )
 
@@ -94,7 +94,7 @@ class Gathering:
             instances,
             stores,
             COUNT_FAULTS,
-            not any(each.is_under_way for each in [*instances, *stores]),
+            not any([each.is_under_way for each in instances] + [each.is_under_way for each in stores]),
         )
 
     def _figures(self, place: Place, until: float) -> Figures | None:

@@ -1,13 +1,13 @@
 """What Airflow registers: the page's app, and the entry in its menu.
 
-Airflow finds it by the entry point ``airflow.plugins``. It reads the plugins that a provider's metadata names only
-where ``[core] lazy_discover_providers`` is off, and complains of a plugin that is named in both places.
+Airflow finds it by the entry point ``airflow.plugins``. It reads the plugins that a provider's metadata names
+only where ``[core] lazy_discover_providers`` is off, and complains of a plugin that is named in both places.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -24,18 +24,23 @@ async def page(
     await page_app()(scope, receive, send)
 
 
+_APPS: list[Any] = [{"name": "GREEN-API", "app": page, "url_prefix": PREFIX}]
+
+# Relative: Airflow's UI resolves it against [api] base_url, whatever path that has.
+_VIEWS: list[Any] = [
+    {
+        "name": "GREEN-API",
+        "href": f"{PREFIX.removeprefix('/')}/",
+        "destination": "nav",
+        "url_route": "green-api",
+        "icon": f"{PREFIX.removeprefix('/')}/static/icon.svg",
+    }
+]
+
+
 class GreenApiPlugin(AirflowPlugin):
     """Adds the page and its menu entry."""
 
     name = "green_api"
-    fastapi_apps: ClassVar[list[Any]] = [{"name": "GREEN-API", "app": page, "url_prefix": PREFIX}]
-    # Relative: Airflow's UI resolves it against [api] base_url, whatever path that has.
-    external_views: ClassVar[list[Any]] = [
-        {
-            "name": "GREEN-API",
-            "href": f"{PREFIX.removeprefix('/')}/",
-            "destination": "nav",
-            "url_route": "green-api",
-            "icon": f"{PREFIX.removeprefix('/')}/static/icon.svg",
-        }
-    ]
+    fastapi_apps = _APPS
+    external_views = _VIEWS
