@@ -21,7 +21,8 @@ def connections() -> Teams:
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    table: Any = models.Connection  # that of Airflow's database; the Task SDK's has no columns
+    # That of Airflow's database: the Task SDK's has no columns.
+    table: Any = models.Connection  # noqa: AIR311
     columns = [table.conn_id, *([table.team_name] if hasattr(table, "team_name") else [])]
     with create_session() as session:
         rows = session.execute(select(*columns).where(table.conn_type == CONNECTION_TYPE)).all()

@@ -27,6 +27,8 @@ HEADERS = {
 STATIC = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 """All files that are served, and their types."""
 
+PAGE, REFUSAL = "page.html", "refused.html"
+
 REFUSED = {
     401: (
         "You are not signed in",
@@ -57,13 +59,15 @@ def page_app() -> FastAPI:
     app.add_api_route("/static/{name}", static, methods=["GET"])
     app.middleware("http")(_with_headers)
     app.exception_handler(StarletteHTTPException)(_refuse)
+    for name in (PAGE, REFUSAL):
+        _template(name)  # compiled now rather than for the first who looks
     return app
 
 
 def show(user: User) -> HTMLResponse:
     """Return the page."""
     page = gathering().page(get_auth_manager(), user)
-    return HTMLResponse(_template("page.html").render(page=page))
+    return HTMLResponse(_template(PAGE).render(page=page))
 
 
 def static(name: str) -> Response:
@@ -82,7 +86,7 @@ async def _with_headers(request: Request, call_next: Callable[[Request], Awaitab
 async def _refuse(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, StarletteHTTPException) else 500
     title, text = REFUSED.get(status, ("This page can't be shown", str(getattr(error, "detail", ""))))
-    return HTMLResponse(_template("refused.html").render(title=title, text=text), status)
+    return HTMLResponse(_template(REFUSAL).render(title=title, text=text), status)
 
 
 @cache

@@ -70,6 +70,7 @@ class InstanceView:
 
     :param id: Stands for it on the page.
     :param source: As of when this is, and who says so.
+    :param turns: With which other connections it is looked at by turns, if it was not looked at yet.
     """
 
     id: str
@@ -87,6 +88,7 @@ class InstanceView:
     drains: Sequence[DrainView]
     others: str
     watchers: Sequence[WatcherView]
+    turns: str
     is_under_way: bool
 
 
@@ -151,13 +153,15 @@ def instance_view(known: Known, now: datetime, looks_are_on: bool) -> InstanceVi
     examination, at, source = _latest(known)
     findings = list(map(_shown, examination.findings)) if examination else []
     last = known.drains[0] if known.drains else None
-    is_under_way = looks_are_on and known.is_connection and (known.look is None or known.look.at is None)
+    is_new = looks_are_on and known.look is not None and known.look.at is None
+    others = known.look.others if known.look and is_new else ()
+    is_under_way = is_new and not others
     if examination:
         verdict = examination.verdict
     elif last is not None and last.error:
         verdict, source = DRAIN_FAILED, "what the last drain said"
     else:
-        verdict = BEING_LOOKED_AT if is_under_way else NOT_SEEN
+        verdict = BEING_LOOKED_AT if is_new else NOT_SEEN
         source = "what the last drain said" if last else ""
     if at is None and last is not None:
         at = last.ended_at
@@ -178,6 +182,10 @@ def instance_view(known: Known, now: datetime, looks_are_on: bool) -> InstanceVi
         drains=[_drain(each, now) for each in known.drains[:3]],
         others=_others(known.others, now),
         watchers=[watcher_view(each, now) for each in known.watchers],
+        turns=f"It takes turns with {words(', '.join(others))}, which lead to the same instance: that is "
+        "looked at once a minute."
+        if others
+        else "",
         is_under_way=is_under_way,
     )
 
@@ -280,7 +288,8 @@ def _others(others: OtherConsumers | None, now: datetime) -> str:
     if others is None:
         return ""
     return (
-        f"Another consumer deletes from this queue: a drain saw {count(others.signs)} signs of it, "
+        f"Another consumer deletes from this queue: a drain saw {count(others.signs)} "
+        f"{'sign' if others.signs == 1 else 'signs'} of it, "
         f"{ago(others.at, now)}. Find what else uses this instance (a bot, n8n, another Airflow) and stop it."
     )
 

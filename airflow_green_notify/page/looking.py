@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -39,10 +39,12 @@ class Look:
 
     :param examination: ``None`` if it was not looked at yet.
     :param at: When that was seen.
+    :param others: Connections of the same instance, with which this one takes turns.
     """
 
     examination: Examination | None = None
     at: datetime | None = None
+    others: Sequence[str] = ()
 
 
 class Looks:
@@ -66,13 +68,17 @@ class Looks:
             due = [each for each in conn_ids if each not in self._under_way and self._is_due(each, now)]
             self._under_way |= {*due}
             longest_ago = sorted(due, key=lambda each: self._seen.get(each, _NEVER).at or _LONG_AGO)
-            seen = {each: self._seen.get(each, _NEVER) for each in conn_ids}
+            seen = {each: self._seen.get(each) or Look(others=self._others(each)) for each in conn_ids}
         for each in longest_ago:
             self._threads.do(lambda conn_id=each: self._look(conn_id))  # type: ignore[misc]
         return seen
 
     def _is_due(self, conn_id: str, now: float) -> bool:
         return now >= self._due_at.get(self._queue_of.get(conn_id, _none_of(conn_id)), 0.0)
+
+    def _others(self, conn_id: str) -> list[str]:
+        queue = self._queue_of.get(conn_id)
+        return sorted(each for each, of in self._queue_of.items() if of == queue and each != conn_id)
 
     def _look(self, conn_id: str) -> None:
         try:
@@ -97,9 +103,9 @@ class Looks:
                 examination = Examination(conn_id)
                 examination.findings.extend(findings(hook, examination, None, once=True))
                 with self._lock:
-                    others = [each for each, of in self._queue_of.items() if of == queue and each != conn_id]
-                    examination.findings[1:1] = shared_queue(sorted(others))
-                    self._seen[conn_id] = Look(examination, datetime.now(UTC))
+                    others = self._others(conn_id)
+                    examination.findings[1:1] = shared_queue(others)
+                    self._seen[conn_id] = Look(examination, datetime.now(UTC), others)
             finally:
                 self._due_at[queue] = time.monotonic() + SPAN
 

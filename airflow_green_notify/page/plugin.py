@@ -6,6 +6,7 @@ only where ``[core] lazy_discover_providers`` is off, and complains of a plugin 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ PREFIX = "/green-api"
 async def page(
     scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
 ) -> None:
-    """Hand a request on to the app, which is made when the first one comes: workers load plugins, too."""
+    """Hand a request on to the app, which is made where it is asked for: workers load plugins, too."""
     from airflow_green_notify.page.app import page_app
 
     await page_app()(scope, receive, send)
@@ -44,3 +45,11 @@ class GreenApiPlugin(AirflowPlugin):
     name = "green_api"
     fastapi_apps = _APPS
     external_views = _VIEWS
+
+    @classmethod
+    def on_load(cls, *args: Any, **kwargs: Any) -> None:
+        """Make the app at once in an API server, so that nobody waits half a second for it later."""
+        if "airflow.api_fastapi.main" in sys.modules:
+            from airflow_green_notify.page.app import page_app
+
+            page_app()

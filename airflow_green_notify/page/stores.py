@@ -49,6 +49,7 @@ class StoreView:
     name: str
     as_of: str
     errors: Sequence[str]
+    is_readable: bool
     is_under_way: bool
     consumers: Sequence[ConsumerView]
     no_consumers: str
@@ -61,7 +62,7 @@ class StoreView:
 
 def unread(place: Place) -> StoreView:
     """Return how something is shown that is no store."""
-    return StoreView(words(place.name), "", [words(place.error)], False, (), "", "", False, (), "", ())
+    return StoreView(words(place.name), "", [words(place.error)], False, False, (), "", "", False, (), "", ())
 
 
 def store_view(
@@ -75,14 +76,16 @@ def store_view(
     parts: list[Worked[Told[Any]] | None] = [*figures]
     errors = dict.fromkeys(part.value.error for part in parts if part and part.value.error)
     read = [part.at for part in parts if part and not part.value.error]
+    is_readable = bool(read) or any(part is None for part in parts)
     reports = _value(figures.reports)
     watchers = [each for each in reports or () if each.kind == "watcher" and each.conn_id not in hidden]
     lags, letters = _value(figures.lags), _value(figures.dead_letters)
     consumers = [_consumer(each, now) for each in lags or ()]
     return StoreView(
         words(place.name),
-        f"read {ago(min(read), now)}" if read else "",
+        f"read {ago(max(read), now)}" if read else "",
         [*errors],
+        is_readable,
         any(part is None for part in parts),
         consumers,
         _empty(figures.lags, "Nobody reads on behind a position: the store has no consumers."),
@@ -93,7 +96,7 @@ def store_view(
             figures.reports,
             "No watcher reports into this store. A doorbell does if it is given the store (report_to).",
         ),
-        [*_charts(figures, now, number)] if read or any(part is None for part in parts) else [],
+        [*_charts(figures, now, number)] if is_readable else [],
     )
 
 
