@@ -151,7 +151,7 @@ class _Scale:
         return [Tick(_short(self._y(value)), say(value)) for value in (0.0, self._most / 2, self._most)]
 
     def _x(self, begin: datetime) -> float:
-        passed = float((begin - self._first) / self._step)
+        passed: float = (begin - self._first).total_seconds() / self._step.total_seconds()
         return LEFT + (WIDTH - LEFT - RIGHT) * passed / self._steps
 
     def _y(self, value: float) -> float:
