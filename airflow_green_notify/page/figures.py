@@ -11,7 +11,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from airflow_green_notify.consume.lag import Lag, lags
-from airflow_green_notify.errors import GreenApiError
+from airflow_green_notify.errors import GreenApiError, NotificationStoreError
+from airflow_green_notify.files.place import is_missing
 from airflow_green_notify.page.day import DAY, Day, DayOfDrains
 from airflow_green_notify.page.kept import Kept, Threads, Worked
 from airflow_green_notify.page.places import Place
@@ -102,12 +103,23 @@ class StoreReader:
 
     def _told(self, read: Callable[[], T]) -> Told[T]:
         try:
+            self._check_is_there()
             return Told(read())
         except GreenApiError as error:
             return Told(error=words(error, TEXT))
         except Exception as error:
             log.warning("The store %s can't be read", words(self.place.name), exc_info=True)
             return Told(error=words(f"{type(error).__name__}: {error}", TEXT))
+
+    def _check_is_there(self) -> None:
+        """Look whether a folder is there: to read from it would make it."""
+        from airflow_green_notify.stores import ObjectStorageStore
+
+        if isinstance(self._store, ObjectStorageStore) and is_missing(self._store.path):
+            raise NotificationStoreError(
+                f"There is no folder {self._store.path} where the API server runs. The first drain makes it; "
+                "it must lie on a disk that workers and API server share."
+            )
 
     def _read_drains(self) -> DayOfDrains:
         now = datetime.now(UTC)

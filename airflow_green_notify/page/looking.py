@@ -68,13 +68,16 @@ class Looks:
             due = [each for each in conn_ids if each not in self._under_way and self._is_due(each, now)]
             self._under_way |= {*due}
             longest_ago = sorted(due, key=lambda each: self._seen.get(each, _NEVER).at or _LONG_AGO)
-            seen = {each: self._seen.get(each) or Look(others=self._others(each)) for each in conn_ids}
+            seen = {each: self._seen.get(each) or self._not_seen(each) for each in conn_ids}
         for each in longest_ago:
             self._threads.do(lambda conn_id=each: self._look(conn_id))  # type: ignore[misc]
         return seen
 
     def _is_due(self, conn_id: str, now: float) -> bool:
         return now >= self._due_at.get(self._queue_of.get(conn_id, _none_of(conn_id)), 0.0)
+
+    def _not_seen(self, conn_id: str) -> Look:
+        return Look() if conn_id in self._under_way else Look(others=self._others(conn_id))
 
     def _others(self, conn_id: str) -> list[str]:
         queue = self._queue_of.get(conn_id)

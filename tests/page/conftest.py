@@ -64,26 +64,35 @@ def admin(client_of: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
-def connect(airflow_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Let Airflow list a connection that leads to an emulated gateway."""
-    from airflow.models import Connection  # noqa: AIR311
+def list_connection(airflow_db: None) -> Iterator[Callable[[str], None]]:
+    """Let Airflow list a connection of our type under any name."""
+    from airflow.models.connection import Connection
     from airflow.utils.session import create_session
     from sqlalchemy import delete, insert
 
     names: list[str] = []
 
-    def add(conn_id: str, gateway: GreenApiEmulator, **changes: Any) -> None:
+    def add(conn_id: str) -> None:
         names.append(conn_id)
         with create_session() as session:
             row = {"conn_id": conn_id, "conn_type": "greenapi", "is_encrypted": False}
             session.execute(insert(Connection).values(**row, is_extra_encrypted=False))
-        monkeypatch.setenv(
-            f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(json.loads(gateway.connection) | changes)
-        )
 
     yield add
     with create_session() as session:
         session.execute(delete(Connection).where(Connection.conn_id.in_(names)))
+
+
+@pytest.fixture
+def connect(list_connection: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let Airflow list a connection, and find that it leads to an emulated gateway."""
+
+    def add(conn_id: str, gateway: GreenApiEmulator, **changes: Any) -> None:
+        list_connection(conn_id)
+        fields = json.loads(gateway.connection) | changes
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
+
+    return add
 
 
 def complete_page(client: Any, seconds: float = 60.0) -> str:

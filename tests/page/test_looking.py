@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_green_notify.emulator import GreenApiEmulator
+from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.page import looking
 from tests.page.conftest import PAGE, TEST_CONNECTION, complete_page, words_of
 
@@ -60,7 +61,7 @@ def test_many_users_at_once_cause_one_look(
     connect: Connect, client_of: Callable[..., Any], green_api_emulator: GreenApiEmulator
 ) -> None:
     """Each method is called once at most, however many look, and however often."""
-    green_api_emulator.set_state("yellowCard")
+    green_api_emulator.state("yellowCard")
     connect("green_api_sales", green_api_emulator)
     clients = [client_of("ADMIN" if number % 2 else "OP") for number in range(20)]
     with ThreadPoolExecutor(20) as users:
@@ -77,10 +78,8 @@ def test_queue_that_is_not_empty_is_looked_at_once_per_method(
     connect: Connect, admin: Any, green_api_emulator: GreenApiEmulator
 ) -> None:
     """Also where the doctor itself would look a second time: at a send queue, at a long silence."""
-    green_api_emulator.settings(delaySendMessagesMilliseconds=600_000)
+    green_api_emulator.switch(send_delay=600.0)
     connect("green_api_sales", green_api_emulator)
-    from airflow_green_notify.hooks import GreenApiHook
-
     hook = GreenApiHook("green_api_sales")
     for text in ("one", "two"):
         hook.send_message("12025550101@c.us", text)
