@@ -84,7 +84,7 @@ class StoreReader:
         def kept(read: Callable[[], T], span: float) -> Kept[Told[T]]:
             return Kept(lambda: self._told(read), span, threads)
 
-        self._parts: tuple[Kept[Any], ...] = (
+        self.parts: tuple[Kept[Any], ...] = (
             kept(self._read_drains, OFTEN),
             kept(self._store.reports, OFTEN),
             kept(lambda: lags(self._store), OFTEN),
@@ -97,9 +97,9 @@ class StoreReader:
 
         :param until: When to wait no longer, by ``time.monotonic()``.
         """
-        for part in self._parts:
+        for part in self.parts:
             part.get(0.0)  # so that all are read side by side
-        return Figures(*(part.get(until) for part in self._parts))
+        return Figures(*(part.get(until) for part in self.parts))
 
     def _told(self, read: Callable[[], T]) -> Told[T]:
         try:
