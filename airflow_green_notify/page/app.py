@@ -11,10 +11,10 @@ from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.core_api.security import get_user, requires_access_connection
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, Template
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from airflow_green_notify.page.gather import gathering
+from airflow_green_notify.page.gather import Gathering
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -66,8 +66,13 @@ def page_app() -> FastAPI:
 
 def show(user: User) -> HTMLResponse:
     """Return the page."""
-    page = gathering().page(get_auth_manager(), user)
-    return HTMLResponse(_template(PAGE).render(page=page))
+    return HTMLResponse(gathering().answer(get_auth_manager(), user))
+
+
+@cache
+def gathering() -> Gathering:
+    """Return what all users of this process share."""
+    return Gathering(lambda page: _template(PAGE).render(page=page))
 
 
 def static(name: str) -> Response:
@@ -95,7 +100,7 @@ def _environment() -> Environment:
     return Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
 
 
-def _template(name: str) -> Any:
+def _template(name: str) -> Template:
     return _environment().get_template(name)
 
 

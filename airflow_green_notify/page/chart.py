@@ -164,7 +164,7 @@ def _short(number: float) -> float:
 
 def _round_up(number: float) -> float:
     """Return the next even number of one or two digits with noughts behind."""
-    size = 10 ** max(0, math.floor(math.log10(max(number, 1))) - 1)
+    size: int = 10 ** max(0, math.floor(math.log10(max(number, 1))) - 1)
     return max(2.0, math.ceil(number / (2 * size)) * 2.0 * size)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.errors import GreenApiConfigError
@@ -22,11 +21,17 @@ from airflow_green_notify.page.wording import moment, words
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.base_auth_manager import BaseAuthManager
 
-PATIENCE = 0.12
-"""Seconds for which an answer waits for what is being read; what isn't there by then comes with the next."""
+PATIENCE = 0.15
+"""Seconds for which a user waits for the newest; what isn't there by then comes with the next answer."""
 
-_READERS = 16
-"""Threads that read stores."""
+_SECOND = 1.0
+_OLDEST = timedelta(seconds=15)
+"""An answer that is older is not given; the next one is waited for, however long that takes."""
+
+_AT_MOST = 30.0
+_MOST_ANSWERS = 100
+_READERS, _RENDERERS = 16, 4
+"""Threads that read stores, and that make answers."""
 
 NO_STORES = (
     f"No store is named, so the page knows nothing of drains, consumers and dead letters. Set [{SECTION}] "
@@ -59,23 +64,50 @@ class Page:
 
 
 class Gathering:
-    """Has stores read and instances looked at, for all users of this process at once."""
+    """Has stores read and instances looked at, for all users of this process at once.
 
-    def __init__(self) -> None:
-        threads = Threads(_READERS)
-        self._connections = Kept(access.connections, OFTEN, threads)
+    Users who may read the same connections get the same answer, which is made once a second at most.
+
+    :param render: Makes the answer.
+    """
+
+    def __init__(self, render: Callable[[Page], str]) -> None:
+        self._render = render
+        self._threads = Threads(_READERS)
+        self._rendering = Threads(_RENDERERS)
+        self._connections = Kept(access.connections, OFTEN, self._rendering)
         self._looks = looking.Looks()
-        self._threads = threads
         self._readers: dict[str, StoreReader] = {}
+        self._answers: dict[frozenset[str], Kept[str]] = {}
 
-    def page(self, manager: BaseAuthManager[Any], user: Any) -> Page:
+    def answer(self, manager: BaseAuthManager[Any], user: Any) -> str:
         """Return what a user may see, soon: what isn't there yet is said to be under way."""
-        until = time.monotonic() + PATIENCE
-        listed = self._connections.get(time.monotonic() + 30.0)
+        listed = self._connections.get(time.monotonic() + _AT_MOST)
         if listed is None:
-            raise RuntimeError("Airflow's database did not tell the connections.")
-        readable = access.readable(manager, user, listed.value)
-        hidden = listed.value.keys() - readable
+            raise RuntimeError("Airflow's database did not tell its connections in time.")
+        readable = frozenset(access.readable(manager, user, listed.value))
+        answer = self._kept(readable, frozenset(listed.value) - readable)
+        made = answer.get(time.monotonic() + PATIENCE)
+        if made is None or datetime.now(UTC) - made.at > _OLDEST:
+            made = answer.get(time.monotonic() + _AT_MOST)
+        if made is None:
+            raise RuntimeError("The page could not be made in time; Airflow's log may say why.")
+        return made.value
+
+    def _kept(self, readable: frozenset[str], hidden: frozenset[str]) -> Kept[str]:
+        if len(self._answers) > _MOST_ANSWERS:
+            self._answers.clear()
+        if readable not in self._answers:
+
+            def make() -> str:
+                return self._render(self.page(readable, hidden))
+
+            self._answers[readable] = Kept(make, _SECOND, self._rendering)
+        return self._answers[readable]
+
+    def page(self, readable: Collection[str], hidden: Collection[str]) -> Page:
+        """Return what those see who may read some connections and not the others."""
+        until = time.monotonic() + PATIENCE / 2
         looks_are_on = looking.are_allowed()
         looks = self._looks.ask(readable) if looks_are_on else {}
         places, notices = _places()
@@ -103,12 +135,6 @@ class Gathering:
         if place.name not in self._readers:
             self._readers[place.name] = StoreReader(place, place.store, self._threads)
         return self._readers[place.name].figures(until)
-
-
-@cache
-def gathering() -> Gathering:
-    """Return the one of this process."""
-    return Gathering()
 
 
 def _places() -> tuple[list[Place], list[str]]:

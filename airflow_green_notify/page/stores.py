@@ -27,7 +27,10 @@ from airflow_green_notify.printable import NAME, REASON
 from airflow_green_notify.progress import span
 
 BEING_READ = "Being read…"
+_OLD = timedelta(minutes=2)
 _STORED = "stored notifications"
+_NO_WATCHERS = "No watcher reports into this store. A doorbell does if it is given the store (report_to)."
+_ONE_EACH = "Each watcher that reports into this store watches one instance, and is shown with that."
 _NO_TYPES = "A store of files tells how many notifications were stored, not of which type."
 
 
@@ -79,6 +82,7 @@ def store_view(
     is_readable = bool(read) or any(part is None for part in parts)
     reports = _value(figures.reports)
     watchers = [each for each in reports or () if each.kind == "watcher" and each.conn_id not in hidden]
+    of_fleets = [each for each in watchers if not each.conn_id]
     lags, letters = _value(figures.lags), _value(figures.dead_letters)
     consumers = [_consumer(each, now) for each in lags or ()]
     return StoreView(
@@ -86,18 +90,20 @@ def store_view(
         f"read {ago(max(read), now)}" if read else "",
         [*errors],
         is_readable,
-        any(part is None for part in parts),
+        any(part is None for part in parts) or _is_old(figures.drains, now),
         consumers,
         _empty(figures.lags, "Nobody reads on behind a position: the store has no consumers."),
         _dead_letters(letters, now) if letters else _empty(figures.dead_letters, ""),
         bool(letters and letters.number),
-        [watcher_view(each, now) for each in watchers],
-        _empty(
-            figures.reports,
-            "No watcher reports into this store. A doorbell does if it is given the store (report_to).",
-        ),
+        [watcher_view(each, now) for each in of_fleets],
+        _empty(figures.reports, _ONE_EACH if watchers else _NO_WATCHERS),
         [*_charts(figures, now, number)] if is_readable else [],
     )
+
+
+def _is_old(part: Worked[Told[Any]] | None, now: datetime) -> bool:
+    """Tell whether what was read is of a time when somebody looked at the page last."""
+    return part is not None and now - part.at > _OLD
 
 
 def _value(part: Worked[Told[Any]] | None) -> Any:

@@ -1,11 +1,12 @@
 """How long the page takes with 200 connections and 2,000,000 rows.
 
-``python -m tests.benchmarks.page`` fills a table of 2,000,000 notifications on a PostgreSQL of its own (864,000
-of the last 24 hours), with the records of 200 instances that were drained every 5 minutes for a day, a watcher
-for each, and 10 consumers, and lets Airflow list 200 connections. It asks the page through Airflow's own API
-server app, without network: the first time (cold: nothing is read yet), until all is read, then again and
-again, alone and by 20 users at once. Looks at the gateway are off. ``--parts`` prints how long each part of the
-store takes to read. Exit code 1 if an answer to one user took 300 ms or more.
+``python -m tests.benchmarks.page`` fills a table of 2,000,000 notifications on a PostgreSQL of its own
+(864,000 of them of the last 24 hours), with the records of 200 instances that were drained every 5 minutes
+for a day, a watcher for each, and 10 consumers, and lets Airflow list 200 connections. It asks the page
+through Airflow's own API server app, without network: the first time (cold: nothing is read yet), until all
+is read, then again and again, alone and by 20 users at once. Looks at the gateway are off. ``--parts``
+prints how long each part of the store takes to read. Exit code 1 if an answer to one user took 300 ms or
+more.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_green_notify.emulator import GreenApiEmulator
-from airflow_green_notify.page import gather
+from airflow_green_notify.page import app
 
 PAGE = "/green-api/"
 STORES = "AIRFLOW__GREEN_API__STORES"
@@ -33,9 +33,9 @@ def _api_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let connections be found as an API server finds them, and forget what was gathered for other tests."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "s" * 64)
-    gather.gathering.cache_clear()
+    app.gathering.cache_clear()
     yield
-    gather.gathering.cache_clear()
+    app.gathering.cache_clear()
 
 
 @pytest.fixture
