@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,7 +43,10 @@ def _api_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def client_of(airflow_app: Any) -> Callable[..., Any]:
     """Make a client of the API server for a user with a role, or for nobody."""
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-    from fastapi.testclient import TestClient
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the one of Airflow 3.2 wants a library that Airflow 3.2 doesn't pin
+        from fastapi.testclient import TestClient
 
     def make(role: str | None = None, by_cookie: bool = False) -> Any:
         client = TestClient(airflow_app, follow_redirects=False)
