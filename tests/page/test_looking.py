@@ -110,10 +110,11 @@ def test_nobody_looks_no_look_is_made(
     connect: Connect, admin: Any, green_api_emulator: GreenApiEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither by itself when its time has come, nor for somebody who left before its turn came."""
-    monkeypatch.setattr(looking, "SPAN", 0.2)
     connect("green_api_sales", green_api_emulator)
     complete_page(admin)
     looked = calls(green_api_emulator)
+    monotonic = time.monotonic
+    monkeypatch.setattr(looking.time, "monotonic", lambda: monotonic() + 75.0)
     time.sleep(1.5)
     assert calls(green_api_emulator) == looked
     monkeypatch.setattr(looking, "ASKED_FOR", -1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -89,7 +90,7 @@ def test_page_shows_what_drains_brought(store: SqlStore, admin: Any) -> None:
     """Of an instance whose connection Airflow can't list, from the drains' records alone."""
     note(store, record(5), record(1, stored=1234, received=1236))
     text = words_of(complete_page(admin))
-    assert re.search("green_api_sales 1101000001 not looked at .* 1.0 min ago: 1,234 new", text)
+    assert re.search(r"green_api_sales 1101000001 not looked at .* 1\.\d min ago: 1,234 new", text)
     assert "1,236 received, 1,234 new, 2 there already, in 3 s; stopped because the queue was empty." in text
     assert "42 s, as the last drain saw it" in text
     assert "Longest drain" in text
@@ -108,7 +109,7 @@ def test_page_shows_signs_of_another_consumer(store: SqlStore, admin: Any) -> No
     """A drain saw it; a later one that saw none doesn't hide it."""
     note(store, record(50, other_consumers=3), record(1))
     text = words_of(complete_page(admin))
-    assert "Another consumer deletes from this queue: a drain saw 3 signs of it, 50.0 min ago." in text
+    assert re.search(r"deletes from this queue: a drain saw 3 signs of it, 5\d\.\d min ago\.", text)
 
 
 def test_page_counts_notifications_by_hour_and_type(store: SqlStore, admin: Any) -> None:
@@ -128,14 +129,12 @@ def test_page_counts_what_came_since_it_counted_last(
     opened = store.open("etl/run2/drain/-1")
     opened.put(Notification(9, {"typeWebhook": "incomingCall", "idMessage": "other"}))
     opened.close()
-    monkeypatch.setattr("airflow_green_notify.page.kept.time.monotonic", _later(monkeypatch, 600))
+    monkeypatch.setattr("airflow_green_notify.page.kept.time.monotonic", _later(600))
     admin.get(PAGE)
     assert "2 in 24 hours: 2 incomingCall." in words_of(complete_page(admin))
 
 
-def _later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> Callable[[], float]:
-    import time
-
+def _later(seconds: float) -> Callable[[], float]:
     monotonic = time.monotonic
     return lambda: monotonic() + seconds
 
@@ -196,7 +195,7 @@ def test_page_shows_watchers_and_why_they_do_not_ring(store: SqlStore, admin: An
     )
     html = complete_page(admin)
     [sales, *_] = [row for row in rows(html) if "doorbell" in row]
-    assert re.search("2.0 min ago .* not yet A notification waits since .* 502; again in 60 s", sales)
+    assert re.search(r"2\.\d min ago .* not yet A notification waits since .* 502; again in 60 s", sales)
     assert any(re.search("fleet .* not yet quiet", row) for row in rows(html))
 
 
@@ -213,7 +212,7 @@ def test_page_shows_an_examination_that_a_task_reported(store: SqlStore, admin: 
     store.report([Report("examination", "green_api_sales", "green_api_sales", "", at, body)])
     html = complete_page(admin)
     assert any(re.match(" state the instance is blocked write to support ", row) for row in rows(html))
-    assert "10.0 min ago" in html
+    assert re.search(r"1\d\.\d min ago", html)
     assert "an examination that a task or the doctor reported" in html
     assert "1 instance: 1 not healthy." in html
 
@@ -271,7 +270,7 @@ def test_store_that_cant_be_reached_is_told_in_words_and_keeps_no_other_from_bei
     html = complete_page(admin)
     assert words_of(html).count("Is the database up") == 1
     assert "pass-of-db" not in html
-    assert "1.0 min ago: 5 new" in words_of(html)
+    assert re.search(r"1\.\d min ago: 5 new", words_of(html))
 
 
 @pytest.mark.parametrize(
