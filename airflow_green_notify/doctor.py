@@ -10,26 +10,39 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from contextvars import copy_context
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException
 
-from airflow_green_notify.arguments import connections_of, optional, seconds_of
+from airflow_green_notify.arguments import connections_of, optional, our_store_of, seconds_of
 from airflow_green_notify.at_once import at_once
 from airflow_green_notify.cli import DOCTOR_ARGUMENTS, DOCTOR_HELP, find_all_connections, parsed, store_named
 from airflow_green_notify.consume.lag import Lag, as_table, lags
+from airflow_green_notify.drain.store_thread import StoreThread
 from airflow_green_notify.errors import GreenApiConfigError, GreenApiError
 from airflow_green_notify.examination import Examination
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.looks import findings, shared_queue
 from airflow_green_notify.overview import complaints, overview
+from airflow_green_notify.printable import printable
+from airflow_green_notify.stores.report import Report
+
+if TYPE_CHECKING:
+    from airflow_green_notify.stores.store import Store
+
+log = logging.getLogger(__name__)
 
 EXAMINED_AT_ONCE = 32
 """Queues that are looked at side by side; a look takes 6 s and more, most of it waiting."""
+
+REPORT_TIMEOUT = 30.0
+"""Seconds for which a task waits for the store that it reports into."""
 
 
 def examine(
@@ -101,6 +114,7 @@ def _examined(hook: GreenApiHook, silent_after: float | None, others: Sequence[s
 def check_instance(
     green_api_conn_id: str | Sequence[str] = GreenApiHook.default_conn_name,
     silent_after: float | timedelta | None = None,
+    report_to: Store | None = None,
 ) -> dict[str, Any] | list[dict[str, Any]]:
     """Examine an instance, or several, as a task, which fails if one is not healthy; a retry looks again.
 
@@ -110,19 +124,46 @@ def check_instance(
         task(retries=1)(check_instance)(["green_api_sales", "green_api_support"])
 
     :param green_api_conn_id: The connection, of type ``greenapi``, or a list of connections.
+    :param silent_after: As for :func:`examine`.
+    :param report_to: A ``SqlStore`` or an ``ObjectStorageStore`` that keeps the last examination of each
+        connection, healthy or not, for :meth:`~airflow_green_notify.stores.store.Store.reports`. If it can't
+        be reached, that is a warning in the log.
     :return: What was found, as JSON values; of a list, a list of that.
     :raises AirflowException: An instance is not healthy; the text says which, why, and what to do.
     """
     judged = connections_of("green_api_conn_id", green_api_conn_id)
+    store = optional(our_store_of)("report_to", report_to)
     if isinstance(judged, str):
         examination = examine(judged, silent_after)
+        _report([examination], store)
         if not examination.healthy:
             raise AirflowException(examination.as_text())
         return examination.as_dict()
     examinations = examine_all(judged, silent_after)
+    _report(examinations, store)
     if wrong := complaints(examinations):
         raise AirflowException(wrong)
     return [each.as_dict() for each in examinations]
+
+
+def _report(examinations: Sequence[Examination], store: Store | None) -> None:
+    """Report what was found; whatever the store does about it, the task tells what was found."""
+    if store is None:
+        return
+    now = datetime.now(UTC)
+    reports = [
+        Report("examination", each.connection, each.connection, each.instance, now, each.as_dict())
+        for each in examinations
+    ]
+    thread = StoreThread()
+    try:
+        thread.submit(copy_context().run, store.report, reports).result(REPORT_TIMEOUT)
+    except TimeoutError:
+        log.warning("What was found is not reported: %r gave no answer in %g s.", store, REPORT_TIMEOUT)
+    except Exception as error:
+        log.warning("What was found is not reported into %r: %s", store, printable(error))
+    finally:
+        thread.shutdown(wait=False)
 
 
 def command(arguments: argparse.Namespace) -> None:

@@ -53,6 +53,15 @@ class Bell:
             self._rung_for = {**self._rung_for, **waiting} if waiting else {}
         return due
 
+    def why_not(self, waiting: Mapping[str, str], now: float) -> str:
+        """Say why it does not ring for what waits, if that is enough."""
+        if not waiting:
+            return "nothing waits"
+        rung = f"it rang {now - self._rung_at:.0f} s before this look"
+        if self.news(waiting):
+            return f"{rung}, and rings {self._min_interval:g} s after that at the earliest"
+        return f"{rung}, and rings {self._ring_again_after:g} s after that if the same still waits"
+
 
 class Patience:
     """Says whether enough waits for a ring, or something for long enough.
@@ -67,5 +76,13 @@ class Patience:
 
     def is_over(self, sightings: Collection[Sighting], now: float) -> bool:
         """Judge what waits, by a clock that counts on evenly."""
-        enough = sum(sighting.number for sighting in sightings) >= self._min_waiting
+        enough = self._number(sightings) >= self._min_waiting
         return enough or any(now - sighting.waits_from >= self._max_wait for sighting in sightings)
+
+    def why_not(self, sightings: Collection[Sighting]) -> str:
+        """Say what has to happen until what waits is enough."""
+        enough = f"there are {self._min_waiting} notifications ({self._number(sightings)} so far)"
+        return f"it waits until {enough}, or one has waited for {self._max_wait:g} s"
+
+    def _number(self, sightings: Collection[Sighting]) -> int:
+        return sum(sighting.number for sighting in sightings)

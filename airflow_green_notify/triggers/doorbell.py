@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
@@ -13,6 +13,7 @@ from airflow_green_notify.arguments import (
     connections_of,
     count_of,
     of_trigger,
+    optional,
     positive_seconds_of,
     receive_timeout_of,
     seconds_of,
@@ -22,6 +23,10 @@ from airflow_green_notify.triggers.bell import Bell, Patience
 from airflow_green_notify.triggers.fleet import FleetWatch, named
 from airflow_green_notify.triggers.sighting import Lookout, Looks
 from airflow_green_notify.triggers.watch import RECEIVE_TIMEOUT, QueueWatch
+from airflow_green_notify.triggers.watcher_reports import WatcherReports, in_row, reporting_store_of
+
+if TYPE_CHECKING:
+    from airflow_green_notify.stores.store import Store
 
 LISTED_AT_MOST = 100
 """How many connections a ring of a fleet names: Airflow keeps asset events for long, and logs them whole."""
@@ -64,6 +69,10 @@ class GreenApiDoorbellTrigger(BaseEventTrigger):
     :param min_waiting: How many notifications must wait for a ring.
     :param max_wait: Seconds after which fewer than ``min_waiting`` are rung for, too: since the time that the
         notification bears, by the gateway's clock, or since the head was first seen, whichever is longer ago.
+    :param report_to: A ``SqlStore`` or an ``ObjectStorageStore`` that is told about once a minute, and when
+        it rings or a look fails, when the doorbell last looked and why it doesn't ring, for
+        :meth:`~airflow_green_notify.stores.store.Store.reports`. Nothing waits for that store. Doorbells of
+        the same connections and with the same ``min_waiting`` are one watcher there.
     :raises TypeError: An argument is wrong.
 
     .. seealso:: https://green-api.com/en/docs/api/receiving/technology-http-api/ReceiveNotification/
@@ -77,6 +86,7 @@ class GreenApiDoorbellTrigger(BaseEventTrigger):
         receive_timeout: float = RECEIVE_TIMEOUT,
         min_waiting: int = 1,
         max_wait: float = 60.0,
+        report_to: Store | str | None = None,
     ) -> None:
         super().__init__()
         self.green_api_conn_id = of_trigger(connections_of)("green_api_conn_id", green_api_conn_id)
@@ -85,11 +95,14 @@ class GreenApiDoorbellTrigger(BaseEventTrigger):
         self.receive_timeout = of_trigger(receive_timeout_of)("receive_timeout", receive_timeout)
         self.min_waiting = of_trigger(count_of)("min_waiting", min_waiting)
         self.max_wait = of_trigger(positive_seconds_of)("max_wait", max_wait)
+        self.report_to: Store | None = of_trigger(optional(reporting_store_of))("report_to", report_to)
         self._watch: Lookout | FleetWatch | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments; credentials stay in the connection."""
         conn_ids = self.green_api_conn_id
+        # Its arguments are what Airflow knows a watcher by: who doesn't ask for reports keeps the row.
+        reporting = {} if self.report_to is None else {"report_to": in_row(self.report_to)}
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
@@ -99,6 +112,7 @@ class GreenApiDoorbellTrigger(BaseEventTrigger):
                 "receive_timeout": self.receive_timeout,
                 "min_waiting": self.min_waiting,
                 "max_wait": self.max_wait,
+                **reporting,
             },
         )
 
@@ -122,12 +136,22 @@ class GreenApiDoorbellTrigger(BaseEventTrigger):
         """Turn looks into rings."""
         bell = Bell(self.min_ring_interval, self.ring_again_after, self.receive_timeout)
         patience = Patience(self.min_waiting, self.max_wait)
-        async for looks in shared_stream:
-            now = time.monotonic()
-            waiting = {conn_id: seen.key for conn_id, seen in looks.items() if seen.key is not None}
-            news = [looks[conn_id] for conn_id in bell.news(waiting)]
-            if bell.strikes(waiting, now, patience.is_over(news, now)):
-                yield TriggerEvent(self._ring(looks, waiting))
+        reports = self._reports()
+        try:
+            async for looks in shared_stream:
+                now = time.monotonic()
+                waiting = {conn_id: seen.key for conn_id, seen in looks.items() if seen.key is not None}
+                news = [looks[conn_id] for conn_id in bell.news(waiting)]
+                is_enough = patience.is_over(news, now)
+                rings = bool(looks) and bell.strikes(waiting, now, is_enough)
+                if reports is not None:
+                    why = bell.why_not(waiting, now) if is_enough or not news else patience.why_not(news)
+                    reports.see(looks, why, rang=rings)
+                if rings:
+                    yield TriggerEvent(self._ring(looks, waiting))
+        finally:
+            if reports is not None:
+                reports.close()
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Do the same where Airflow has no shared streams (below 3.3)."""
@@ -139,6 +163,12 @@ class GreenApiDoorbellTrigger(BaseEventTrigger):
         """Leave the shared session. The queues stay as they are: this runs on a mere hand-over too."""
         if self._watch is not None:
             await self._watch.close()
+
+    def _reports(self) -> WatcherReports | None:
+        if self.report_to is None:
+            return None
+        least = f", for {self.min_waiting} or more," if self.min_waiting > 1 else ""
+        return WatcherReports(f"doorbell{least} of", self.green_api_conn_id, self.report_to)
 
     def _ring(self, looks: Looks, waiting: Mapping[str, str]) -> dict[str, Any]:
         """Return the event for what waits, and tell of it."""

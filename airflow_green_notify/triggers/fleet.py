@@ -67,8 +67,6 @@ class FleetWatch:
     async def looks(self) -> AsyncIterator[Looks]:
         """Yield what the last look at each queue showed: at once after a change, then once a second at most.
 
-        Nothing is yielded as long as no queue at all can be looked at.
-
         :raises RuntimeError: A member ended, which none does by itself.
         """
         self._start()
@@ -76,7 +74,7 @@ class FleetWatch:
             looks = self._shown()
             await self._wait(PACE if any(each.key for each in looks.values()) else self._receive_timeout)
             self._tell_that_it_goes_on()
-            if looks := self._shown():
+            if (looks := self._shown()) or looks.faults:
                 yield looks
             await asyncio.sleep(PACE)
 
@@ -124,11 +122,9 @@ class FleetWatch:
             raise RuntimeError("One of the watches of a fleet ended by itself.") from cause
 
     def _shown(self) -> Looks:
-        return {
-            conn_id: sighting
-            for conn_id, sighting in self._seen.items()
-            if not self._members[conn_id].is_failing
-        }
+        faults = {conn_id: member.fault for conn_id, member in self._members.items() if member.fault}
+        seen = {conn_id: each for conn_id, each in self._seen.items() if conn_id not in faults}
+        return Looks(seen, faults)
 
     def _tell_that_it_goes_on(self) -> None:
         if self._told.seconds() < HEARTBEAT:

@@ -10,14 +10,17 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow_green_notify.arguments import (
     connection_of,
     of_trigger,
+    optional,
     positive_seconds_of,
     receive_timeout_of,
 )
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import Notification
 from airflow_green_notify.triggers.watch import RECEIVE_TIMEOUT
+from airflow_green_notify.triggers.watcher_reports import in_row, reporting_store_of
 
 if TYPE_CHECKING:
+    from airflow_green_notify.stores.store import Store
     from airflow_green_notify.triggers.producer import GreenApiQueueProducer, Offer
 
 
@@ -66,6 +69,8 @@ class GreenApiNotificationTrigger(BaseEventTrigger):
     :param receive_timeout: Seconds the gateway may hold an idle look open, 5 to 60. Watchers of one
         connection share one look in a triggerer, with the values of the first.
     :param ring_again_after: Seconds after the last notification until the first quiet event.
+    :param report_to: A ``SqlStore`` or an ``ObjectStorageStore`` that is told about once a minute when the
+        trigger last looked and what became of the head, as the doorbell's.
     :raises TypeError: This Airflow has no shared streams, or an argument is wrong.
 
     .. seealso:: https://green-api.com/en/docs/api/receiving/technology-http-api/
@@ -76,6 +81,7 @@ class GreenApiNotificationTrigger(BaseEventTrigger):
         green_api_conn_id: str = GreenApiHook.default_conn_name,
         receive_timeout: float = RECEIVE_TIMEOUT,
         ring_again_after: float = 60.0,
+        report_to: Store | str | None = None,
     ) -> None:
         super().__init__()
         if not hasattr(BaseEventTrigger, "create_shared_stream_producer"):
@@ -87,15 +93,19 @@ class GreenApiNotificationTrigger(BaseEventTrigger):
         self.green_api_conn_id = of_trigger(connection_of)("green_api_conn_id", green_api_conn_id)
         self.receive_timeout = of_trigger(receive_timeout_of)("receive_timeout", receive_timeout)
         self.ring_again_after = of_trigger(positive_seconds_of)("ring_again_after", ring_again_after)
+        self.report_to: Store | None = of_trigger(optional(reporting_store_of))("report_to", report_to)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments; credentials stay in the connection."""
+        # Its arguments are what Airflow knows a watcher by: who doesn't ask for reports keeps the row.
+        reporting = {} if self.report_to is None else {"report_to": in_row(self.report_to)}
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
                 "green_api_conn_id": self.green_api_conn_id,
                 "receive_timeout": self.receive_timeout,
                 "ring_again_after": self.ring_again_after,
+                **reporting,
             },
         )
 

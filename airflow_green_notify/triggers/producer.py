@@ -13,7 +13,10 @@ from airflow_green_notify.drain.doubt import Doubts
 from airflow_green_notify.errors import GreenApiError, GreenApiPayloadError
 from airflow_green_notify.triggers.other_readers import OtherReaders
 from airflow_green_notify.triggers.quiet import QUIET_PAYLOAD, QuietEvents
+from airflow_green_notify.triggers.report_writer import MIN_INTERVAL
+from airflow_green_notify.triggers.sighting import Looks, Sighting
 from airflow_green_notify.triggers.watch import QueueWatch
+from airflow_green_notify.triggers.watcher_reports import WatcherReports, reporting_store_of
 
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
@@ -73,13 +76,23 @@ class GreenApiQueueProducer(SharedStreamProducer):
     What is safe is remembered, so an outage before the deletion doubles no event.
     """
 
-    def __init__(self, green_api_conn_id: str, receive_timeout: float, ring_again_after: float) -> None:
+    def __init__(
+        self,
+        green_api_conn_id: str,
+        receive_timeout: float,
+        ring_again_after: float,
+        report_to: str | None = None,
+    ) -> None:
         self._watch = QueueWatch(green_api_conn_id, receive_timeout=receive_timeout)
         self._look: asyncio.Task[Notification | None] | None = None
         self._quiet = QuietEvents(ring_again_after)
         self._others = OtherReaders(green_api_conn_id)
         self._offered = Offer(QUIET_PAYLOAD)
         self._blocked_by = ""
+        self._reports: WatcherReports | None = None
+        if report_to is not None:
+            store = reporting_store_of("report_to", report_to)
+            self._reports = WatcherReports("notification trigger of", green_api_conn_id, store)
 
     async def open_stream(self) -> AsyncIterator[tuple[Offer, Offer]]:
         """Yield one head after the other, each until it is safe and deleted, and quiet events after them."""
@@ -91,8 +104,10 @@ class GreenApiQueueProducer(SharedStreamProducer):
             if head is None:
                 continue
             if head.key == self._offered.key and self._offered.is_stored:
+                self._report(head, "its event is stored, and it is about to be deleted")
                 await self._delete(head)
             elif offer := await self._offer(head):
+                self._report(head, "it is on its way into an event", rang=True)
                 yield offer, offer
                 await self._await_safety(offer)
 
@@ -111,6 +126,8 @@ class GreenApiQueueProducer(SharedStreamProducer):
         if self._look is not None:
             self._look.cancel()
             await asyncio.wait([self._look])
+        if self._reports is not None:
+            self._reports.close()
         await self._watch.close()
 
     async def _head(self) -> Notification | None:
@@ -120,12 +137,16 @@ class GreenApiQueueProducer(SharedStreamProducer):
         """
         if self._look is None:
             self._look = asyncio.create_task(self._watch.look())
-        await asyncio.wait([self._look], timeout=self._quiet.seconds_left())
+        seconds = self._quiet.seconds_left()
+        await asyncio.wait([self._look], timeout=min(seconds, MIN_INTERVAL) if self._reports else seconds)
         if not self._look.done():
+            self._report_fault()
             return None
         look, self._look = self._look, None
         head = look.result()
         self._others.see(head.key if head is not None else None)
+        if head is None:
+            self._report(None, "nothing waits")
         return head
 
     async def _offer(self, head: Notification) -> Offer | None:
@@ -135,11 +156,25 @@ class GreenApiQueueProducer(SharedStreamProducer):
             if self._blocked_by != head.key:
                 self._blocked_by = head.key
                 log.error("The head of the queue is too large for an event and blocks the queue. %s", error)
+            self._report(head, "it is too large for an event and blocks the queue, until a Dag drains it")
             await self._watch.pause()
             return None
         self._others.expect(head.key)
         self._quiet.begin_again()
         return self._offered
+
+    def _report(self, head: Notification | None, why: str, *, rang: bool = False) -> None:
+        """Report what a look showed."""
+        if self._reports is not None:
+            hook = self._watch.hook
+            since = None if head is None else head.timestamp or head.received_at
+            sighting = Sighting(hook.config.id_instance, since=since)
+            self._reports.see(Looks({hook.green_api_conn_id: sighting}), why, rang=rang)
+
+    def _report_fault(self) -> None:
+        """Report why the look that is under way takes long, if it does."""
+        if self._reports is not None and self._watch.fault is not None:
+            self._reports.see(Looks({}, {self._watch.hook.green_api_conn_id: self._watch.fault}), "")
 
     async def _await_safety(self, offer: Offer) -> None:
         await offer.settle()

@@ -14,7 +14,7 @@ from airflow_green_notify.printable import NAME, printable
 
 if TYPE_CHECKING:
     from airflow_green_notify.notification import Notification
-    from airflow_green_notify.triggers.watch import QueueWatch
+    from airflow_green_notify.triggers.watch import Fault, QueueWatch
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +48,15 @@ class Sighting(NamedTuple):
         }
 
 
-Looks = Mapping[str, Sighting]
-"""The last look at each queue that can be looked at, by the id of its connection."""
+class Looks(dict[str, Sighting]):
+    """The last look at each queue that can be looked at, by the id of its connection.
+
+    :param faults: Why the others can't.
+    """
+
+    def __init__(self, seen: Mapping[str, Sighting], faults: Mapping[str, Fault] | None = None) -> None:
+        super().__init__(seen)
+        self.faults = faults or {}
 
 
 class Lookout:
@@ -65,16 +72,22 @@ class Lookout:
         self._first_seen: tuple[str, float] = ("", math.inf)
 
     async def looks(self) -> AsyncIterator[Looks]:
-        """Yield what each look shows."""
+        """Yield what each look shows; those that fail show nothing."""
+        conn_id = self.watch.hook.green_api_conn_id
         while True:
-            sighting = await self.look()
-            yield {self.watch.hook.green_api_conn_id: sighting}
-            if sighting.key is not None:
+            head = await self.watch.try_to_look()
+            if self.watch.fault is not None:
+                yield Looks({}, {conn_id: self.watch.fault})
+                continue
+            yield Looks({conn_id: await self._sighting(head)})
+            if head is not None:
                 await self.watch.pause()
 
     async def look(self) -> Sighting:
         """Look until something can be said of the queue, be it that it is empty."""
-        head = await self.watch.look()
+        return await self._sighting(await self.watch.look())
+
+    async def _sighting(self, head: Notification | None) -> Sighting:
         instance_id = self.watch.hook.config.id_instance
         if head is None:
             return Sighting(instance_id)

@@ -6,13 +6,15 @@ import asyncio
 import logging
 import random
 import time
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_green_notify import metrics
 from airflow_green_notify.errors import GreenApiError
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.hooks.queue_head import QueueHead
 from airflow_green_notify.hooks.silence import REMEDY, asilence_of
+from airflow_green_notify.leaks import without_secrets
 from airflow_green_notify.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -33,6 +35,19 @@ HEARTBEAT = 3600.0
 """Seconds between two lines in the log that say that the watch goes on."""
 
 
+class Fault(NamedTuple):
+    """Why a queue can't be looked at.
+
+    :param instance_id: Empty if it isn't known.
+    :param since: When the first look failed.
+    :param words: As the log has them.
+    """
+
+    instance_id: str
+    since: datetime
+    words: str
+
+
 class QueueWatch:
     """Looks at the head of one instance's queue, again and again, and never deletes.
 
@@ -50,10 +65,13 @@ class QueueWatch:
         self.receive_timeout = receive_timeout
         self.patient = patient
         self.head = QueueHead(self.hook)
+        self.fault: Fault | None = None
+        """Why the last look failed."""
         self._looks = 0
         self._failures = 0
         self._failing_since = 0.0
         self._fault = ""
+        self._to_wait_out: Exception | None = None
         self._told_at = time.monotonic()
         self._empty_since = Stopwatch()
         self._told_silence = False
@@ -70,18 +88,31 @@ class QueueWatch:
         :raises GreenApiError: It was refused for good, and the watch is not patient.
         """
         while True:
-            self._tell_that_it_goes_on()
-            self._looks += 1
-            try:
-                head = await self._receive()
-                await self._tell_silence(head)
-            except Exception as error:  # a watcher that raises is started again every 2 s, for ever
-                if not self.patient and not getattr(error, "retryable", False):
-                    raise
-                await self._wait_out(error)
-            else:
-                self._tell_recovery()
+            head = await self.try_to_look()
+            if not self.is_failing:
                 return head
+
+    async def try_to_look(self) -> Notification | None:
+        """Do the same, but return ``None`` after a look that failed, too; the next one waits the outage out.
+
+        :raises GreenApiError: It was refused for good, and the watch is not patient.
+        """
+        await self._wait_out()
+        self._tell_that_it_goes_on()
+        self._looks += 1
+        try:
+            head = await self._receive()
+            await self._tell_silence(head)
+        except Exception as error:  # a watcher that raises is started again every 2 s, for ever
+            if not self.patient and not getattr(error, "retryable", False):
+                raise
+            self._tell_failure(error)
+            self._failures += 1
+            metrics.count(metrics.FAILED_LOOKS, instance=self.hook.instance_name)
+            self._to_wait_out = error
+            return None
+        self._tell_recovery()
+        return head
 
     async def _receive(self) -> Notification | None:
         return await self.head.receive_checked(self.receive_timeout)
@@ -116,10 +147,10 @@ class QueueWatch:
 
     # --- outages ---
 
-    async def _wait_out(self, error: Exception) -> None:
-        self._tell_failure(error)
-        self._failures += 1
-        metrics.count(metrics.FAILED_LOOKS, instance=self.hook.instance_name)
+    async def _wait_out(self) -> None:
+        error, self._to_wait_out = self._to_wait_out, None
+        if error is None:
+            return
         if getattr(error, "retryable", False):
             await asyncio.sleep(self._back_off(error))
             return
@@ -141,14 +172,24 @@ class QueueWatch:
             self._failing_since = time.monotonic()
         self._fault = fault
         unexpected = not isinstance(error, GreenApiError)
+        self.fault = self._fault_of(f"{type(error).__name__}: {error}" if unexpected else str(error))
         log.log(
             getattr(error, "log_level", logging.WARNING),
-            "Can't look at the queue of %r: %s Retrying, at most %d s apart.",
-            self.hook.green_api_conn_id,
-            error,
-            MAX_BACK_OFF,
+            "%s",
+            self.fault.words,
             exc_info=error if unexpected else None,
         )
+
+    def _fault_of(self, why: str) -> Fault:
+        words = (
+            f"Can't look at the queue of {self.hook.green_api_conn_id!r}: {why} "
+            f"Retrying, at most {MAX_BACK_OFF:.0f} s apart."
+        )
+        config = vars(self.hook).get("config")
+        since = self.fault.since if self.fault else datetime.now(UTC)
+        if config is None:
+            return Fault("", since, words)
+        return Fault(config.id_instance, since, without_secrets(config, words))
 
     def _is_news(self, fault: str) -> bool:
         return fault != self._fault
@@ -164,6 +205,7 @@ class QueueWatch:
         )
         self._failures = 0
         self._fault = ""
+        self.fault = None
 
     def _tell_that_it_goes_on(self) -> None:
         if time.monotonic() - self._told_at < HEARTBEAT:

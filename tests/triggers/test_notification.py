@@ -7,8 +7,10 @@ confirms them.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +23,16 @@ from airflow.jobs.triggerer_job_runner import TriggerRunner
 
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.notification import Notification
-from airflow_green_notify.triggers import GreenApiNotificationTrigger, other_readers, producer, read_events
+from airflow_green_notify.stores import ObjectStorageStore
+from airflow_green_notify.triggers import (
+    GreenApiNotificationTrigger,
+    other_readers,
+    producer,
+    read_events,
+    report_writer,
+    watch,
+    watcher_reports,
+)
 from airflow_green_notify.triggers.quiet import QuietEvents
 from tests.triggers.conftest import CONNECTION, HOLD, body, take_head
 
@@ -331,6 +342,51 @@ def test_serialize_round_trip_gives_the_same_trigger() -> None:
         "receive_timeout": HOLD,
         "ring_again_after": 60.0,
     }
+
+
+def test_trigger_with_reports_comes_back_from_its_row_and_shares_its_look(tmp_path: Path) -> None:
+    """The store is one text in the row, and is there only if reports are asked for."""
+    _, arguments = watcher(report_to=ObjectStorageStore(tmp_path)).serialize()
+    again = GreenApiNotificationTrigger(**json.loads(json.dumps(arguments)))
+    assert again.report_to == ObjectStorageStore(tmp_path)
+    assert again.shared_stream_key() == watcher().shared_stream_key()
+
+
+async def test_trigger_reports_what_becomes_of_the_head(
+    triggerer: Triggerer,
+    green_api_connection: GreenApiEmulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An outage, an empty queue, and a notification on its way: one after the other, one report."""
+    for module in (report_writer, producer, watcher_reports):
+        monkeypatch.setattr(module, "MIN_INTERVAL", 0.1)
+    monkeypatch.setattr(report_writer, "INTERVAL", 0.1)
+    monkeypatch.setattr(watch, "MAX_BACK_OFF", 0.3)
+    store = ObjectStorageStore(tmp_path / "store")
+
+    async def reported(words: str) -> dict[str, Any]:
+        async with asyncio.timeout(10):
+            while True:
+                for report in await asyncio.to_thread(store.reports):
+                    if words in report.body["why"]:
+                        return report.as_dict()
+                await asyncio.sleep(0.05)
+
+    green_api_connection.fault("502", times=None)
+    triggerer.start(1, watcher(report_to=store))
+    assert (await reported("Can't look"))["body"]["state"] == "failing"
+    green_api_connection.clear_faults()
+    report = await reported("nothing waits")
+    assert (report["name"], report["body"]["state"]) == (f"notification trigger of '{CONNECTION}'", "looking")
+    green_api_connection.push(body("one"))
+    report = await reported("on its way into an event")
+    assert report["body"]["rang_at"] is not None
+    assert report["body"]["waiting_since"] is not None
+    assert not any(word in json.dumps(report) for word in (KEY, "Ann", "1202"))
+    triggerer.confirm(*await triggerer.events())
+    await queue_is(green_api_connection, 0)
+    assert len(store.reports()) == 1
 
 
 @pytest.mark.parametrize("seconds", [0, -1.0])

@@ -52,8 +52,8 @@ class SqlStore(Store):
         in ``<table>_batches``, attempts of handlers in ``<table>_attempts``, how far consumers have read in
         ``<table>_consumers`` and, chat by chat, in ``<table>_chats``, which dead letters are to be replayed
         in ``<table>_replays``, salted hashes of erased keys, which no put stores again, in
-        ``<table>_tombstones``, what each drain came to, for 30 days, in ``<table>_drains``, and, from the first
-        report on, what watchers and examinations said last in ``<table>_reports``.
+        ``<table>_tombstones``, what each drain came to, for 30 days, in ``<table>_drains``, and what watchers
+        and examinations said last, once they say something, in ``<table>_reports``.
     :raises ValueError: ``table`` is no name of a table; what a template hides fails when the task opens it.
     """
 
