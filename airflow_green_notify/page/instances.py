@@ -214,7 +214,7 @@ def _latest(known: Known) -> tuple[Examination | None, datetime | None, str]:
     if look and look.examination and look.at and (report is None or report.at <= look.at):
         return look.examination, look.at, "this page looked"
     if report is not None:
-        return _examination(report), report.at, "an examination that a task or the doctor reported"
+        return _examination(report), report.at, "a task examined it (check_instance)"
     return None, None, ""
 
 

@@ -213,7 +213,7 @@ def test_page_shows_an_examination_that_a_task_reported(store: SqlStore, admin: 
     html = complete_page(admin)
     assert any(re.match(" state the instance is blocked write to support ", row) for row in rows(html))
     assert re.search(r"1\d\.\d min ago", html)
-    assert "an examination that a task or the doctor reported" in html
+    assert "a task examined it (check_instance)" in html
     assert "1 instance: 1 not healthy." in html
 
 
