@@ -12,7 +12,7 @@ from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.looks import COUNT_FAULTS
 from airflow_green_notify.page import access, looking
 from airflow_green_notify.page.figures import OFTEN, Figures, StoreReader
-from airflow_green_notify.page.instances import InstanceView, instance_view, known_instances
+from airflow_green_notify.page.instances import InstanceView, in_order, instance_view, known_instances
 from airflow_green_notify.page.kept import Kept, Threads
 from airflow_green_notify.page.places import OPTION, SECTION, Place, configured
 from airflow_green_notify.page.stores import StoreView, store_view, unread
@@ -114,7 +114,7 @@ class Gathering:
         read = [(place, self._figures(place, until)) for place in places]
         now = datetime.now(UTC)
         known = known_instances(readable, hidden, looks, [figures for _, figures in read if figures])
-        instances = [instance_view(each, now, looks_are_on) for each in known]
+        instances = in_order(instance_view(each, now, looks_are_on) for each in known)
         stores = [
             unread(place) if figures is None else store_view(place, figures, hidden, now, number)
             for number, (place, figures) in enumerate(read)

@@ -23,12 +23,14 @@ NOT_SEEN = "not looked at"
 BEING_LOOKED_AT = "being looked at"
 DRAIN_FAILED = "last drain failed"
 KINDS = {
-    "healthy": "good",
-    "healthy, with warnings": "fair",
     "not healthy": "bad",
     DRAIN_FAILED: "bad",
+    "healthy, with warnings": "fair",
+    NOT_SEEN: "none",
+    BEING_LOOKED_AT: "none",
+    "healthy": "good",
 }
-"""How a verdict is coloured; others aren't."""
+"""How each verdict is coloured, in the order in which instances are shown."""
 
 _NOTHING = "–"
 
@@ -142,7 +144,13 @@ def known_instances(
                 each.watchers.append(report)
             elif each.reported is None or each.reported.at < report.at:
                 each.reported = report
-    return sorted(known.values(), key=lambda each: each.conn_id)
+    return list(known.values())
+
+
+def in_order(instances: Iterable[InstanceView]) -> list[InstanceView]:
+    """Return first those that somebody has to look after."""
+    places = [*KINDS]
+    return sorted(instances, key=lambda each: (places.index(each.verdict), each.conn_id))
 
 
 def instance_view(known: Known, now: datetime, looks_are_on: bool) -> InstanceView:
@@ -156,15 +164,9 @@ def instance_view(known: Known, now: datetime, looks_are_on: bool) -> InstanceVi
     is_new = looks_are_on and known.look is not None and known.look.at is None
     others = known.look.others if known.look and is_new else ()
     is_under_way = is_new and not others
-    if examination:
-        verdict = examination.verdict
-    elif last is not None and last.error:
-        verdict, source = DRAIN_FAILED, "what the last drain said"
-    else:
-        verdict = BEING_LOOKED_AT if is_new else NOT_SEEN
-        source = "what the last drain said" if last else ""
-    if at is None and last is not None:
-        at = last.ended_at
+    verdict = _verdict(examination, last, is_new)
+    if examination is None and last is not None:
+        at, source = last.ended_at, "what the last drain said"
     instance = (examination.instance if examination else "") or known.instance_id
     return InstanceView(
         id=f"i-{digest(known.conn_id)[:12]}",
@@ -172,7 +174,7 @@ def instance_view(known: Known, now: datetime, looks_are_on: bool) -> InstanceVi
         instance=words(instance, NAME) if instance else _NOTHING,
         host=words(examination.host, NAME) if examination and examination.host else _NOTHING,
         verdict=verdict,
-        kind=KINDS.get(verdict, "none"),
+        kind=KINDS[verdict],
         state=_brief(examination, "state"),
         waiting=_brief(examination, "count"),
         oldest=_oldest(examination, last, now),
@@ -188,6 +190,17 @@ def instance_view(known: Known, now: datetime, looks_are_on: bool) -> InstanceVi
         else "",
         is_under_way=is_under_way,
     )
+
+
+def _verdict(examination: Examination | None, last: DrainRecord | None, is_new: bool) -> str:
+    """Return the verdict; an instance that is healthy, and yet can't be drained, is told of by its drain."""
+    if examination and not examination.healthy:
+        return examination.verdict
+    if last is not None and last.error:
+        return DRAIN_FAILED
+    if examination:
+        return examination.verdict
+    return BEING_LOOKED_AT if is_new else NOT_SEEN
 
 
 def watcher_view(report: Report, now: datetime) -> WatcherView:

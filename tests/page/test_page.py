@@ -105,6 +105,21 @@ def test_page_shows_the_error_of_the_last_drain(store: SqlStore, admin: Any) -> 
     assert "The token is refused (401): fix the connection." in text
 
 
+def test_healthy_instance_that_cant_be_drained_comes_first(store: SqlStore, admin: Any) -> None:
+    """A look at the gateway sees nothing of a store that is full."""
+    now = datetime.now(UTC)
+    body = {"findings": [{"check": "state", "ok": True, "found": "authorized"}]}
+    store.report(
+        [Report("examination", name, name, "", now, body) for name in ("green_api_a", "green_api_b")]
+    )
+    note(store, record(conn_id="green_api_b", error="The disk is full: free space.", stopped_by="error"))
+    html = complete_page(admin)
+    assert "2 instances: 1 healthy, 1 last drain failed." in html
+    assert re.search(
+        "green_api_b .* last drain failed authorized .* green_api_a .* healthy authorized", words_of(html)
+    )
+
+
 def test_page_shows_signs_of_another_consumer(store: SqlStore, admin: Any) -> None:
     """A drain saw it; a later one that saw none doesn't hide it."""
     note(store, record(50, other_consumers=3), record(1))
