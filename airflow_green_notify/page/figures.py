@@ -75,9 +75,10 @@ class Figures(NamedTuple):
 class StoreReader:
     """Reads a store, and remembers what doesn't change any more."""
 
-    def __init__(self, place: Place, store: Store, threads: Threads) -> None:
+    def __init__(self, place: Place, store: Store) -> None:
         self.place = place
         self._store = store
+        threads = Threads(len(Figures._fields))  # of its own: one that hangs holds no other up
         self._day = Day()
         self._settled: Kinds = {}
 

@@ -30,8 +30,8 @@ _OLDEST = timedelta(seconds=15)
 
 _AT_MOST = 30.0
 _MOST_ANSWERS = 100
-_READERS, _RENDERERS = 16, 4
-"""Threads that read stores, and that make answers."""
+_RENDERERS = 4
+"""Threads that make answers."""
 
 NO_STORES = (
     f"No store is named, so the page knows nothing of drains, consumers and dead letters. Set [{SECTION}] "
@@ -73,7 +73,6 @@ class Gathering:
 
     def __init__(self, render: Callable[[Page], str]) -> None:
         self._render = render
-        self._threads = Threads(_READERS)
         self._rendering = Threads(_RENDERERS)
         self._connections = Kept(access.connections, OFTEN, self._rendering)
         self._looks = looking.Looks()
@@ -133,7 +132,7 @@ class Gathering:
         if place.store is None:
             return None
         if place.name not in self._readers:
-            self._readers[place.name] = StoreReader(place, place.store, self._threads)
+            self._readers[place.name] = StoreReader(place, place.store)
         return self._readers[place.name].figures(until)
 
 

@@ -99,12 +99,11 @@ def records(conn_id: str, now: datetime) -> Iterator[Any]:
 def read_parts() -> None:
     """Print how long each part takes to read for the first time, one after the other."""
     from airflow_green_notify.page.figures import StoreReader
-    from airflow_green_notify.page.kept import Threads
     from airflow_green_notify.page.places import configured
 
     [place] = configured()
     assert place.store is not None
-    reader = StoreReader(place, place.store, Threads(1))
+    reader = StoreReader(place, place.store)
     for name, part in zip(("drains", "reports", "lags", "dead letters", "types"), reader.parts, strict=True):
         began = time.perf_counter()
         part.get(time.monotonic() + 600)
