@@ -80,6 +80,7 @@ class StoreReader:
         self._store = store
         threads = Threads(len(Figures._fields))  # of its own: one that hangs holds no other up
         self._day = Day()
+        self._has_begun = False
         self._settled: Kinds = {}
 
         def kept(read: Callable[[], T], span: float) -> Kept[Told[T]]:
@@ -94,13 +95,20 @@ class StoreReader:
         )
 
     def figures(self, until: float) -> Figures:
-        """Return what was read last, and have read anew what is old.
+        """Return what was read last, and have read anew what is old; nothing before :meth:`begin`.
 
         :param until: When to wait no longer, by ``time.monotonic()``.
         """
-        for part in self.parts:
-            part.get(0.0)  # so that all are read side by side
+        if not self._has_begun:
+            return Figures(*(None for _ in self.parts))
+        self.begin()
         return Figures(*(part.get(until) for part in self.parts))
+
+    def begin(self) -> None:
+        """Have all parts read that are old, side by side."""
+        self._has_begun = True
+        for part in self.parts:
+            part.get(0.0)
 
     def _told(self, read: Callable[[], T]) -> Told[T]:
         try:

@@ -99,16 +99,25 @@ class Gathering:
         if readable not in self._answers:
 
             def make() -> str:
-                return self._render(self.page(readable, hidden))
+                answer = self._render(self.page(readable, hidden))
+                self._begin(readable)
+                return answer
 
             self._answers[readable] = Kept(make, _SECOND, self._rendering)
         return self._answers[readable]
+
+    def _begin(self, readable: Collection[str]) -> None:
+        """Begin to read and to look, now that the answer is made: what takes long would slow that down."""
+        if looking.are_allowed():
+            self._looks.ask(readable)
+        for reader in list(self._readers.values()):
+            reader.begin()
 
     def page(self, readable: Collection[str], hidden: Collection[str]) -> Page:
         """Return what those see who may read some connections and not the others."""
         until = time.monotonic() + PATIENCE / 2
         looks_are_on = looking.are_allowed()
-        looks = self._looks.ask(readable) if looks_are_on else {}
+        looks = self._looks.seen(readable) if looks_are_on else {}
         places, notices = _places()
         read = [(place, self._figures(place, until)) for place in places]
         now = datetime.now(UTC)

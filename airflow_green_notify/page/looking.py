@@ -60,18 +60,21 @@ class Looks:
         self._due_at: dict[str, float] = {}
         """When each queue may be looked at again; for ever later while it is looked at."""
 
-    def ask(self, conn_ids: Collection[str]) -> dict[str, Look]:
-        """Return what was seen last, without waiting, and have those looked at whose time has come."""
+    def seen(self, conn_ids: Collection[str]) -> dict[str, Look]:
+        """Return what was seen last, if anything was."""
+        with self._lock:
+            return {each: self._seen.get(each) or self._not_seen(each) for each in conn_ids}
+
+    def ask(self, conn_ids: Collection[str]) -> None:
+        """Have those looked at whose time has come; nobody waits for that."""
         now = time.monotonic()
         with self._lock:
             self._asked_at |= dict.fromkeys(conn_ids, now)
             due = [each for each in conn_ids if each not in self._under_way and self._is_due(each, now)]
             self._under_way |= {*due}
             longest_ago = sorted(due, key=lambda each: self._seen.get(each, _NEVER).at or _LONG_AGO)
-            seen = {each: self._seen.get(each) or self._not_seen(each) for each in conn_ids}
         for each in longest_ago:
             self._threads.do(lambda conn_id=each: self._look(conn_id))  # type: ignore[misc]
-        return seen
 
     def _is_due(self, conn_id: str, now: float) -> bool:
         return now >= self._due_at.get(self._queue_of.get(conn_id, _none_of(conn_id)), 0.0)

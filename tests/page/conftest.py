@@ -7,12 +7,16 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.page import app
+from airflow_green_notify.stores import NotificationStore, SqlStore
+from airflow_green_notify.stores.drain_record import DrainRecord
 
 PAGE = "/green-api/"
 STORES = "AIRFLOW__GREEN_API__STORES"
@@ -97,6 +101,46 @@ def connect(list_connection: Callable[[str], None], monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
 
     return add
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqlStore:
+    """A table that the configuration names."""
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "sqlite", "host": f"{tmp_path}/s.db"})
+    )
+    monkeypatch.setenv(STORES, "warehouse")
+    return SqlStore("warehouse")
+
+
+def record(minutes: float = 1.0, **values: Any) -> DrainRecord:
+    """A drain that ended so many minutes ago and took 3 s."""
+    ended = datetime.now(UTC) - timedelta(minutes=minutes)
+    fields: dict[str, Any] = {
+        "batch_id": "etl/run/drain/-1",
+        "conn_id": "green_api_sales",
+        "instance_id": "1101000001",
+        "began_at": ended - timedelta(seconds=3),
+        "ended_at": ended,
+        "received": 7,
+        "stored": 5,
+        "duplicates": 2,
+        "deleted": 7,
+        "dead_letters": 0,
+        "doubtful_deletes": 0,
+        "other_consumers": 0,
+        "oldest_age": 42.0,
+        "stopped_by": "empty",
+        "error": "",
+    }
+    return DrainRecord(**fields | values)
+
+
+def note(store: NotificationStore, *records: DrainRecord) -> None:
+    """Let drains into a store have ended."""
+    opened = store.open("etl/run/drain/-1")
+    opened.note_drains(records)  # type: ignore[attr-defined]
+    opened.close()
 
 
 def complete_page(client: Any, seconds: float = 60.0) -> str:

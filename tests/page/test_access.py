@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from airflow_green_notify.emulator import GreenApiEmulator
 from airflow_green_notify.page import access
 from airflow_green_notify.page.app import STATIC, page_app
-from tests.page.conftest import PAGE, TEST_CONNECTION, complete_page, words_of
+from airflow_green_notify.stores import SqlStore
+from airflow_green_notify.stores.report import Report
+from tests.page.conftest import PAGE, TEST_CONNECTION, complete_page, note, record, words_of
 
 ADDRESSES = [PAGE, *(f"{PAGE}static/{name}" for name in STATIC)]
 AIRFLOW = tuple(int(part) for part in version("apache-airflow").split(".")[:2])
@@ -105,6 +108,7 @@ def test_connection_that_a_user_may_not_read_is_neither_shown_nor_looked_at(
     client_of: Callable[..., Any],
     airflow_app: Any,
     connect: Callable[..., None],
+    store: SqlStore,
     green_api_emulator: GreenApiEmulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -113,6 +117,9 @@ def test_connection_that_a_user_may_not_read_is_neither_shown_nor_looked_at(
     connect("green_api_sales", green_api_emulator)
     secret = green_api_emulator.add_instance()
     connect("green_api_secret", green_api_emulator, login=secret.id_instance, password=secret.api_token)
+    note(store, record(conn_id="green_api_secret", error="secret"), record(conn_id="green_api_sales"))
+    body = {"state": "looking", "waiting_since": None, "rang_at": None, "why": "secret"}
+    store.report([Report("watcher", "secret", "green_api_secret", "", datetime.now(UTC), body)])
     manager = airflow_app.state.auth_manager
     if AIRFLOW >= (3, 2):
         monkeypatch.setattr(
@@ -122,4 +129,6 @@ def test_connection_that_a_user_may_not_read_is_neither_shown_nor_looked_at(
         monkeypatch.setattr(type(manager), "is_authorized_connection", _OnlySales.is_authorized_connection)
     text = complete_page(client_of("ADMIN"))
     assert "green_api_sales" in text
-    assert "green_api_secret" not in text
+    assert " ago: 5 new" in text
+    assert "secret" not in text
+    assert secret.requests() == []

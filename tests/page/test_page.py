@@ -22,53 +22,12 @@ from airflow_green_notify.notification import Notification
 from airflow_green_notify.page.app import STATIC
 from airflow_green_notify.stores import NotificationStore, ObjectStorageStore, SqlStore
 from airflow_green_notify.stores.dead_letter import Failure, dead_letter, note_of
-from airflow_green_notify.stores.drain_record import DrainRecord
 from airflow_green_notify.stores.report import Report
 from airflow_green_notify.stores.sql.database import Database
 from airflow_green_notify.stores.stream import Consumer
-from tests.page.conftest import PAGE, STORES, TEST_CONNECTION, complete_page, words_of
+from tests.page.conftest import PAGE, STORES, TEST_CONNECTION, complete_page, note, record, words_of
 
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>"
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqlStore:
-    """A table that the configuration names."""
-    monkeypatch.setenv(
-        "AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "sqlite", "host": f"{tmp_path}/s.db"})
-    )
-    monkeypatch.setenv(STORES, "warehouse")
-    return SqlStore("warehouse")
-
-
-def record(minutes: float = 1.0, **values: Any) -> DrainRecord:
-    """A drain that ended so many minutes ago and took 3 s."""
-    ended = datetime.now(UTC) - timedelta(minutes=minutes)
-    fields: dict[str, Any] = {
-        "batch_id": "etl/run/drain/-1",
-        "conn_id": "green_api_sales",
-        "instance_id": "1101000001",
-        "began_at": ended - timedelta(seconds=3),
-        "ended_at": ended,
-        "received": 7,
-        "stored": 5,
-        "duplicates": 2,
-        "deleted": 7,
-        "dead_letters": 0,
-        "doubtful_deletes": 0,
-        "other_consumers": 0,
-        "oldest_age": 42.0,
-        "stopped_by": "empty",
-        "error": "",
-    }
-    return DrainRecord(**fields | values)
-
-
-def note(store: NotificationStore, *records: DrainRecord) -> None:
-    """Let drains into a store have ended."""
-    opened = store.open("etl/run/drain/-1")
-    opened.note_drains(records)  # type: ignore[attr-defined]
-    opened.close()
 
 
 def put(store: NotificationStore, *types: str) -> None:

@@ -1,7 +1,7 @@
 // Refreshes the page while somebody looks at it, and takes over whether Airflow is light or dark.
 
 const EVERY = 10_000; // milliseconds
-const SOON = 2_000; // while something is being looked at or read
+const SOON = 1_000; // while something is being looked at or read
 
 // Ours, and what Airflow's UI calls it.
 const COLOURS = {
