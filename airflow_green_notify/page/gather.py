@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.looks import COUNT_FAULTS
@@ -21,12 +21,14 @@ from airflow_green_notify.page.wording import moment, words
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.base_auth_manager import BaseAuthManager
 
+T = TypeVar("T")
+
 PATIENCE = 0.15
 """Seconds for which a user waits for the newest; what isn't there by then comes with the next answer."""
 
 _SECOND = 1.0
 _OLDEST = timedelta(seconds=15)
-"""An answer that is older is not given; the next one is waited for, however long that takes."""
+"""What is older is not given; the next one is waited for, however long that takes."""
 
 _AT_MOST = 30.0
 _MOST_ANSWERS = 100
@@ -81,17 +83,9 @@ class Gathering:
 
     def answer(self, manager: BaseAuthManager[Any], user: Any) -> str:
         """Return what a user may see, soon: what isn't there yet is said to be under way."""
-        listed = self._connections.get(time.monotonic() + _AT_MOST)
-        if listed is None:
-            raise RuntimeError("Airflow's database did not tell its connections in time.")
-        readable = frozenset(access.readable(manager, user, listed.value))
-        answer = self._kept(readable, frozenset(listed.value) - readable)
-        made = answer.get(time.monotonic() + PATIENCE)
-        if made is None or datetime.now(UTC) - made.at > _OLDEST:
-            made = answer.get(time.monotonic() + _AT_MOST)
-        if made is None:
-            raise RuntimeError("The page could not be made in time; Airflow's log may say why.")
-        return made.value
+        listed = _recent(self._connections)
+        readable = frozenset(access.readable(manager, user, listed))
+        return _recent(self._kept(readable, frozenset(listed) - readable))
 
     def _kept(self, readable: frozenset[str], hidden: frozenset[str]) -> Kept[str]:
         if len(self._answers) > _MOST_ANSWERS:
@@ -143,6 +137,16 @@ class Gathering:
         if place.name not in self._readers:
             self._readers[place.name] = StoreReader(place, place.store)
         return self._readers[place.name].figures(until)
+
+
+def _recent(kept: Kept[T]) -> T:
+    """Return the newest value, or after a while the last one if that isn't old."""
+    worked = kept.get(time.monotonic() + PATIENCE)
+    if worked is None or datetime.now(UTC) - worked.at > _OLDEST:
+        worked = kept.get(time.monotonic() + _AT_MOST)
+    if worked is None:
+        raise RuntimeError("The page could not be made in time; the log of the API server says why.")
+    return worked.value
 
 
 def _places() -> tuple[list[Place], list[str]]:

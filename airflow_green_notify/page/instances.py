@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from airflow_green_notify.drain.report import STOPPED_BY
 from airflow_green_notify.examination import Examination, Finding
 from airflow_green_notify.files.names import digest
+from airflow_green_notify.looks import shared_queue
 from airflow_green_notify.page.day import OtherConsumers
 from airflow_green_notify.page.figures import Figures
 from airflow_green_notify.page.looking import Look
@@ -119,6 +120,9 @@ def known_instances(
     :param hidden: Connections that the user may not read.
     """
     known = {each: Known(each, is_connection=True, look=looks.get(each)) for each in readable}
+    for listed in known.values():
+        if look := listed.look:
+            listed.look = replace(look, others=[other for other in look.others if other in readable])
 
     def of(conn_id: str, instance_id: str) -> Known | None:
         if conn_id in hidden:
@@ -225,7 +229,9 @@ def _latest(known: Known) -> tuple[Examination | None, datetime | None, str]:
     """Return the newest examination, when it was, and who made it."""
     look, report = known.look, known.reported
     if look and look.examination and look.at and (report is None or report.at <= look.at):
-        return look.examination, look.at, "this page looked"
+        seen = look.examination
+        findings = [*seen.findings[:1], *shared_queue(look.others), *seen.findings[1:]]
+        return replace(seen, findings=findings), look.at, "this page looked"
     if report is not None:
         return _examination(report), report.at, "a task examined it (check_instance)"
     return None, None, ""

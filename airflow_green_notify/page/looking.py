@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.examination import Examination
 from airflow_green_notify.hooks import GreenApiHook
-from airflow_green_notify.looks import findings, shared_queue
+from airflow_green_notify.looks import findings
 from airflow_green_notify.page.kept import Threads
 
 SPAN = 60.0
@@ -39,7 +39,7 @@ class Look:
 
     :param examination: ``None`` if it was not looked at yet.
     :param at: When that was seen.
-    :param others: Connections of the same instance, with which this one takes turns.
+    :param others: Connections of the same instance that are known of, with which this one takes turns.
     """
 
     examination: Examination | None = None
@@ -109,9 +109,7 @@ class Looks:
                 examination = Examination(conn_id)
                 examination.findings.extend(findings(hook, examination, None, once=True))
                 with self._lock:
-                    others = self._others(conn_id)
-                    examination.findings[1:1] = shared_queue(others)
-                    self._seen[conn_id] = Look(examination, datetime.now(UTC), others)
+                    self._seen[conn_id] = Look(examination, datetime.now(UTC), self._others(conn_id))
             finally:
                 self._due_at[queue] = time.monotonic() + SPAN
 

@@ -25,6 +25,7 @@ from airflow_green_notify.page.places import Place
 from airflow_green_notify.page.wording import ago, count, moment, words
 from airflow_green_notify.printable import NAME, REASON
 from airflow_green_notify.progress import span
+from airflow_green_notify.stores.report import Report
 
 BEING_READ = "Being read…"
 _OLD = timedelta(minutes=2)
@@ -81,8 +82,8 @@ def store_view(
     read = [part.at for part in parts if part and not part.value.error]
     is_readable = bool(read) or any(part is None for part in parts)
     reports = _value(figures.reports)
-    watchers = [each for each in reports or () if each.kind == "watcher" and each.conn_id not in hidden]
-    of_fleets = [each for each in watchers if not each.conn_id]
+    watchers = [each for each in reports or () if each.kind == "watcher"]
+    of_fleets = [each for each in watchers if not each.conn_id and not _names_any(each, hidden)]
     lags, letters = _value(figures.lags), _value(figures.dead_letters)
     consumers = [_consumer(each, now) for each in lags or ()]
     return StoreView(
@@ -99,6 +100,12 @@ def store_view(
         _empty(figures.reports, _ONE_EACH if watchers else _NO_WATCHERS),
         [*_charts(figures, now, number)] if is_readable else [],
     )
+
+
+def _names_any(report: Report, conn_ids: Collection[str]) -> bool:
+    """Tell whether a watcher of several connections names one of these."""
+    text = f"{report.name} {report.body.get('why')}"
+    return any(conn_id in text for conn_id in conn_ids)
 
 
 def _is_old(part: Worked[Told[Any]] | None, now: datetime) -> bool:

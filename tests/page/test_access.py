@@ -117,9 +117,12 @@ def test_connection_that_a_user_may_not_read_is_neither_shown_nor_looked_at(
     connect("green_api_sales", green_api_emulator)
     secret = green_api_emulator.add_instance()
     connect("green_api_secret", green_api_emulator, login=secret.id_instance, password=secret.api_token)
+    connect("green_api_secret_too", green_api_emulator)
     note(store, record(conn_id="green_api_secret", error="secret"), record(conn_id="green_api_sales"))
     body = {"state": "looking", "waiting_since": None, "rang_at": None, "why": "secret"}
-    store.report([Report("watcher", "secret", "green_api_secret", "", datetime.now(UTC), body)])
+    now = datetime.now(UTC)
+    store.report([Report("watcher", "secret", "green_api_secret", "", now, body)])
+    store.report([Report("watcher", "doorbell of green_api_secret and 5 more", "", "", now, body)])
     manager = airflow_app.state.auth_manager
     if AIRFLOW >= (3, 2):
         monkeypatch.setattr(
