@@ -37,10 +37,11 @@ def test_yaml_file_can_be_read(name: str) -> None:
     assert len(YAML_FILES) >= 3
 
 
-def test_workflow_runs_nothing_but_what_everybody_can_run() -> None:
+@pytest.mark.parametrize(("name", "command"), [("ci", ".ci/run"), ("nightly", ".ci/run nightly")])
+def test_workflow_runs_nothing_but_what_everybody_can_run(name: str, command: str) -> None:
     """There is no check that only the server makes."""
-    [job] = parsed(".github/workflows/ci.yml")["jobs"].values()
-    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    [job] = parsed(f".github/workflows/{name}.yml")["jobs"].values()
+    assert [step["run"] for step in job["steps"] if "run" in step] == [command]
     [setup] = [step["with"] for step in job["steps"] if "setup-python" in step.get("uses", "")]
     assert setup["python-version"].split() == ["3.13", "3.12", "3.11"], "the last one is python3"
 

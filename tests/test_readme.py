@@ -1,4 +1,4 @@
-"""What the README says is true of the code."""
+"""What the README and the pages of docs/ say is true of the code; tests/docs runs their code blocks."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
-import requests
 
 import airflow_green_notify
-from airflow_green_notify.emulator import GreenApiEmulator
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-JSON = {"Content-Type": "application/json"}
+PAGES = [path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts]
+ALL = "\n".join([README, *(path.read_text(encoding="utf-8") for path in PAGES)])
 MODULES = (
     "operators",
     "sensors",
@@ -43,53 +42,9 @@ def test_readme_dag_is_a_dag(tmp_path: Path) -> None:
     assert set(bag.dags["messages_to_warehouse"].task_ids) == {"drain", "greet"}
 
 
-def test_readme_recipe_is_a_dag(tmp_path: Path) -> None:
-    """So can that of the recipes."""
-    from airflow.models import DagBag
-
-    (tmp_path / "recipe.py").write_text(blocks("python")[1])
-    bag = DagBag(dag_folder=tmp_path / "recipe.py")
-    assert not bag.import_errors
-    assert set(bag.dags["on_new_messages"].task_ids) == {"drain"}
-
-
-def test_readme_names_every_example_dag() -> None:
-    """And no other."""
-    there = {path.name for path in (ROOT / "example_dags").glob("*.py")}
-    assert set(re.findall(r"`(\w+\.py)`", README)) == there
-
-
-def test_readme_tells_what_to_do_about_every_error() -> None:
-    """Each class of errors stands in the table of what the log says."""
-    from airflow_green_notify import errors
-
-    told = set(re.findall(r"^\| `?(.*?)\|", README, re.MULTILINE))
-    classes = {
-        name
-        for name, value in vars(errors).items()
-        if isinstance(value, type) and issubclass(value, errors.GreenApiError)
-    }
-    assert {name for name in classes if not any(name in cell for cell in told)} == {
-        "GreenApiError",
-        "GreenApiResponseError",
-    }
-
-
-def test_readme_calls_of_the_emulator_work(green_api_emulator: GreenApiEmulator) -> None:
-    """What is typed there does something."""
-    calls = re.findall(r"^curl (?:--json '(.*?)' )?localhost:18090(/_emulator/\w+)", README, re.MULTILINE)
-    assert len(calls) == 6
-    for body, path in calls:
-        url = green_api_emulator.url + path
-        answer = (
-            requests.post(url, data=body, headers=JSON, timeout=10) if body else requests.get(url, timeout=10)
-        )
-        assert answer.status_code == 200, answer.text
-
-
 def test_readme_classes_exist() -> None:
-    """Every class the README names can be imported from where users import."""
-    named = set(re.findall(r"\bGreenApi[A-Z]\w+\b", README))
+    """Every class that the README or a page names can be imported from where users import."""
+    named = set(re.findall(r"\bGreenApi[A-Z]\w+\b", ALL))
     modules = [importlib.import_module(f"{airflow_green_notify.__name__}.{name}") for name in MODULES]
     missing = {name for name in named if not any(hasattr(module, name) for module in modules)}
     assert named
@@ -107,11 +62,22 @@ def test_readme_set_up_is_one_line(name: str) -> None:
 
 def test_readme_commands_name_modules_that_exist() -> None:
     """Behind every ``python -m`` there is a module."""
-    modules = set(re.findall(r"python -m ([\w.]+)", README)) - {"venv", "pytest"}
+    modules = set(re.findall(r"python -m ([\w.]+\w)", ALL)) - {"venv", "pytest"}
     assert modules
     for module in modules:
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/benchmarks.md"])
+def test_readme_number_has_its_command_beside_it(page: str) -> None:
+    """Whoever doubts one can measure it again."""
+    rows = re.findall(
+        r"^\| what \| result \| command \|\n.*\n((?:\|.*\n)+)", (ROOT / page).read_text(), re.MULTILINE
+    )
+    cells = [row.split(" | ")[-1] for table in rows for row in table.splitlines()]
+    assert len(cells) > 3
+    assert [cell for cell in cells if not cell.startswith("`python -m ")] == []
 
 
 def test_readme_names_every_dependency_with_its_reason() -> None:

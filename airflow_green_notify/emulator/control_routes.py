@@ -1,4 +1,4 @@
-"""The control plane: what :class:`GatewayInstance` offers in Python, over HTTP.
+"""The control plane: what :class:`.GatewayInstance` offers in Python, over HTTP.
 
 All routes stand below ``/_emulator/``. Arguments go as a JSON object (``application/json``) whose keys are
 the parameters of the method of the same name; ``?instance=<idInstance>`` chooses another instance than the

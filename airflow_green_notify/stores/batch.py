@@ -144,7 +144,7 @@ class Batch:
         return (entry for entry in entries if matching.verdict(entry[0]) is Verdict.MATCH)
 
     def as_dataframe(self) -> DataFrame:
-        """Return a pandas frame with the columns of :meth:`Notification.as_row`."""
+        """Return a pandas frame with the columns of :meth:`.Notification.as_row`."""
         from pandas import DataFrame
 
         return DataFrame.from_records(
@@ -152,7 +152,7 @@ class Batch:
         )
 
     def as_arrow(self) -> Table:
-        """Return a pyarrow table with the columns of :meth:`Notification.as_row` (extra ``parquet``)."""
+        """Return a pyarrow table with the columns of :meth:`.Notification.as_row` (extra ``parquet``)."""
         import pyarrow as pa
 
         moment = pa.timestamp("us", tz="UTC")

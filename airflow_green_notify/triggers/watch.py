@@ -6,7 +6,6 @@ import asyncio
 import logging
 import random
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_green_notify import metrics
@@ -39,12 +38,10 @@ class Fault(NamedTuple):
     """Why a queue can't be looked at.
 
     :param instance_id: Empty if it isn't known.
-    :param since: When the first look failed.
     :param words: As the log has them.
     """
 
     instance_id: str
-    since: datetime
     words: str
 
 
@@ -186,10 +183,9 @@ class QueueWatch:
             f"Retrying, at most {MAX_BACK_OFF:.0f} s apart."
         )
         config = vars(self.hook).get("config")
-        since = self.fault.since if self.fault else datetime.now(UTC)
         if config is None:
-            return Fault("", since, words)
-        return Fault(config.id_instance, since, without_secrets(config, words))
+            return Fault("", words)
+        return Fault(config.id_instance, without_secrets(config, words))
 
     def _is_news(self, fault: str) -> bool:
         return fault != self._fault

@@ -2,11 +2,12 @@
 
 ``python -m tests.benchmarks.models`` fills a table of 2,000,000 notifications of 100 instances in 90 days
 (texts, media, groups, LIDs, edits, deletions, reactions, statuses, calls, states), makes the models, and asks
-each for one chat, for one day or month of one instance, and for the large extracts: all of an instance, and a
-day of all of them, without PostgreSQL's JIT, as the documentation says. It prints the median of some rounds
-in milliseconds, the rows, and by which indexes the plan finds them. Exit code 1 if one that is no extract
-takes 300 ms or more, or reads the whole table. ``--puts`` prints what a put takes without the indexes of the
-models and with them. ``--explain VIEW`` prints the plans of one view.
+each for one chat, for one day or month of one instance, for a report over all that one instance has, and for
+the large extracts, which are the very rows of an instance or of a day of all; without PostgreSQL's JIT, as
+the documentation says. It prints the median of some rounds in milliseconds, the rows, and by which indexes
+the plan finds them. Exit code 1 if one that is no extract takes 300 ms or more, or reads the whole table.
+``--puts`` prints what a put takes without the indexes of the models and with them. ``--explain VIEW`` prints
+the plans of one view.
 """
 
 from __future__ import annotations
@@ -56,6 +57,17 @@ DAY_OF = {
     "instance_states": "since_day",
     "calls": "started_on",
 }
+REPORT_OF = {
+    "messages": "sent_on, direction, sent_from, count(*), count(DISTINCT contact_key)",
+    "message_statuses": "first_status_on, status, count(*), avg(seconds_to_deliver)",
+    "reactions": "reacted_on, reaction, count(*)",
+    "polls": "question, option_name, count(voter)",
+    "conversations": "started_on, started_by, count(*), avg(seconds_to_human_answer)",
+    "response_times": "asked_on, answered_by, count(*), avg(seconds_to_answer)",
+    "instance_states": "state, count(*)",
+    "calls": "started_on, direction, count(*)",
+}
+"""What a report over all of an instance shows, behind the names by which it groups."""
 WITHOUT_CHAT = ("contacts", "instance_daily", "messages_per_hour", "instance_states")
 _MULTIPLY = """
     INSERT INTO {table} ({columns})
@@ -195,16 +207,20 @@ def questions(view: str) -> Iterator[tuple[str, bool, str]]:
     if view in DAY_OF:
         yield "one day", True, f"{start} {instance} AND {DAY_OF[view]} = '{DAY}'"
         yield "one day of all", False, f"{start} {DAY_OF[view]} = '{DAY}'"
+    if view in REPORT_OF:
+        shown = REPORT_OF[view]
+        groups = ", ".join(part for part in shown.split(", ") if "(" not in part)
+        yield "report", True, f"SELECT {shown} FROM {TABLE}__{view} WHERE {instance} GROUP BY {groups}"
     yield "one instance", view not in DAY_OF, f"{start} {instance}"
 
 
 def answers(large: Large) -> bool:
     """Print how soon each question is answered; return whether all usual ones are, soon enough."""
     is_slow = False
+    large.run("SET jit = off")
     print(f"{'view':18} {'question':15} {'ms':>8} {'rows':>7}  found by")
     for view in VIEWS:
         for name, is_usual, question in questions(view):
-            large.run(f"SET jit = {'on' if is_usual else 'off'}")
             rounds = [large.ask(question) for _ in range(ROUNDS + 1)][1:]
             median = statistics.median(each for each, _ in rounds)
             found_by = large.indexes(question)

@@ -1,6 +1,6 @@
 """Drains killed at random moments, under a gateway that fails too: nothing lost, nothing twice.
 
-30 kills per store here. The long form, 200 per store:
+15 kills of each kind per store here. The long form, 200 per store:
 ``GREEN_API_KILLS=200 .venv/bin/python -m pytest -m crash tests/crash``
 """
 
@@ -23,7 +23,7 @@ from tests.crash.task_run import store_of
 
 pytestmark = pytest.mark.crash
 
-KILLS = int(os.environ.get("GREEN_API_KILLS", "30"))
+KILLS = int(os.environ.get("GREEN_API_KILLS", "15"))
 FAULTS = {"cut_before": 0.01, "cut_after": 0.01, "500": 0.01, "500_after": 0.01, "502": 0.01, "429": 0.005}
 LONGEST_LIFE = 0.4
 """Seconds until the kill at most; a drain of what waits takes longer."""

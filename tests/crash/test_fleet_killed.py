@@ -1,6 +1,6 @@
 """A task that drains 20 instances, killed at random moments under gateways that fail too.
 
-8 SIGKILLs for each kind of store here, and some SIGTERMs. The long form, 200, takes longer than a test may
+6 SIGKILLs for each kind of store here, and some SIGTERMs. The long form, 200, takes longer than a test may
 take by default:
 ``GREEN_API_KILLS=200 .venv/bin/pytest -m crash -o faulthandler_timeout=0 tests/crash/test_fleet_killed.py``
 """
@@ -28,7 +28,7 @@ from tests.crash.task_run import SPAN
 
 pytestmark = pytest.mark.crash
 
-KILLS = int(os.environ.get("GREEN_API_KILLS", "8"))
+KILLS = int(os.environ.get("GREEN_API_KILLS", "6"))
 FAULTS = {"cut_before": 0.01, "cut_after": 0.01, "500": 0.01, "500_after": 0.01, "502": 0.01, "429": 0.005}
 INSTANCES = 20
 WAITING = (2, 15)

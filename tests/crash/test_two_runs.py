@@ -1,6 +1,6 @@
 """Two runs on the same queues at once, in processes of their own: stopped, killed, woken, retried at random.
 
-20 rounds of single connections and 15 of fleets for each kind of store here. The long form, 300, takes longer
+12 rounds of single connections and 8 of fleets for each kind of store here. The long form, 300, takes longer
 than a test may take by default:
 ``GREEN_API_ROUNDS=300 .venv/bin/pytest -m crash -o faulthandler_timeout=0 tests/crash/test_two_runs.py``
 """
@@ -33,7 +33,7 @@ from tests.crash.task_run import SPAN
 
 pytestmark = pytest.mark.crash
 
-ROUNDS, ROUNDS_OF_FLEETS = (int(os.environ.get("GREEN_API_ROUNDS", default)) for default in ("20", "15"))
+ROUNDS, ROUNDS_OF_FLEETS = (int(os.environ.get("GREEN_API_ROUNDS", default)) for default in ("12", "8"))
 FAULTS = {"cut_before": 0.01, "cut_after": 0.01, "500_after": 0.01, "502": 0.01}
 INSTANCES = [f"instance_{number}" for number in range(7)]
 SWITCHES: dict[str, Any] = {"rate_limits": False, "receipt_counter": "restarts_when_empty"}
