@@ -76,7 +76,7 @@ class Gathering:
     def __init__(self, render: Callable[[Page], str]) -> None:
         self._render = render
         self._rendering = Threads(_RENDERERS)
-        self._connections = Kept(access.connections, OFTEN, self._rendering)
+        self._connections = Kept(access.connections, OFTEN, self._rendering, rest=0.0)
         self._looks = looking.Looks()
         self._readers: dict[str, StoreReader] = {}
         self._answers: dict[frozenset[str], Kept[str]] = {}
@@ -97,7 +97,7 @@ class Gathering:
                 self._begin(readable)
                 return answer
 
-            self._answers[readable] = Kept(make, _SECOND, self._rendering)
+            self._answers[readable] = Kept(make, _SECOND, self._rendering, rest=0.0)
         return self._answers[readable]
 
     def _begin(self, readable: Collection[str]) -> None:

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_REST = 10
+REST = 10.0
 """What took long is worked out again only after so many times as long."""
 
 
@@ -59,12 +59,14 @@ class Kept(Generic[T]):
 
     :param work: Works it out, in a thread. What it raises is logged, and the last value stays.
     :param span: Seconds after which it is too old.
+    :param rest: So many times as long as it took it is left alone.
     """
 
-    def __init__(self, work: Callable[[], T], span: float, threads: Threads) -> None:
+    def __init__(self, work: Callable[[], T], span: float, threads: Threads, rest: float = REST) -> None:
         self._work = work
         self._span = span
         self._threads = threads
+        self._rest = rest
         self._lock = threading.Lock()
         self._due_at = 0.0
         self._under_way: threading.Event | None = None
@@ -92,6 +94,6 @@ class Kept(Generic[T]):
             ended = time.monotonic()
             with self._lock:
                 under_way, self._under_way = self._under_way, None
-                self._due_at = ended + max(self._span, _REST * (ended - began))
+                self._due_at = ended + max(self._span, self._rest * (ended - began))
             if under_way is not None:
                 under_way.set()
