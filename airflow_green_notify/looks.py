@@ -35,8 +35,13 @@ SECOND_LOOK_AFTER = 20.0
 COUNT_FAULTS = "it is counted every 10 s, and wrong zeros are known: only the oldest notification is proof"
 
 
-def findings(hook: GreenApiHook, examination: Examination, silent_after: float | None) -> Iterator[Finding]:
-    """Yield what is found, one look after the other, until looking further makes no sense."""
+def findings(
+    hook: GreenApiHook, examination: Examination, silent_after: float | None, once: bool = False
+) -> Iterator[Finding]:
+    """Yield what is found, one look after the other, until looking further makes no sense.
+
+    :param once: Call each method once at most; what takes a second look is not judged then.
+    """
     try:
         config = hook.config
         hook.get_conn()
@@ -48,12 +53,12 @@ def findings(hook: GreenApiHook, examination: Examination, silent_after: float |
     for risk in way_risks(config.base_url, config.media_url, config.verify):
         yield Finding("way", None, risk.found, risk.remedy)
     looks: tuple[tuple[str, Callable[[], Any], Callable[[str, Any], Finding]], ...] = (
-        ("state", partial(_state, hook), _judge_state),
+        ("state", partial(_state, hook, once), _judge_state),
         ("settings", hook.get_settings, _judge_settings),
         ("count", hook.get_webhooks_count, _judge_count),
         ("oldest", hook.receive_notification, _judge_oldest),
-        ("to send", partial(watch_send_queue, hook), _judge_send_queue),
-        ("silence", partial(_silence, hook, silent_after), partial(_judge_silence, silent_after)),
+        ("to send", partial(watch_send_queue, hook, once), _judge_send_queue),
+        ("silence", partial(_silence, hook, silent_after, once), partial(_judge_silence, silent_after)),
     )
     for check, look, judge in looks:
         finding, goes_on = _look(check, look, judge)
@@ -110,18 +115,22 @@ def _parted(text: str) -> tuple[str, str]:
     return (found, remedy) if stop else (remedy, "")
 
 
-def _state(hook: GreenApiHook) -> str:
-    """Return the state; a yellow card only if it is there twice."""
+def _state(hook: GreenApiHook, once: bool) -> str:
+    """Return the state; a yellow card only if it is there twice, unless one look must do."""
     state = hook.get_state_instance()
-    if state != "yellowCard":
+    if once or state != "yellowCard":
         return state
     time.sleep(SECOND_LOOK_AFTER)
     return hook.get_state_instance()
 
 
-def _silence(hook: GreenApiHook, silent_after: float | None) -> silences.Silence | GreenApiPayloadError:
+def _silence(
+    hook: GreenApiHook, silent_after: float | None, once: bool
+) -> silences.Silence | GreenApiPayloadError:
     """Return how long it has been quiet, or why that can't be told: a long journal may be too large."""
     try:
+        if once:
+            return silences.recent_silence_of(hook)
         return silences.silence_of(hook, math.ceil((silent_after or 0.0) / 60) + 1)
     except GreenApiPayloadError as error:
         return error.with_traceback(None)
@@ -182,6 +191,8 @@ def _judge_send_queue(check: str, queue: SendQueue) -> Finding:
     if not queue.length:
         return Finding(check, True, "no message waits to be sent")
     found = f"{queue.length}{'' if queue.length < SHOWN_AT_MOST else ' or more'} messages wait to be sent"
+    if queue.moves is None:
+        return Finding(check, True, found)
     if queue.moves:
         return Finding(check, True, f"{found}, and leave one by one")
     remedy = "see the state, and delaySendMessagesMilliseconds in the settings; after 24 h they are dropped"

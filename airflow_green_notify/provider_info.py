@@ -50,7 +50,23 @@ def provider_info() -> dict[str, Any]:
             "airflow_green_notify.links.GreenApiConsoleLink",
         ],
         "cli": ["airflow_green_notify.cli.get_cli_commands"],
+        "config": {"green_api": {"description": f"Options of {_NAME}.", "options": _options()}},
         "connection-types": [_connection_type()],
+    }
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "stores": {
+            "description": "The stores whose figures the page GREEN-API shows, with commas between, or as a "
+            "JSON list. Each is the connection id of a SqlStore, conn_id:table for another table than "
+            "green_api_notifications, or the path or URL of an ObjectStorageStore, with its connection as "
+            "conn_id@ in front of the bucket. Read by the API server.\n",
+            "version_added": VERSION,
+            "type": "string",
+            "example": "warehouse, other_warehouse:chats, s3://aws_default@bucket/notifications",
+            "default": "",
+        }
     }
 
 

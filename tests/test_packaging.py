@@ -51,10 +51,21 @@ def test_wheel_holds_every_module_and_nothing_else(wheel: ZipFile) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["py.typed", "emulator/notifications.ndjson", "emulator/pytest.py", "demo/__main__.py"]
+    "name",
+    [
+        "py.typed",
+        "emulator/notifications.ndjson",
+        "emulator/pytest.py",
+        "demo/__main__.py",
+        "page/static/page.css",
+        "page/static/page.js",
+        "page/static/icon.svg",
+        "page/templates/page.html",
+        "page/templates/refused.html",
+    ],
 )
 def test_wheel_holds_what_is_not_imported(wheel: ZipFile, name: str) -> None:
-    """Type marker, example notifications, fixtures and demo are there."""
+    """Type marker, example notifications, fixtures, demo and what the page is made of are there."""
     assert f"airflow_green_notify/{name}" in wheel.namelist()
 
 
@@ -71,12 +82,13 @@ def test_wheel_holds_the_license(wheel: ZipFile, metadata: dict[str, list[str]])
     assert metadata["License-Expression"] == ["Apache-2.0"]
 
 
-def test_wheel_has_the_entry_point(wheel: ZipFile) -> None:
-    """Airflow finds the provider by it."""
+def test_wheel_has_the_entry_points(wheel: ZipFile) -> None:
+    """Airflow finds the provider and the plugin by them."""
     [path] = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
-    assert wheel.read(path).decode().split("\n\n")[0].strip() == (
-        "[apache_airflow_provider]\nprovider_info = airflow_green_notify:get_provider_info"
-    )
+    assert [each.strip() for each in wheel.read(path).decode().split("\n\n")[:2]] == [
+        "[airflow.plugins]\ngreen_api = airflow_green_notify.page.plugin:GreenApiPlugin",
+        "[apache_airflow_provider]\nprovider_info = airflow_green_notify:get_provider_info",
+    ]
 
 
 def test_metadata_says_what_it_is_and_needs(metadata: dict[str, list[str]]) -> None:

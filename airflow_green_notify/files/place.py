@@ -68,6 +68,14 @@ def place_of(path: str | os.PathLike[str] | ObjectStoragePath, conn_id: str | No
     return f"{scheme}://{bucket}{slash}{key}", conn_id or user or getattr(path, "conn_id", None)
 
 
+def is_missing(path: str | os.PathLike[str] | ObjectStoragePath) -> bool:
+    """Tell whether this is a folder of this machine, and not there; of a bucket only a request can tell."""
+    root, _ = place_of(path, None)
+    return ("://" not in root or root.startswith("file://")) and not os.path.isdir(
+        root.removeprefix("file://")
+    )
+
+
 def files_at(path: str, conn_id: str | None) -> Files:
     """Return the files at a place that :func:`place_of` gave."""
     if "://" not in path or path.startswith("file://"):

@@ -16,21 +16,23 @@ SHOWN_AT_MOST = 500
 
 
 class SendQueue(NamedTuple):
-    """The send queue, as two looks showed it.
+    """The send queue, as a look or two showed it.
 
     :param length: How many messages wait, up to :data:`SHOWN_AT_MOST`.
-    :param moves: Whether the first of them left between the looks.
+    :param moves: Whether the first of them left between the looks; ``None`` if there was one look only.
     """
 
     length: int
-    moves: bool
+    moves: bool | None
 
 
-def watch_send_queue(hook: GreenApiHook) -> SendQueue:
-    """Look at the send queue, and again after a while if something waits in it."""
+def watch_send_queue(hook: GreenApiHook, once: bool = False) -> SendQueue:
+    """Look at the send queue, and again after a while if something waits in it, unless one look must do."""
     before = hook.show_messages_queue()
     if not before:
         return SendQueue(0, True)
+    if once:
+        return SendQueue(len(before), None)
     time.sleep(WATCH)
     after = hook.show_messages_queue()
     return SendQueue(len(before), not after or after[0].get("messageID") != before[0].get("messageID"))

@@ -86,6 +86,14 @@ def silence_of(hook: GreenApiHook, minutes: int = USUAL_MINUTES) -> Silence:
     return silence
 
 
+def recent_silence_of(hook: GreenApiHook) -> Silence:
+    """Look once whether a message came in within the last hour; nobody can tell by that what is usual.
+
+    :raises GreenApiError: The journal can't be read.
+    """
+    return read_silence(hook.last_incoming_messages(RECENT_MINUTES), RECENT_MINUTES, _now(hook))
+
+
 async def asilence_of(hook: GreenApiHook) -> Silence:
     """Async twin of :func:`silence_of`."""
     for span_of_look in (RECENT_MINUTES, USUAL_MINUTES):

@@ -11,6 +11,8 @@ from airflow_green_notify.stores.store import Store
 from airflow_green_notify.task_output import is_template
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.sql.batch import SqlBatch
     from airflow_green_notify.stores.sql.dead_letters import SqlDeadLetters
@@ -85,6 +87,19 @@ class SqlStore(Store):
         from airflow_green_notify.stores.sql.work import SqlWork
 
         return SqlWork(self.stream(), consumer, is_meant, self._translate_errors, span)
+
+    def counts_by_type(self, moments: Sequence[datetime]) -> list[dict[str, int]]:
+        """Return, between each two neighbouring moments, how many notifications were received of each type.
+
+        The store needn't be open. Those whose type is not known count as ``""``; dead letters count.
+
+        :param moments: From the earliest to the latest, with time zones.
+        :raises NotificationStoreError: There is no such store, or it can't be reached.
+        """
+        from airflow_green_notify.stores.sql.counting import counts_by_type
+
+        with self._translate_errors():
+            return counts_by_type(self.conn_id, self.table, moments)
 
     def dead_letters(self) -> SqlDeadLetters:
         from airflow_green_notify.stores.sql.dead_letters import SqlDeadLetters
