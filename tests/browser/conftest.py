@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 60_000  # milliseconds
+OF_AIRFLOW = "An iframe which has both allow-scripts and allow-same-origin"
+"""What Chromium says of each page that a plugin adds: Airflow made the frame so."""
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +52,7 @@ def page(browser: Browser, demo: Demo, tmp_path: Path) -> Iterator[Page]:
     complaints: list[str] = []
 
     def listen(message: Any) -> None:
-        if message.type in ("error", "warning"):
+        if message.type in ("error", "warning") and not message.text.startswith(OF_AIRFLOW):
             complaints.append(message.text)
 
     opened = context.new_page()
@@ -59,3 +62,16 @@ def page(browser: Browser, demo: Demo, tmp_path: Path) -> Iterator[Page]:
     opened.screenshot(path=tmp_path / "last.png")
     context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def picture(page: Page, tmp_path: Path) -> Callable[[str], None]:
+    """Take the picture of this name for the README, into the folder GREEN_API_PICTURES if that is set."""
+    folder = Path(os.environ.get("GREEN_API_PICTURES", tmp_path))
+
+    def take(name: str) -> None:
+        page.set_viewport_size({"width": 1200, "height": 800})
+        page.wait_for_timeout(1000)  # until what moves has moved
+        page.screenshot(path=folder / f"{name}.png")
+
+    return take

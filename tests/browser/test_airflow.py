@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -68,6 +69,14 @@ def test_dag_is_triggered_and_seen_to_succeed_with_its_text_beside_it(page: Page
         page.get_by_role("dialog").get_by_role("button", name="Trigger", exact=True).click()
     page.goto(f"/dags/warehouse_models/runs/{answer.value.json()['dag_run_id']}")
     page.get_by_text("Success", exact=True).first.wait_for(timeout=180_000)
+
+
+def test_graph_shows_what_becomes_of_a_drain(page: Page, picture: Callable[[str], None]) -> None:
+    """A drain, and what three teams are told of it."""
+    page.goto("/dags/three_teams_one_queue/runs/demo")
+    page.get_by_role("button", name="Show Graph").click()
+    page.get_by_test_id("rf__wrapper").get_by_text("drain").first.wait_for()
+    picture("dag")
 
 
 def test_task_leads_to_the_page_of_this_airflow_and_to_the_console(page: Page, demo: Demo) -> None:

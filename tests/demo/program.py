@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -56,6 +57,18 @@ class Demo:
         found = re.search(r"gateway is (\S+)$", "\n".join(self.said), re.MULTILINE)
         assert found
         return found[1]
+
+    @property
+    def home(self) -> Path:
+        """Where its files are."""
+        found = re.search(r"Starting Airflow in (\S+);", "\n".join(self.said))
+        assert found
+        return Path(found[1])
+
+    @property
+    def warehouse(self) -> str:
+        """The connection to its warehouse, as Airflow reads it from an environment."""
+        return json.dumps({"conn_type": "sqlite", "host": str(self.home / "warehouse.db")})
 
     def get(self, path: str) -> Any:
         """Ask Airflow's REST API."""
