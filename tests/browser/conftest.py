@@ -13,10 +13,13 @@ import pytest
 from tests.demo.program import Demo, running_demo
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, ViewportSize
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 60_000  # milliseconds
+SMALL: ViewportSize = {"width": 1200, "height": 800}
+"""The window of which pictures are taken."""
+
 OF_AIRFLOW = "An iframe which has both allow-scripts and allow-same-origin"
 """What Chromium says of each page that a plugin adds: Airflow made the frame so."""
 
@@ -70,7 +73,7 @@ def picture(page: Page, tmp_path: Path) -> Callable[[str], None]:
     folder = Path(os.environ.get("GREEN_API_PICTURES", tmp_path))
 
     def take(name: str) -> None:
-        page.set_viewport_size({"width": 1200, "height": 800})
+        page.set_viewport_size(SMALL)
         page.wait_for_timeout(1000)  # until what moves has moved
         page.screenshot(path=folder / f"{name}.png")
 

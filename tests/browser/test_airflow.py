@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from tests.browser.conftest import SMALL
 from tests.demo.program import Demo
+from tests.live.live_airflow import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -56,9 +58,12 @@ def test_connection_is_added_by_the_form_and_tells_in_words_what_is_wrong_with_i
     fill(page, password="f" * 50)
     assert try_out(page, "added_by_hand")["status"] is False
     page.get_by_text("the token is wrong: compare the connection's password").wait_for()
+    demo.ask("DELETE", "connections/added_by_hand")
 
 
-def test_dag_is_triggered_and_seen_to_succeed_with_its_text_beside_it(page: Page) -> None:
+def test_dag_is_triggered_and_seen_to_succeed_with_its_text_beside_it(
+    page: Page, demo: Demo, picture: Callable[[str], None]
+) -> None:
     """By two clicks, with the parameters as they are."""
     page.goto("/dags/warehouse_models")
     page.get_by_role("button", name="Dag Docs").click()
@@ -67,22 +72,24 @@ def test_dag_is_triggered_and_seen_to_succeed_with_its_text_beside_it(page: Page
     page.get_by_role("button", name="Trigger Dag").click()
     with page.expect_response("**/dagRuns") as answer:
         page.get_by_role("dialog").get_by_role("button", name="Trigger", exact=True).click()
-    page.goto(f"/dags/warehouse_models/runs/{answer.value.json()['dag_run_id']}")
-    page.get_by_text("Success", exact=True).first.wait_for(timeout=180_000)
-
-
-def test_graph_shows_what_becomes_of_a_drain(page: Page, picture: Callable[[str], None]) -> None:
-    """A drain, and what three teams are told of it."""
-    page.goto("/dags/three_teams_one_queue/runs/demo")
+    run = f"dags/warehouse_models/runs/{answer.value.json()['dag_run_id']}"
+    until(
+        lambda: demo.get(run.replace("/runs/", "/dagRuns/"))["state"] == "success", 180, "success of the run"
+    )
+    page.goto(f"/{run}")
+    page.get_by_text("Success", exact=True).first.wait_for()
     page.get_by_role("button", name="Show Graph").click()
-    page.get_by_test_id("rf__wrapper").get_by_text("drain").first.wait_for()
+    nodes = page.locator(".react-flow__node").filter(has_text="success")
+    nodes.nth(2).wait_for()
+    page.set_viewport_size(SMALL)
+    page.get_by_role("button", name="Fit View").click()
     picture("dag")
 
 
 def test_task_leads_to_the_page_of_this_airflow_and_to_the_console(page: Page, demo: Demo) -> None:
     """From the details of a drain."""
     page.goto("/dags/three_teams_one_queue/runs/demo/tasks/drain/details")
-    link = page.get_by_role("link", name="GREEN-API", exact=True)
+    link = page.get_by_test_id("main-content").get_by_role("link", name="GREEN-API", exact=True)
     assert link.evaluate("link => link.href") == f"{demo.url}/green-api/"
     console = page.get_by_role("link", name="GREEN-API console").get_attribute("href")
     assert console == "https://console.green-api.com/instanceList/1101000001"

@@ -72,11 +72,15 @@ class Demo:
 
     def get(self, path: str) -> Any:
         """Ask Airflow's REST API."""
+        return self.ask("GET", path).json()
+
+    def ask(self, verb: str, path: str) -> requests.Response:
+        """Ask Airflow's REST API for something to be done."""
         token = requests.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
-        answer = requests.get(f"{self.url}/api/v2/{path}", headers=headers, timeout=30)
+        answer = requests.request(verb, f"{self.url}/api/v2/{path}", headers=headers, timeout=30)
         answer.raise_for_status()
-        return answer.json()
+        return answer
 
 
 @contextmanager
