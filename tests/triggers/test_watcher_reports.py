@@ -10,10 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -275,7 +277,8 @@ async def test_write_that_doesnt_return_is_given_up_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A connection that a firewall forgot must not silence a watcher for good."""
-    monkeypatch.setattr(report_writer, "GIVEN_UP_AFTER", 0.5)
+    monkeypatch.setattr(report_writer, "HANGS_AFTER", 0.3)
+    monkeypatch.setattr(report_writer, "GIVEN_UP_AFTER", 0.2)
     threads: list[threading.Thread] = []
 
     def note(*_: Any) -> None:
@@ -355,3 +358,71 @@ async def test_doorbells_that_share_a_look_report_each_for_itself(
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await manager.unsubscribe(number, triggers[number].shared_stream_key())
+
+
+async def test_watchers_of_one_store_write_one_after_the_other(
+    green_api_connection: GreenApiEmulator, rings: Any, store: SqlStore, database: Path
+) -> None:
+    """A thousand that start at once are no thousand connections to a database that drains need."""
+    with sqlite3.connect(database, isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for number in range(8):
+            rings(doorbell(store, min_waiting=number + 1))
+        await asyncio.sleep(2.0)
+        assert len(writing_threads()) == 1
+        other.execute("ROLLBACK")
+    other.close()
+    for number in range(1, 8):
+        await reported(store, lambda each, number=number: f"for {number + 1} or more" in each.name)
+
+
+async def test_idle_watcher_keeps_no_thread(
+    green_api_connection: GreenApiEmulator, rings: Any, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs one for some milliseconds a minute."""
+    monkeypatch.setattr(report_writer, "INTERVAL", 60.0)
+    rings(doorbell(store))
+    await reported(store, says("nothing waits"))
+    async with asyncio.timeout(5):
+        while writing_threads():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+def writing_threads() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "green-api-store"]
+
+
+class StoreInATriggerer(SqlStore):
+    """Looks its connection up as Airflow's triggerer does: in the event loop, on behalf of the thread."""
+
+    def __init__(self) -> None:
+        super().__init__("store")
+        self.ends: list[str] = []
+        self.began = asyncio.Event()
+        self.goes_on = asyncio.Event()
+
+    def report(self, reports: Any) -> None:
+        async_to_sync(self._look_up)()
+        super().report(reports)
+
+    async def _look_up(self) -> None:
+        self.began.set()
+        try:
+            await self.goes_on.wait()
+        except asyncio.CancelledError:
+            self.ends.append("cancelled")
+            raise
+        self.ends.append("answered")
+
+
+async def test_watcher_that_ends_cancels_no_look_up_of_a_connection(database: Path) -> None:
+    """Airflow 3.1 takes the answer to a question that was cancelled for that to the next one, and ends."""
+    store = StoreInATriggerer()
+    writer = report_writer.ReportWriter(store)
+    writer.write([Report("watcher", "name", "a", "1", datetime.now(UTC), {"why": "last word"})])
+    await store.began.wait()
+    writer.close()
+    await asyncio.sleep(0.1)
+    store.goes_on.set()
+    await reported(SqlStore("store"), says("last word"))
+    assert store.ends == ["answered"]
