@@ -29,15 +29,18 @@ HANGS_AFTER = 60.0
 """Seconds after which the log says that the store doesn't answer."""
 
 GIVEN_UP_AFTER = 600.0
-"""Seconds after that until a write that doesn't return is left to itself, and another may begin; twice as many
-after each that was given up in a row, since each leaves a thread behind."""
+"""Seconds after that until a write that doesn't return is left to itself, and another may begin; twice as
+many after each that was given up in a row, since each leaves a thread behind."""
 
 
 class _Turn(asyncio.Lock):
-    """Lets the writers into one store write one after the other: a thousand watchers that start at once are no
-    thousand connections to a database that drains need."""
+    """Lets the writers into one store write one after the other.
+
+    A thousand watchers that start at once are no thousand connections to a database that drains need.
+    """
 
     given_up = 0
+    """How many writes were given up in a row."""
 
 
 _turns: WeakValueDictionary[tuple[asyncio.AbstractEventLoop, str], _Turn] = WeakValueDictionary()
@@ -77,8 +80,11 @@ class ReportWriter:
         self._task = asyncio.create_task(self._write(self._turn))
 
     def close(self) -> None:
-        """Begin no write any more. One that is under way ends by itself: it may be looking up a connection,
-        and below Airflow 3.2 a look-up that is cancelled ends the triggerer's talk with its supervisor."""
+        """Begin no write any more; one that is under way ends by itself.
+
+        It may be looking up a connection, and a look-up that is cancelled on Airflow 3.1 ends the triggerer:
+        the next question there gets its answer.
+        """
         if self._task is not None and not self._is_calling:
             self._task.cancel()
 
