@@ -155,6 +155,22 @@ async def test_doorbell_that_cant_look_reports_what_its_log_says_and_its_recover
     assert events == []
 
 
+@pytest.mark.parametrize("as_quoted", [str, lambda token: "".join(f"%{ord(sign):02X}" for sign in token)])
+async def test_token_that_an_answer_quotes_is_in_no_report(
+    green_api_connection: GreenApiEmulator, rings: Any, store: SqlStore, database: Path, as_quoted: Any
+) -> None:
+    """Gateways and proxies quote the address of a request; neither a report nor the database has it."""
+    token = as_quoted(green_api_connection.api_token)
+    answer = f"no route to /waInstance1/receiveNotification/{token}?x=1 {'x' * 455}{token}"
+    green_api_connection.fault("status", status=500, body=answer, times=None)
+    rings(doorbell(store))
+    report = await reported(store, says("Can't look"))
+    assert "no route" in report.body["why"]
+    for part in (token, token[:12]):
+        assert part not in json.dumps(report.as_dict())
+        assert part.encode() not in b"".join(each.read_bytes() for each in database.parent.glob("store.db*"))
+
+
 async def test_fleet_reports_as_a_whole_and_of_each_that_cant_be_looked_at(
     green_api_emulator: GreenApiEmulator, rings: Any, store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -426,3 +442,15 @@ async def test_watcher_that_ends_cancels_no_look_up_of_a_connection(database: Pa
     store.goes_on.set()
     await reported(SqlStore("store"), says("last word"))
     assert store.ends == ["answered"]
+
+
+async def test_fleets_that_begin_with_the_same_connections_are_two_watchers(
+    rings: Any, store: SqlStore, green_api_connection: GreenApiEmulator
+) -> None:
+    """Three connections are named, and the others tell them apart."""
+    for last in ("d", "e"):
+        rings(doorbell(store, ["a", "b", "c", last]))
+        await reported(store, says(f"'{last}'", conn_id=last))
+    wholes = [each for each in store.reports() if not each.conn_id]
+    assert len(wholes) == 2
+    assert all("'a', 'b', 'c' and 1 more" in each.name for each in wholes)
