@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol, Self
 
 from airflow_green_notify.files.names import digest
@@ -15,6 +15,9 @@ from airflow_green_notify.printable import NAME, REASON, TEXT, printable
 
 MAX_BODY = 32_000
 """Characters that the body of a report may take, as JSON."""
+
+AHEAD = timedelta(minutes=5)
+"""How far the clocks of two machines may differ; a report that is further ahead is no newer than others."""
 
 _MAX_NAME = 250
 """Characters, as many as an id of a connection may have."""
@@ -67,12 +70,22 @@ class Report:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the report that :meth:`as_dict` gave."""
-        return cls(**{**values, "at": datetime.fromisoformat(values["at"])})
+        """Return the report that :meth:`as_dict` gave; what a later version says besides is passed over.
+
+        :raises ValueError: It is none.
+        """
+        try:
+            said = {name: values[name] for name in ("kind", "name", "conn_id", "instance_id")}
+            return cls(**said, at=datetime.fromisoformat(values["at"]), body={**values["body"]})
+        except (KeyError, TypeError) as error:
+            raise ValueError("This is no report.") from error
 
 
 class Reports(Protocol):
-    """The last reports in a store. Where nothing was ever reported, there are none."""
+    """The last reports in a store. Where nothing was ever reported, there are none.
+
+    What can't be read is passed over, and so takes nothing else with it.
+    """
 
     def add(self, reports: Sequence[Report]) -> None:
         """Keep bounded reports, each of another id, instead of older ones; remove what is older than

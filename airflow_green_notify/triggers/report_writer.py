@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from airflow_green_notify.drain.store_thread import StoreThread
 from airflow_green_notify.errors import GreenApiError
@@ -28,7 +29,21 @@ HANGS_AFTER = 60.0
 """Seconds after which the log says that the store doesn't answer."""
 
 GIVEN_UP_AFTER = 600.0
-"""Seconds after which a write that doesn't return is left to itself, and another begun in another thread."""
+"""Seconds after that until a write that doesn't return is left to itself, and another may begin; twice as
+many after each that was given up in a row, since each leaves a thread behind."""
+
+
+class _Turn(asyncio.Lock):
+    """Lets the writers into one store write one after the other.
+
+    A thousand watchers that start at once are no thousand connections to a database that drains need.
+    """
+
+    given_up = 0
+    """How many writes were given up in a row."""
+
+
+_turns: WeakValueDictionary[tuple[asyncio.AbstractEventLoop, str], _Turn] = WeakValueDictionary()
 
 
 class ReportWriter:
@@ -40,8 +55,9 @@ class ReportWriter:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._thread = StoreThread()
+        self._turn: _Turn | None = None
         self._task: asyncio.Task[None] | None = None
+        self._is_calling = False
         self._began = Stopwatch()
         self._unwritten: dict[str, Report] = {}
         self._is_failing = False
@@ -53,35 +69,45 @@ class ReportWriter:
         """
         if self._task is None:
             return True
-        if self._task.done():
-            return self._began.seconds() >= (MIN_INTERVAL if is_news else INTERVAL)
-        if self._began.seconds() >= HANGS_AFTER:
-            self._tell_failure(f"No answer within {HANGS_AFTER:g} s.")
-        if self._began.seconds() < GIVEN_UP_AFTER:
-            return False
-        self.close()
-        self._thread = StoreThread()
-        return True
+        return self._task.done() and self._began.seconds() >= (MIN_INTERVAL if is_news else INTERVAL)
 
     def write(self, reports: Sequence[Report]) -> None:
         """Begin to write reports, and what is left of earlier ones; call it when it is due."""
         self._unwritten |= {each.id: each for each in reports}
         self._began = Stopwatch()
-        self._task = asyncio.create_task(self._write([*self._unwritten.values()]))
+        if self._turn is None:
+            self._turn = _turns.setdefault((asyncio.get_running_loop(), repr(self._store)), _Turn())
+        self._task = asyncio.create_task(self._write(self._turn))
 
     def close(self) -> None:
-        """Let the thread end, once a write that is under way has returned."""
-        if self._task is not None:
+        """Begin no write any more; one that is under way ends by itself.
+
+        It may be looking up a connection, and a look-up that is cancelled on Airflow 3.1 ends the triggerer:
+        the next question there gets its answer.
+        """
+        if self._task is not None and not self._is_calling:
             self._task.cancel()
-        self._thread.shutdown(wait=False)
 
-    async def _write(self, reports: Sequence[Report]) -> None:
-        from asgiref.sync import sync_to_async  # below Airflow 3.2, connections are found in no other thread
+    async def _write(self, turn: _Turn) -> None:
+        async with turn:
+            self._is_calling = True
+            try:
+                await self._call(turn, [*self._unwritten.values()])
+            finally:
+                self._is_calling = False
 
-        thread: Any = self._thread
-        try:
-            await sync_to_async(self._store.report, thread_sensitive=False, executor=thread)(reports)
-        except Exception as error:  # whatever it is: the watcher has a queue to look at
+    async def _call(self, turn: _Turn, reports: Sequence[Report]) -> None:
+        call = asyncio.create_task(_written(self._store, reports))
+        for seconds in (HANGS_AFTER, GIVEN_UP_AFTER * 2**turn.given_up):
+            await asyncio.wait([call], timeout=seconds)
+            if call.done():
+                break
+            self._tell_failure(f"No answer within {HANGS_AFTER:g} s.")
+        else:
+            turn.given_up += 1
+            return
+        turn.given_up = 0
+        if error := call.result():
             unexpected = "" if isinstance(error, GreenApiError) else f"{type(error).__name__}: "
             self._tell_failure(f"{unexpected}{printable(error)}")
             return
@@ -100,3 +126,17 @@ class ReportWriter:
                 self._store,
                 why,
             )
+
+
+async def _written(store: Store, reports: Sequence[Report]) -> Exception | None:
+    """Write in a thread, and return what the store raised, whatever it is: there is a queue to look at."""
+    from asgiref.sync import sync_to_async  # below Airflow 3.2, connections are found in no other thread
+
+    thread: Any = StoreThread()
+    try:
+        await sync_to_async(store.report, thread_sensitive=False, executor=thread)(reports)
+    except Exception as error:
+        return error
+    finally:
+        thread.shutdown(wait=False)
+    return None

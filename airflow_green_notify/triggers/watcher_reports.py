@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_green_notify.arguments.stores import our_store_of
+from airflow_green_notify.files.names import digest
 from airflow_green_notify.printable import NAME, listed, printable
 from airflow_green_notify.stores.page import store_described
 from airflow_green_notify.stores.report import Report
@@ -52,7 +53,9 @@ class WatcherReports:
         names = [conn_ids] if isinstance(conn_ids, str) else sorted(conn_ids)
         self._single = conn_ids if isinstance(conn_ids, str) else ""
         self._number = len(names)
-        self._name = f"{watcher} {_named(names)}"
+        # What isn't named tells watchers apart, too.
+        mark = f" [{digest(json.dumps(names))[:6]}]" if len(names) > NAMED_AT_MOST else ""
+        self._name = f"{watcher} {_named(names)}{mark}"
         self._writer = ReportWriter(store)
         self._told: dict[str, str] = {}
         self._looks, self._why = Looks({}), ""
@@ -72,8 +75,7 @@ class WatcherReports:
         if rang:
             self._rang_at = self._looked_at
         self._is_news = self._is_news or rang or bool(self._changed())
-        if looks or looks.faults:
-            self._tell()
+        self._tell()
 
     def close(self) -> None:
         """Let go of the thread that writes."""

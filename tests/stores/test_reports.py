@@ -142,6 +142,13 @@ def test_report_is_no_part_of_what_a_store_holds(store: Any) -> None:
     assert list(store.dead_letters().all()) == []
 
 
+def test_report_from_the_future_is_no_last_word(store: Any) -> None:
+    """A machine whose clock was a year ahead must not silence its watcher for a year."""
+    store.report([of_watcher(at=NOW + timedelta(days=365))])
+    store.report([of_watcher(body={"why": "new"})])
+    assert [each.body for each in store.reports()] == [{"why": "new"}]
+
+
 def test_nothing_to_report_needs_no_store() -> None:
     """A fleet of which all is well may have nothing to say."""
     SqlStore("missing").report([])
@@ -163,6 +170,17 @@ def test_store_that_is_away_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # --- SQL ---
+
+
+@pytest.mark.parametrize("body", ["no JSON", "[]", ""])
+def test_row_that_cant_be_read_hides_no_other(sql_store: Any, body: str) -> None:
+    """Somebody repaired a table by hand."""
+    sql_store.report([of_watcher("a"), of_watcher("b")])
+    view = sql_store._view()
+    table = view.reports._table
+    view._database.execute(table.update().where(table.c.conn_id == "a").values(body=body))
+    view.close()
+    assert [each.conn_id for each in sql_store.reports()] == ["b"]
 
 
 def test_drain_doesnt_make_the_table(sql_store: Any) -> None:
@@ -187,6 +205,28 @@ def test_files_of_others_are_neither_read_nor_removed(file_store: Any) -> None:
     assert len(file_store.reports()) == 1
     assert len(files.names("reports")) == 2
     assert ".DS_Store" in files.names("reports")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"no JSON", b"", b"[]", b"\xff", b'{"kind": "watcher"}', b'{"at": 7}', b'{"at": "2026-12-01T00:00:00"}'],
+)
+def test_file_that_cant_be_read_hides_no_other(file_store: Any, content: bytes) -> None:
+    """A disk was full, or another version of this package wrote it."""
+    files = file_store._view().reports._files
+    file_store.report([of_watcher("a")])
+    files.create(f"reports/{'0' * 32}-20261201T000000.000000-00000000.json", [content])
+    assert [each.conn_id for each in file_store.reports()] == ["a"]
+
+
+def test_file_with_more_in_it_is_read(file_store: Any) -> None:
+    """A later version may say more, while this one's triggerer is still up."""
+    report = of_watcher("a")
+    content = to_text(report.as_dict() | {"later": 1}).encode()
+    files = file_store._view().reports._files
+    files.prepare()
+    files.create(f"reports/{report.id}-20261201T000000.000000-00000000.json", [content])
+    assert file_store.reports() == [report]
 
 
 def test_folder_that_cant_be_written_says_so(tmp_path: Any) -> None:

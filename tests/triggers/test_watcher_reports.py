@@ -10,10 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -153,6 +155,22 @@ async def test_doorbell_that_cant_look_reports_what_its_log_says_and_its_recover
     assert events == []
 
 
+@pytest.mark.parametrize("as_quoted", [str, lambda token: "".join(f"%{ord(sign):02X}" for sign in token)])
+async def test_token_that_an_answer_quotes_is_in_no_report(
+    green_api_connection: GreenApiEmulator, rings: Any, store: SqlStore, database: Path, as_quoted: Any
+) -> None:
+    """Gateways and proxies quote the address of a request; neither a report nor the database has it."""
+    token = as_quoted(green_api_connection.api_token)
+    answer = f"no route to /waInstance1/receiveNotification/{token}?x=1 {'x' * 455}{token}"
+    green_api_connection.fault("status", status=500, body=answer, times=None)
+    rings(doorbell(store))
+    report = await reported(store, says("Can't look"))
+    assert "no route" in report.body["why"]
+    for part in (token, token[:12]):
+        assert part not in json.dumps(report.as_dict())
+        assert part.encode() not in b"".join(each.read_bytes() for each in database.parent.glob("store.db*"))
+
+
 async def test_fleet_reports_as_a_whole_and_of_each_that_cant_be_looked_at(
     green_api_emulator: GreenApiEmulator, rings: Any, store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,7 +293,8 @@ async def test_write_that_doesnt_return_is_given_up_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A connection that a firewall forgot must not silence a watcher for good."""
-    monkeypatch.setattr(report_writer, "GIVEN_UP_AFTER", 0.5)
+    monkeypatch.setattr(report_writer, "HANGS_AFTER", 0.3)
+    monkeypatch.setattr(report_writer, "GIVEN_UP_AFTER", 0.2)
     threads: list[threading.Thread] = []
 
     def note(*_: Any) -> None:
@@ -355,3 +374,83 @@ async def test_doorbells_that_share_a_look_report_each_for_itself(
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await manager.unsubscribe(number, triggers[number].shared_stream_key())
+
+
+async def test_watchers_of_one_store_write_one_after_the_other(
+    green_api_connection: GreenApiEmulator, rings: Any, store: SqlStore, database: Path
+) -> None:
+    """A thousand that start at once are no thousand connections to a database that drains need."""
+    with sqlite3.connect(database, isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for number in range(8):
+            rings(doorbell(store, min_waiting=number + 1))
+        await asyncio.sleep(2.0)
+        assert len(writing_threads()) == 1
+        other.execute("ROLLBACK")
+    other.close()
+    for number in range(1, 8):
+        await reported(store, lambda each, number=number: f"for {number + 1} or more" in each.name)
+
+
+async def test_idle_watcher_keeps_no_thread(
+    green_api_connection: GreenApiEmulator, rings: Any, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs one for some milliseconds a minute."""
+    monkeypatch.setattr(report_writer, "INTERVAL", 60.0)
+    rings(doorbell(store))
+    await reported(store, says("nothing waits"))
+    async with asyncio.timeout(5):
+        while writing_threads():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+def writing_threads() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "green-api-store"]
+
+
+class StoreInATriggerer(SqlStore):
+    """Looks its connection up as Airflow's triggerer does: in the event loop, on behalf of the thread."""
+
+    def __init__(self) -> None:
+        super().__init__("store")
+        self.ends: list[str] = []
+        self.began = asyncio.Event()
+        self.goes_on = asyncio.Event()
+
+    def report(self, reports: Any) -> None:
+        async_to_sync(self._look_up)()
+        super().report(reports)
+
+    async def _look_up(self) -> None:
+        self.began.set()
+        try:
+            await self.goes_on.wait()
+        except asyncio.CancelledError:
+            self.ends.append("cancelled")
+            raise
+        self.ends.append("answered")
+
+
+async def test_watcher_that_ends_cancels_no_look_up_of_a_connection(database: Path) -> None:
+    """Airflow 3.1 takes the answer to a question that was cancelled for that to the next one, and ends."""
+    store = StoreInATriggerer()
+    writer = report_writer.ReportWriter(store)
+    writer.write([Report("watcher", "name", "a", "1", datetime.now(UTC), {"why": "last word"})])
+    await store.began.wait()
+    writer.close()
+    await asyncio.sleep(0.1)
+    store.goes_on.set()
+    await reported(SqlStore("store"), says("last word"))
+    assert store.ends == ["answered"]
+
+
+async def test_fleets_that_begin_with_the_same_connections_are_two_watchers(
+    rings: Any, store: SqlStore, green_api_connection: GreenApiEmulator
+) -> None:
+    """Three connections are named, and the others tell them apart."""
+    for last in ("d", "e"):
+        rings(doorbell(store, ["a", "b", "c", last]))
+        await reported(store, says(f"'{last}'", conn_id=last))
+    wholes = [each for each in store.reports() if not each.conn_id]
+    assert len(wholes) == 2
+    assert all("'a', 'b', 'c' and 1 more" in each.name for each in wholes)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_green_notify.json_text import from_text, to_text
 from airflow_green_notify.stores.drain_record import KEPT_FOR
-from airflow_green_notify.stores.report import Report, in_order
+from airflow_green_notify.stores.report import AHEAD, Report, in_order
 
 if TYPE_CHECKING:
     from airflow_green_notify.files.place import Files
@@ -39,10 +40,15 @@ class FileReports:
 
     def all(self) -> list[Report]:
         found: dict[str, Report] = {}
-        while left := {name[:32]: name for name in self._names() if name[:32] not in found}:
-            for name, content in self._files.read(f"{_ROOT}/{name}" for name in left.values()):
-                if content is not None:  # else a newer one took its place meanwhile
-                    found[name.removeprefix(f"{_ROOT}/")[:32]] = Report.from_dict(from_text(content))
+        tried: set[str] = set()
+        while left := {
+            each[:32]: each for each in self._names() if each[:32] not in found and each not in tried
+        }:
+            tried.update(left.values())
+            for name, content in self._files.read(f"{_ROOT}/{each}" for each in left.values()):
+                with suppress(ValueError):
+                    if content is not None:  # else a newer one took its place meanwhile
+                        found[name.removeprefix(f"{_ROOT}/")[:32]] = Report.from_dict(from_text(content))
         return in_order([*found.values()])
 
     def remove_before(self, moment: datetime) -> None:
@@ -59,7 +65,9 @@ class FileReports:
 
     def _names(self) -> list[str]:
         """Return the names of its own files, the newest of each id last; others are left alone."""
-        return sorted(filter(_NAME.fullmatch, self._files.names(_ROOT)))
+        names = filter(_NAME.fullmatch, self._files.names(_ROOT))
+        last = (datetime.now(UTC) + AHEAD).strftime(_TIME)
+        return sorted(names, key=lambda name: (_time_in(name) <= last, name))
 
 
 def _name(report: Report) -> str:

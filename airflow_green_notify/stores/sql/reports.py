@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, MetaData, String, Table, bindparam, select
+from sqlalchemy import Column, MetaData, String, Table, bindparam, or_, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from airflow_green_notify.json_text import from_text, to_text
 from airflow_green_notify.stores.drain_record import KEPT_FOR
-from airflow_green_notify.stores.report import Report, in_order
+from airflow_green_notify.stores.report import AHEAD, Report, in_order
 from airflow_green_notify.stores.sql.errors import is_deadlock
 from airflow_green_notify.stores.sql.tables import ID_LENGTH, ON_MYSQL, UtcDateTime, long_text
 
@@ -55,7 +56,11 @@ class SqlReports:
     def all(self) -> list[Report]:
         if not self._database.there_is(self._table):
             return []
-        return in_order([_report(row._asdict()) for row in self._database.rows(select(self._table))])
+        found = []
+        for row in self._database.rows(select(self._table)):
+            with suppress(ValueError):
+                found.append(_report(row._asdict()))
+        return in_order(found)
 
     def remove_before(self, moment: datetime) -> None:
         if self._database.there_is(self._table):
@@ -67,8 +72,8 @@ class SqlReports:
         wanted = select(reports.id).where(reports.id.in_([row["id"] for row in rows]))
         there = {found.id for found in connection.execute(wanted)}
         if known := [row | {"of": row["id"], "until": row["at"]} for row in rows if row["id"] in there]:
-            older = reports.id == bindparam("of"), reports.at <= bindparam("until")
-            connection.execute(self._table.update().where(*older), known)
+            older = or_(reports.at <= bindparam("until"), reports.at > datetime.now(UTC) + AHEAD)
+            connection.execute(self._table.update().where(reports.id == bindparam("of"), older), known)
         if new := [row for row in rows if row["id"] not in there]:
             connection.execute(self._table.insert(), new)
 
@@ -102,5 +107,4 @@ def _row(report: Report) -> dict[str, Any]:
 
 
 def _report(values: dict[str, Any]) -> Report:
-    fields = {name: value for name, value in values.items() if name != "id"}
-    return Report(**fields | {"body": from_text(values["body"])})
+    return Report.from_dict(values | {"at": values["at"].isoformat(), "body": from_text(values["body"])})
