@@ -54,12 +54,16 @@ def test_one_run_per_message_starts_a_run_for_each(live: Live) -> None:
 
 
 def test_fleet_to_warehouse_drains_all_instances_when_something_comes(live: Live) -> None:
-    """One ring, and what waits in each queue of the fleet is a row, typed and told apart by instance."""
+    """One ring, and what waits in each queue of the fleet is a row, told apart by instance."""
     with live.airflow.running("fleet_to_warehouse"):
         until(lambda: live.airflow.is_watched_by("GreenApiDoorbellTrigger"), 60, "watcher")
         push_texts(live, "fleet")
         wanted = {(instance.id_instance, "fleet") for instance in live.fleet}
-        until(lambda: rows(live, "texts") >= wanted, 120, "a text of each instance in the table")
+        until(
+            lambda: rows(live, "green_api_notifications") >= wanted,
+            120,
+            "a text of each instance in the table",
+        )
     assert not any(instance.queue() for instance in live.fleet)
 
 
