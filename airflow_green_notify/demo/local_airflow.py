@@ -144,6 +144,8 @@ def _environment(home: Path, dags: Path, url: str) -> dict[str, str]:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # or deferred tasks that go on soon fail on 3.3
+        "NO_PROXY": HOST,  # a proxy of the company's would be asked for what is on this machine
+        "no_proxy": HOST,
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     inherited.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -46,7 +46,11 @@ Look at this first:
 
 def run(port: int) -> int:
     """Serve until SIGINT, SIGTERM or SIGHUP; return 0, or 1 if something failed."""
-    folder = Path(tempfile.mkdtemp(prefix="green-api-demo-"))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="green-api-demo-"))
+    except OSError as error:
+        _say(f"There is no folder for the demo; set TMPDIR to one that can be written to: {error}")
+        return 1
     dags = Path(shutil.copytree(examples.folder(), folder / "dags", ignore=shutil.ignore_patterns("_*")))
     with _stop_by_signal() as stop:
         try:
