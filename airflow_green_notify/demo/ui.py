@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -62,9 +62,11 @@ def run(port: int) -> int:
         except ToldToStop:
             failed = False
         except (EndedByItself, TimeoutError, OSError) as error:
-            _say(str(error))
+            with suppress(OSError):
+                _say(str(error))
             failed = True
-        _say(f"Stopped; nothing of it runs any more. Its database, logs and Dags: {folder}")
+        with suppress(OSError):  # nobody reads any more
+            _say(f"Stopped; nothing of it runs any more. Its database, logs and Dags: {folder}")
     return 1 if failed else 0
 
 
