@@ -2,8 +2,7 @@
 
 An order for a product without a price fails three times and becomes a dead letter, with the error beside it;
 the orders behind it are booked all the same. Add the price to the Variable green_api_prices, run the Dag with
-``replay``, and what was set aside is booked in its order. Booking twice changes nothing, as it must not: a
-handler that was interrupted is called again.
+``replay``, and what was set aside is booked in its order. Booking twice changes nothing, as it must not.
 """
 
 from __future__ import annotations

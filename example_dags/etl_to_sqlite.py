@@ -1,4 +1,4 @@
-"""Drain the queue into SQLite, build typed tables of messages, statuses and calls, and report.
+"""Drain the queue into SQLite, build typed tables of messages, statuses and calls.
 
 The drain stores each notification before it deletes it, so a crash loses nothing. The typed tables are built
 from the batch, with the notification's key as primary key: building them again changes nothing.
@@ -51,11 +51,7 @@ def etl_to_sqlite() -> None:
             warehouse.insert_rows(table, rows[table], target_fields=["key", *columns], replace=True)
         return {table: len(values) for table, values in rows.items()}
 
-    @task
-    def report(batch: dict[str, Any], built: dict[str, int]) -> None:
-        print(f"{batch['count']} notifications in this batch; {built}; {batch['report']}")
-
-    report(drained.output, build_tables(drained.output))
+    build_tables(drained.output)
 
 
 etl_to_sqlite()

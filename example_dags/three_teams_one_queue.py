@@ -38,14 +38,7 @@ three_teams_one_queue()
 
 for team, matching in TEAMS.items():
 
-    @dag(
-        f"green_api_{team}",
-        schedule=[ASSETS[team]],
-        catchup=False,
-        max_active_runs=1,
-        tags=["green-api"],
-        doc_md=__doc__,
-    )
+    @dag(f"green_api_{team}", schedule=[ASSETS[team]], max_active_runs=1, tags=["green-api"], doc_md=__doc__)
     def of_team(team: str, matching: dict[str, Any]) -> None:
         read = GreenApiReadNewOperator(
             task_id="read",
@@ -58,7 +51,6 @@ for team, matching in TEAMS.items():
 
         @task
         def work(page: dict[str, Any]) -> int:
-            """Replace it by what the team does; it may see a notification again, so go by its key."""
             return len({each.key for each in read_batch(page)})
 
         work(read.output) >> task(commit)(read.output)

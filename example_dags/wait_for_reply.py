@@ -11,35 +11,25 @@ from typing import Any
 
 from airflow.sdk import Param, dag, task
 
-from airflow_green_notify.filters import NotificationFilter
-from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import Notification
-from airflow_green_notify.operators import GreenApiDeleteNotificationOperator
+from airflow_green_notify.operators import GreenApiDeleteNotificationOperator, GreenApiSendMessageOperator
 from airflow_green_notify.sensors import GreenApiNotificationSensor
 
+PARAMS = {"chat_id": Param("12025550101@c.us", type="string")}
 
-@dag(
-    schedule=None,
-    catchup=False,
-    tags=["green-api"],
-    doc_md=__doc__,
-    params={"chat_id": Param("12025550101@c.us", type="string")},
-)
+
+@dag(schedule=None, catchup=False, tags=["green-api"], doc_md=__doc__, params=PARAMS)
 def wait_for_reply() -> None:
-    @task(retries=0)  # a message is never sent again blindly; GreenApiSendMessageOperator looks first
-    def ask(params: dict[str, Any] | None = None) -> str:
-        with GreenApiHook() as hook:
-            return hook.send_message(
-                (params or {})["chat_id"], "Is the report ready? Please answer yes or no."
-            )
-
+    ask = GreenApiSendMessageOperator(
+        task_id="ask", chat_id="{{ params.chat_id }}", message="Is the report ready? Please answer yes or no."
+    )
     answer = GreenApiNotificationSensor(
         task_id="answer",
-        matching=NotificationFilter(
-            type_webhook="incomingMessageReceived",
-            chat_id="{{ params.chat_id }}",
-            text=r"(?i)^\s*(yes|no)\b",
-        ),
+        matching={
+            "type_webhook": "incomingMessageReceived",
+            "chat_id": "{{ params.chat_id }}",
+            "text": r"(?i)^\s*(yes|no)\b",
+        },
         deferrable=True,
         timeout=24 * 3600,
         retries=2,
@@ -61,7 +51,7 @@ def wait_for_reply() -> None:
     delete = GreenApiDeleteNotificationOperator(
         task_id="delete", notification=answer.output, trigger_rule="none_failed_min_one_success"
     )
-    ask() >> answer
+    ask >> answer
     decide(answer.output) >> [publish(), remind()] >> delete
 
 

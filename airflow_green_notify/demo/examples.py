@@ -25,6 +25,7 @@ PAUSED = {
     "answer_messages": _DEFAULT_HAS_A_READER,
     "answer_with_a_model": "needs a connection to a language model, named model",
     "approve_by_chat": _DEFAULT_HAS_A_READER,
+    "approve_by_poll": _DEFAULT_HAS_A_READER,
     "archive_media": _DEFAULT_HAS_A_READER,
     "backfill_after_outage": _DEFAULT_HAS_A_READER,
     "etl_to_sqlite": _DEFAULT_HAS_A_READER,

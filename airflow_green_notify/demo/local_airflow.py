@@ -51,6 +51,8 @@ class LocalAirflow:
         self.url = f"http://{HOST}:{self.port}"
         self._stop = stop
         self._token = ""
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy either
         self._running: list[str] = []
         self._processes = Processes(_environment(home, dags, self.url) | dict(settings), home)
 
@@ -74,7 +76,7 @@ class LocalAirflow:
             self._processes.start(part, "airflow", part, *arguments, *port)
             self._running.append(part)
         self.until(self._is_healthy, "healthy Airflow")
-        self._token = requests.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
+        self._token = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
 
     def until(self, condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
         """Wait for a condition and return what it gave.
@@ -101,7 +103,7 @@ class LocalAirflow:
         headers = {"Authorization": f"Bearer {self._token}"}
         url = f"{self.url}/api/v2/{path}"
         try:
-            response = requests.request(verb, url, json=body or None, headers=headers, timeout=30)
+            response = self._session.request(verb, url, json=body or None, headers=headers, timeout=30)
         except requests.RequestException:
             return None
         if response.status_code >= requests.codes.server_error:
@@ -113,7 +115,7 @@ class LocalAirflow:
 
     def _is_healthy(self) -> bool:
         try:
-            health = requests.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
+            health = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
         except (requests.RequestException, ValueError):
             return False
         parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
@@ -144,6 +146,8 @@ def _environment(home: Path, dags: Path, url: str) -> dict[str, str]:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # or deferred tasks that go on soon fail on 3.3
+        "NO_PROXY": HOST,  # a proxy of the company's would be asked for what is on this machine
+        "no_proxy": HOST,
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     inherited.pop("PYTHONDONTWRITEBYTECODE", None)

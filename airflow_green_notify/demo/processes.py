@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from airflow_green_notify.demo.guard import kill_sessions
 
 TOLD = 20  # lines of its log, of a process that ended by itself
 
@@ -23,7 +22,7 @@ class Processes:
     """Runs ``python -m …``, each in a session of its own: Ctrl-C in the terminal doesn't reach them.
 
     All members of those sessions are killed at the end: a scheduler that is asked to end waits for its tasks,
-    and leaves them behind if it dies itself.
+    and leaves them behind if it dies itself. Where this process is killed, a guard does the same.
 
     :param environment: All variables of theirs.
     :param logs: A folder; what a process prints goes into a file of its name.
@@ -33,6 +32,7 @@ class Processes:
         self._environment = dict(environment)
         self._logs = logs
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._guard: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -44,15 +44,12 @@ class Processes:
 
     def start(self, name: str, *arguments: str) -> None:
         """Start ``python -m`` with these arguments."""
-        with self._log(name).open("ab") as log:
-            self._running[name] = subprocess.Popen(
-                [sys.executable, "-P", "-m", *arguments],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        if self._guard is None:
+            self._guard = self._popen("guard", "airflow_green_notify.demo.guard", stdin=subprocess.PIPE)
+        self._running[name] = self._popen(name, *arguments, stdin=subprocess.DEVNULL)
+        assert self._guard.stdin is not None  # noqa: S101
+        self._guard.stdin.write(b"%d\n" % self._running[name].pid)
+        self._guard.stdin.flush()
 
     def has_ended(self, name: str) -> bool:
         """Tell whether a process has ended well.
@@ -72,13 +69,22 @@ class Processes:
 
     def kill(self) -> None:
         """End everything that was started, and what that started, at once."""
-        sessions = {process.pid for process in self._running.values()}
-        while members := _members(sessions):
-            for pid in members:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            for process in self._running.values():
-                process.wait()
+        kill_sessions({process.pid for process in self._running.values()})
+        for process in self._running.values():
+            process.wait()
+        if self._guard is not None:
+            self._guard.communicate()
+
+    def _popen(self, name: str, *arguments: str, stdin: int) -> subprocess.Popen[bytes]:
+        with self._log(name).open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-P", "-m", *arguments],
+                env=self._environment,
+                stdin=stdin,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def _log(self, name: str) -> Path:
         return self._logs / f"{name}.log"
@@ -86,15 +92,3 @@ class Processes:
     def _last_words(self, name: str, code: int) -> str:
         lines = self._log(name).read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join((f"Airflow's {name} ended by itself, with exit code {code}:", *lines[-TOLD:]))
-
-
-def _members(sessions: set[int]) -> list[int]:
-    """The processes of sessions; children stay in theirs, also when their parent is gone."""
-    import psutil
-
-    members = []
-    for process in psutil.process_iter(["status"]):
-        with suppress(OSError):
-            if os.getsid(process.pid) in sessions and process.info["status"] != psutil.STATUS_ZOMBIE:
-                members.append(process.pid)
-    return members

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -46,7 +46,11 @@ Look at this first:
 
 def run(port: int) -> int:
     """Serve until SIGINT, SIGTERM or SIGHUP; return 0, or 1 if something failed."""
-    folder = Path(tempfile.mkdtemp(prefix="green-api-demo-"))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="green-api-demo-"))
+    except OSError as error:
+        _say(f"There is no folder for the demo; set TMPDIR to one that can be written to: {error}")
+        return 1
     dags = Path(shutil.copytree(examples.folder(), folder / "dags", ignore=shutil.ignore_patterns("_*")))
     with _stop_by_signal() as stop:
         try:
@@ -58,9 +62,11 @@ def run(port: int) -> int:
         except ToldToStop:
             failed = False
         except (EndedByItself, TimeoutError, OSError) as error:
-            _say(str(error))
+            with suppress(OSError):
+                _say(str(error))
             failed = True
-        _say(f"Stopped; nothing of it runs any more. Its database, logs and Dags: {folder}")
+        with suppress(OSError):  # nobody reads any more
+            _say(f"Stopped; nothing of it runs any more. Its database, logs and Dags: {folder}")
     return 1 if failed else 0
 
 

@@ -41,6 +41,10 @@ class Demo:
     def end(self, number: signal.Signals) -> int:
         """Send a signal, and return the exit code."""
         self._process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Let it end, and return the exit code."""
         said, _ = self._process.communicate(timeout=60)
         self.said += said.splitlines()
         return self._process.returncode

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,16 +17,40 @@ CHILD = (
     "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
 )
 
+STARTER = """
+import os, pathlib, sys, time
+from airflow_green_notify.demo.processes import Processes
+folder = sys.argv[1]
+Processes({**os.environ, "MARK": folder}, pathlib.Path(folder)).start("part", "stays")
+time.sleep(600)
+"""
+
 
 @pytest.fixture
 def processes(tmp_path: Path) -> Processes:
     """They find modules in the test's folder, and are found by it."""
     for name, code in (("stays", f"{CHILD}; time.sleep(600)"), ("leaves", CHILD), ("fails", "1 / 0")):
         (tmp_path / f"{name}.py").write_text(code)
-    return Processes({**os.environ, "PYTHONPATH": str(tmp_path), "MARK": str(tmp_path)}, tmp_path)
+    return Processes({**environment(tmp_path), "MARK": str(tmp_path)}, tmp_path)
 
 
-@pytest.mark.parametrize(("module", "members"), [("stays", 2), ("leaves", 1)])
+def environment(tmp_path: Path) -> dict[str, str]:
+    """That of this process; modules are found in the test's folder, too."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+
+
+def test_children_end_even_if_the_one_that_started_them_is_killed(
+    processes: Processes, tmp_path: Path
+) -> None:
+    """SIGKILL leaves no time for anything; the guard sees that its input is closed."""
+    starter = subprocess.Popen([sys.executable, "-c", STARTER, str(tmp_path)], env=environment(tmp_path))
+    until(lambda: len(left("MARK", str(tmp_path))) == 3, 30, "part, its child, and the guard")
+    starter.kill()
+    starter.wait()
+    until(lambda: left("MARK", str(tmp_path)) == [], 30, "end of them all")
+
+
+@pytest.mark.parametrize(("module", "members"), [("stays", 3), ("leaves", 2)])
 def test_children_end_too_whether_their_parent_runs_or_has_left_them(
     processes: Processes, tmp_path: Path, module: str, members: int
 ) -> None:

@@ -30,6 +30,18 @@ def test_port_that_is_taken_is_told_and_nothing_is_started(tmp_path: Path) -> No
     assert left("TMPDIR", str(tmp_path)) == []
 
 
+def test_folder_that_cannot_be_written_to_is_told_in_words(tmp_path: Path) -> None:
+    """In a sentence, with what to set; Python's own search falls back to where the demo is started."""
+    code = (
+        "import sys, tempfile; tempfile.tempdir = sys.argv[1]; "
+        "from airflow_green_notify.demo import ui; sys.exit(ui.run(0))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "gone")], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr, "set TMPDIR" in ended.stdout) == (1, "", True)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signal_while_it_boots_ends_it_and_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
     """Also when it comes twice; the folder is named at the end."""

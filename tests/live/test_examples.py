@@ -54,12 +54,16 @@ def test_one_run_per_message_starts_a_run_for_each(live: Live) -> None:
 
 
 def test_fleet_to_warehouse_drains_all_instances_when_something_comes(live: Live) -> None:
-    """One ring, and what waits in each queue of the fleet is a row, typed and told apart by instance."""
+    """One ring, and what waits in each queue of the fleet is a row, told apart by instance."""
     with live.airflow.running("fleet_to_warehouse"):
         until(lambda: live.airflow.is_watched_by("GreenApiDoorbellTrigger"), 60, "watcher")
         push_texts(live, "fleet")
         wanted = {(instance.id_instance, "fleet") for instance in live.fleet}
-        until(lambda: rows(live, "texts") >= wanted, 120, "a text of each instance in the table")
+        until(
+            lambda: rows(live, "green_api_notifications") >= wanted,
+            120,
+            "a text of each instance in the table",
+        )
     assert not any(instance.queue() for instance in live.fleet)
 
 
@@ -120,10 +124,16 @@ def test_support_desk_hands_a_hard_question_to_a_person_and_sends_the_reply_once
     with live.airflow.running("stream_to_warehouse", "support_desk"):
         first = live.airflow.trigger("support_desk")  # nothing is a question yet
         until(lambda: live.airflow.run_state("support_desk", first) == "success", 150, "end of the first run")
-        desk.push(question(desk, "3EB0000000000HARD", "My parcel is `broken` {{ 7 * 7 }}.\nWhat now?"))
+        hard = "My parcel is `broken` {{ 7 * 7 }}.\nWhat now?"
+        desk.push(question(desk, "3EB0000000000HARD", hard))
+        until(lambda: (desk.id_instance, hard) in rows(live, "green_api_notifications"), 90, "hard question")
+        live.airflow.trigger("support_desk")  # and doesn't wait for the next full minute
         waiting = "SELECT ti_id, body FROM hitl_detail WHERE subject = 'A customer asks'"
         until(lambda: live.airflow.query(waiting), 150, "question for a person")
         desk.push(question(desk, "3EB0000000000EASY", "When do you open?"))
+        easy = (desk.id_instance, "When do you open?")
+        until(lambda: easy in rows(live, "green_api_notifications"), 90, "easy question")
+        live.airflow.trigger("support_desk")
         until(lambda: texts(desk) == ["We are here from 9 to 18."], 150, "answer to the easy question")
         ((_, body),) = live.airflow.query(waiting)
         assert body == "    My parcel is `broken` {{ 7 * 7 }}.\n    What now?"
