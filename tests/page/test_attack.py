@@ -12,6 +12,10 @@ import pytest
 
 from airflow_green_notify.page import chart
 from airflow_green_notify.page.day import OVERLAP, Day
+from airflow_green_notify.page.figures import Figures, Told
+from airflow_green_notify.page.kept import Worked
+from airflow_green_notify.page.places import Place
+from airflow_green_notify.page.stores import store_view
 from airflow_green_notify.stores import SqlStore
 from airflow_green_notify.stores.report import Report
 from tests.page.conftest import PAGE, STORES, complete_page, note, record, words_of
@@ -150,3 +154,25 @@ def test_watcher_that_stopped_is_not_shown_as_well(store: SqlStore, admin: Any) 
     at = datetime.now(UTC) - timedelta(hours=3)
     store.report([Report("watcher", "doorbell", "green_api_sales", "", at, body)])
     assert "It has not looked since" in words_of(complete_page(admin))
+
+
+def test_colour_is_told_in_words_and_nothing_is_read_out_again_and_again(
+    store: SqlStore, admin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For who can't see it; what is replaced each ten seconds must not be an alert."""
+    monkeypatch.setenv(STORES, "warehouse, missing")
+    body = {"state": "failing", "rang_at": None, "waiting_since": None, "why": "502"}
+    store.report([Report("watcher", "doorbell", "green_api_sales", "", datetime.now(UTC), body)])
+    html = complete_page(admin)
+    assert '<span class="dot bad" role="img" aria-label="wrong"></span>doorbell' in html
+    assert "It can't be read" in words_of(html)
+    assert 'role="alert"' not in html
+
+
+def test_store_is_as_old_as_the_oldest_of_what_is_shown_of_it(store: SqlStore) -> None:
+    """One part that hangs for hours is not hidden by others that are read each five seconds."""
+    now = datetime.now(UTC)
+    new, old = (Worked(Told[Any](None), at) for at in (now, now - timedelta(hours=3)))
+    figures = Figures(None, new, new, None, old)
+    view = store_view(Place("warehouse", store), figures, (), now, 0)
+    assert view.as_of == "read 3.0 h ago"
