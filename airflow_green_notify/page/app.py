@@ -40,6 +40,10 @@ REFUSED = {
         "It shows what only those see who may read connections. Ask whoever administers Airflow for the "
         "permission to read connections (with the simple auth manager: the role op or admin).",
     ),
+    500: (
+        "This page can't be shown",
+        "Something failed that is not to be told here: the log of the API server says what.",
+    ),
 }
 
 User = Annotated[Any, Depends(get_user)]
@@ -58,7 +62,8 @@ def page_app() -> FastAPI:
     app.add_api_route("/", show, methods=["GET"])
     app.add_api_route("/static/{name}", static, methods=["GET"])
     app.middleware("http")(_with_headers)
-    app.exception_handler(StarletteHTTPException)(_refuse)
+    for kind in (StarletteHTTPException, Exception):
+        app.exception_handler(kind)(_refuse)
     for name in (PAGE, REFUSAL):
         _template(name)  # compiled now rather than for the first who looks
     return app
@@ -89,9 +94,11 @@ async def _with_headers(request: Request, call_next: Callable[[Request], Awaitab
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, StarletteHTTPException) else 500
+    status, headers = 500, HEADERS  # an error of ours passes by what adds the headers elsewhere
+    if isinstance(error, StarletteHTTPException):
+        status, headers = error.status_code, HEADERS | dict(error.headers or {})
     title, text = REFUSED.get(status, ("This page can't be shown", str(getattr(error, "detail", ""))))
-    return HTMLResponse(_template(REFUSAL).render(title=title, text=text), status)
+    return HTMLResponse(_template(REFUSAL).render(title=title, text=text), status, headers)
 
 
 @cache

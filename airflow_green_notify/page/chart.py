@@ -79,21 +79,18 @@ def stacked(
     if not sum(totals.values()):
         return Chart(id, title, nothing)
     shown = kinds[:SERIES] + ([REST] if len(kinds) > SERIES else [])
-    places = {kind: min(place, SERIES) for place, kind in enumerate(kinds)}
     most = _round_up(max(sum(of.values()) for of in counts.values()))
     scale = _Scale(sorted(counts), step, most)
     bars = []
     for begin, of in counts.items():
         below = 0
-        for kind in sorted(of, key=lambda kind: places[kind]):
-            hours = f"{begin:%H:%M} to {begin + step:%H:%M} UTC"
-            bars.append(
-                scale.bar(begin, below, of[kind], places[kind], f"{hours}: {of[kind]:,} {_name(kind)}")
-            )
-            below += of[kind]
-    told = ", ".join(
-        f"{totals[kind] if kind in totals else _rest(totals, kinds):,} {_name(kind)}" for kind in shown
-    )
+        for series, (kind, number) in enumerate(zip(shown, _numbers(of, kinds), strict=False)):
+            if number:
+                title_of = f"{begin:%H:%M} to {begin + step:%H:%M} UTC: {number:,} {_name(kind)}"
+                bars.append(scale.bar(begin, below, number, series, title_of))
+                below += number
+    numbers = zip(shown, _numbers(totals, kinds), strict=False)
+    told = ", ".join(f"{number:,} {_name(kind)}" for kind, number in numbers)
     text = f"{sum(totals.values()):,} in 24 hours: {told}."
     legend = [_name(kind) for kind in shown]
     return Chart(id, title, text, bars, scale.across(), scale.up(lambda number: f"{number:,.0f}"), legend)
@@ -172,5 +169,7 @@ def _name(kind: str) -> str:
     return words(kind, NAME) if kind else "of no known type"
 
 
-def _rest(totals: Mapping[str, int], kinds: Sequence[str]) -> int:
-    return sum(totals[kind] for kind in kinds[SERIES:])
+def _numbers(of: Mapping[str, int], kinds: Sequence[str]) -> list[int]:
+    """Return how many there are of each kind with a colour of its own, and of all others."""
+    numbers = [of.get(kind, 0) for kind in kinds]
+    return [*numbers[:SERIES], sum(numbers[SERIES:])]

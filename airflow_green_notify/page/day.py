@@ -87,7 +87,8 @@ class Day:
             if record.id in self._known:
                 continue
             self._known[record.id] = record.ended_at
-            self._latest = max(self._latest or record.ended_at, record.ended_at)
+            latest = min(record.ended_at, now)  # a clock that is ahead hides no later drain
+            self._latest = max(self._latest or latest, latest)
             start = step_of(record.ended_at)
             bins[start] = bins.get(start, Bin()).with_one_more(record)
             instance = (record.conn_id, record.instance_id)

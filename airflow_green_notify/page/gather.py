@@ -68,7 +68,8 @@ class Page:
 class Gathering:
     """Has stores read and instances looked at, for all users of this process at once.
 
-    Users who may read the same connections get the same answer, which is made once a second at most.
+    Users who may read the same connections, and not the same others, get the same answer, which is made
+    once a second at most.
 
     :param render: Makes the answer.
     """
@@ -79,7 +80,7 @@ class Gathering:
         self._connections = Kept(access.connections, OFTEN, self._rendering, rest=0.0)
         self._looks = looking.Looks()
         self._readers: dict[str, StoreReader] = {}
-        self._answers: dict[frozenset[str], Kept[str]] = {}
+        self._answers: dict[tuple[frozenset[str], frozenset[str]], Kept[str]] = {}
 
     def answer(self, manager: BaseAuthManager[Any], user: Any) -> str:
         """Return what a user may see, soon: what isn't there yet is said to be under way."""
@@ -90,15 +91,15 @@ class Gathering:
     def _kept(self, readable: frozenset[str], hidden: frozenset[str]) -> Kept[str]:
         if len(self._answers) > _MOST_ANSWERS:
             self._answers.clear()
-        if readable not in self._answers:
+        if (readable, hidden) not in self._answers:
 
             def make() -> str:
                 answer = self._render(self.page(readable, hidden))
                 self._begin(readable)
                 return answer
 
-            self._answers[readable] = Kept(make, _SECOND, self._rendering, rest=0.0)
-        return self._answers[readable]
+            self._answers[readable, hidden] = Kept(make, _SECOND, self._rendering, rest=0.0)
+        return self._answers[readable, hidden]
 
     def _begin(self, readable: Collection[str]) -> None:
         """Begin to read and to look, now that the answer is made: what takes long would slow that down."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_green_notify.drain.report import STOPPED_BY
 from airflow_green_notify.examination import Examination, Finding
 from airflow_green_notify.files.names import digest
 from airflow_green_notify.looks import shared_queue
-from airflow_green_notify.page.day import OtherConsumers
+from airflow_green_notify.page.day import DAY, OtherConsumers
 from airflow_green_notify.page.figures import Figures
 from airflow_green_notify.page.looking import Look
 from airflow_green_notify.page.wording import ago, count, moment, words
@@ -23,10 +23,12 @@ from airflow_green_notify.stores.report import Report
 NOT_SEEN = "not looked at"
 BEING_LOOKED_AT = "being looked at"
 DRAIN_FAILED = "last drain failed"
+NOT_LATELY = "not looked at for a day"
 KINDS = {
     "not healthy": "bad",
     DRAIN_FAILED: "bad",
     "healthy, with warnings": "fair",
+    NOT_LATELY: "fair",
     NOT_SEEN: "none",
     BEING_LOOKED_AT: "none",
     "healthy": "good",
@@ -34,6 +36,8 @@ KINDS = {
 """How each verdict is coloured, in the order in which instances are shown."""
 
 _NOTHING = "–"
+_STOPPED_AFTER = timedelta(minutes=5)
+"""How long after its last report a watcher, which reports once a minute, is taken for one that ended."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,8 @@ def instance_view(known: Known, now: datetime, looks_are_on: bool) -> InstanceVi
     is_new = looks_are_on and known.look is not None and known.look.at is None
     others = known.look.others if known.look and is_new else ()
     is_under_way = is_new and not others
-    verdict = _verdict(examination, last, is_new)
+    is_old = at is not None and now - at > DAY
+    verdict = _verdict(examination, last, is_new, is_old)
     if examination is None and last is not None:
         at, source = last.ended_at, "what the last drain said"
     instance = (examination.instance if examination else "") or known.instance_id
@@ -196,14 +201,17 @@ def instance_view(known: Known, now: datetime, looks_are_on: bool) -> InstanceVi
     )
 
 
-def _verdict(examination: Examination | None, last: DrainRecord | None, is_new: bool) -> str:
-    """Return the verdict; an instance that is healthy, and yet can't be drained, is told of by its drain."""
-    if examination and not examination.healthy:
+def _verdict(examination: Examination | None, last: DrainRecord | None, is_new: bool, is_old: bool) -> str:
+    """Return the verdict; an instance that is healthy, and yet can't be drained, is told of by its drain.
+
+    :param is_old: Whether the examination says nothing of today.
+    """
+    if examination and not examination.healthy and not is_old:
         return examination.verdict
     if last is not None and last.error:
         return DRAIN_FAILED
     if examination:
-        return examination.verdict
+        return NOT_LATELY if is_old else examination.verdict
     return BEING_LOOKED_AT if is_new else NOT_SEEN
 
 
@@ -216,8 +224,11 @@ def watcher_view(report: Report, now: datetime) -> WatcherView:
     why = words(body.get("why") or "", TEXT)
     if waiting_since:
         why = f"A notification waits since {moment(waiting_since)}. {why}".strip()
+    has_stopped = now - report.at > _STOPPED_AFTER
+    if has_stopped:
+        why = f"It has not looked since: nobody watches now, unless it was to end. It said then: {why}"
     return WatcherView(
-        "bad" if fails else "good",
+        "bad" if fails else "fair" if has_stopped else "good",
         words(report.name, NAME),
         f"{ago(report.at, now)} ({moment(report.at)})",
         f"{ago(rang_at, now)} ({moment(rang_at)})" if rang_at else "not yet",
@@ -316,6 +327,6 @@ def _others(others: OtherConsumers | None, now: datetime) -> str:
 def _time(value: Any) -> datetime | None:
     try:
         at = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_green_notify.errors import GreenApiConfigError
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 SECTION, OPTION = "green_api", "stores"
 
 TABLE = "green_api_notifications"
+
+_PASSWORD = re.compile(r"(?<=://)[^/:]*:.*@")
 
 
 class Place(NamedTuple):
@@ -52,6 +55,11 @@ def _names(text: str) -> list[str]:
 def _place(name: str) -> Place:
     from airflow_green_notify.stores import ObjectStorageStore, SqlStore
 
+    if password := _PASSWORD.search(name):
+        hidden = name.replace(password[0], "***@")
+        return Place(
+            hidden, None, f"It holds a password: name a connection instead. Mend [{SECTION}] {OPTION}."
+        )
     if "/" in name:
         return Place(name, ObjectStorageStore(name))
     conn_id, _, table = name.partition(":")

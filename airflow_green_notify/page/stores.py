@@ -88,7 +88,7 @@ def store_view(
     consumers = [_consumer(each, now) for each in lags or ()]
     return StoreView(
         words(place.name),
-        f"read {ago(max(read), now)}" if read else "",
+        f"read {ago(min(read), now)}" if read else "",
         [*errors],
         is_readable,
         any(part is None for part in parts) or _is_old(figures.drains, now),

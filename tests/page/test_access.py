@@ -98,6 +98,12 @@ class _OnlySales:
             return conn_ids & {"green_api_sales"}
 
 
+def only_sales_is_readable(airflow_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Airflow's auth manager decide like :class:`_OnlySales`."""
+    name = "filter_authorized_connections" if AIRFLOW >= (3, 2) else "is_authorized_connection"
+    monkeypatch.setattr(type(airflow_app.state.auth_manager), name, getattr(_OnlySales, name))
+
+
 def test_connections_are_filtered_by_what_a_user_may_read() -> None:
     """On Airflow 3.1 by a question for each, later by one for all of a team."""
     teams: dict[str, str | None] = {"green_api_sales": None, "green_api_support": "support"}
@@ -123,13 +129,7 @@ def test_connection_that_a_user_may_not_read_is_neither_shown_nor_looked_at(
     now = datetime.now(UTC)
     store.report([Report("watcher", "secret", "green_api_secret", "", now, body)])
     store.report([Report("watcher", "doorbell of green_api_secret and 5 more", "", "", now, body)])
-    manager = airflow_app.state.auth_manager
-    if AIRFLOW >= (3, 2):
-        monkeypatch.setattr(
-            type(manager), "filter_authorized_connections", _OnlySales.filter_authorized_connections
-        )
-    else:
-        monkeypatch.setattr(type(manager), "is_authorized_connection", _OnlySales.is_authorized_connection)
+    only_sales_is_readable(airflow_app, monkeypatch)
     text = complete_page(client_of("ADMIN"))
     assert "green_api_sales" in text
     assert " ago: 5 new" in text

@@ -2,6 +2,7 @@
 
 const EVERY = 10_000; // milliseconds
 const SOON = 1_000; // while something is being looked at or read
+const PATIENCE = 60_000; // after which an answer that does not come is asked for again
 
 // Ours, and what Airflow's UI calls it.
 const COLOURS = {
@@ -52,7 +53,7 @@ function replaceContent(text) {
 
 async function refresh() {
   try {
-    const answer = await fetch("./", { credentials: "same-origin" });
+    const answer = await fetch("./", { credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE) });
     if (answer.status === 401 || answer.status === 403) return window.location.reload();
     if (answer.ok) replaceContent(await answer.text());
   } catch {
