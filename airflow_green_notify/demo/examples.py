@@ -22,6 +22,7 @@ _DEFAULT_HAS_A_READER = "reads green_api_default, whose reader is three_teams_on
 _FLEET_HAS_A_READER = "reads the instances that stream_to_warehouse streams; pause that first"
 
 PAUSED = {
+    "answer_late_voters": _DEFAULT_HAS_A_READER,
     "answer_messages": _DEFAULT_HAS_A_READER,
     "answer_with_a_model": "needs a connection to a language model, named model",
     "approve_by_chat": _DEFAULT_HAS_A_READER,

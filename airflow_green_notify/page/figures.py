@@ -71,6 +71,13 @@ class Figures(NamedTuple):
     dead_letters: Worked[Told[DeadLetters]] | None
     kinds: Worked[Told[Kinds | None]] | None
 
+    def conn_ids(self) -> set[str]:
+        """Return the connections of which drains, watchers and examinations tell."""
+        drains = self.drains.value.value if self.drains else None
+        reports = self.reports.value.value if self.reports else None
+        of_drains = {conn_id for conn_id, _ in (*drains.last, *drains.others)} if drains else set()
+        return of_drains | {each.conn_id for each in reports or () if each.conn_id}
+
 
 class StoreReader:
     """Reads a store, and remembers what doesn't change any more."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from airflow_green_notify.errors import GreenApiConfigError
 from airflow_green_notify.looks import COUNT_FAULTS
@@ -65,11 +65,23 @@ class Page:
     is_complete: bool
 
 
+class Rights(NamedTuple):
+    """What a user may read.
+
+    :param listed: Of the connections that Airflow lists.
+    :param readable: Those, and of the ones that only stores tell of.
+    :param hides: Whether Airflow lists some that the user may not read.
+    """
+
+    listed: frozenset[str]
+    readable: frozenset[str]
+    hides: bool
+
+
 class Gathering:
     """Has stores read and instances looked at, for all users of this process at once.
 
-    Users who may read the same connections, and not the same others, get the same answer, which is made
-    once a second at most.
+    Users with the same rights get the same answer, which is made once a second at most.
 
     :param render: Makes the answer.
     """
@@ -80,46 +92,53 @@ class Gathering:
         self._connections = Kept(access.connections, OFTEN, self._rendering, rest=0.0)
         self._looks = looking.Looks()
         self._readers: dict[str, StoreReader] = {}
-        self._answers: dict[tuple[frozenset[str], frozenset[str]], Kept[str]] = {}
+        self._answers: dict[Rights, Kept[str]] = {}
 
     def answer(self, manager: BaseAuthManager[Any], user: Any) -> str:
         """Return what a user may see, soon: what isn't there yet is said to be under way."""
         listed = _recent(self._connections)
-        readable = frozenset(access.readable(manager, user, listed))
-        return _recent(self._kept(readable, frozenset(listed) - readable))
+        told: set[str] = set().union(
+            *(reader.figures(0.0).conn_ids() for reader in [*self._readers.values()])
+        )
+        readable = frozenset(access.readable(manager, user, dict.fromkeys(told) | listed))
+        return _recent(
+            self._kept(Rights(readable & frozenset(listed), readable, not readable >= frozenset(listed)))
+        )
 
-    def _kept(self, readable: frozenset[str], hidden: frozenset[str]) -> Kept[str]:
+    def _kept(self, rights: Rights) -> Kept[str]:
         if len(self._answers) > _MOST_ANSWERS:
             self._answers.clear()
-        if (readable, hidden) not in self._answers:
+        if rights not in self._answers:
 
             def make() -> str:
-                answer = self._render(self.page(readable, hidden))
-                self._begin(readable)
+                answer = self._render(self.page(rights))
+                self._begin(rights.listed)
                 return answer
 
-            self._answers[readable, hidden] = Kept(make, _SECOND, self._rendering, rest=0.0)
-        return self._answers[readable, hidden]
+            self._answers[rights] = Kept(make, _SECOND, self._rendering, rest=0.0)
+        return self._answers[rights]
 
-    def _begin(self, readable: Collection[str]) -> None:
+    def _begin(self, listed: Collection[str]) -> None:
         """Begin to read and to look, now that the answer is made: what takes long would slow that down."""
         if looking.are_allowed():
-            self._looks.ask(readable)
+            self._looks.ask(listed)
         for reader in list(self._readers.values()):
             reader.begin()
 
-    def page(self, readable: Collection[str], hidden: Collection[str]) -> Page:
-        """Return what those see who may read some connections and not the others."""
+    def page(self, rights: Rights) -> Page:
+        """Return what users with these rights see."""
         until = time.monotonic() + PATIENCE / 2
         looks_are_on = looking.are_allowed()
-        looks = self._looks.seen(readable) if looks_are_on else {}
+        looks = self._looks.seen(rights.listed) if looks_are_on else {}
         places, notices = _places()
         read = [(place, self._figures(place, until)) for place in places]
         now = datetime.now(UTC)
-        known = known_instances(readable, hidden, looks, [figures for _, figures in read if figures])
+        found = [figures for _, figures in read if figures]
+        known = known_instances(rights.listed, rights.readable, looks, found)
+        sees_all = not rights.hides and all(figures.conn_ids() <= rights.readable for figures in found)
         instances = in_order(instance_view(each, now, looks_are_on) for each in known)
         stores = [
-            unread(place) if figures is None else store_view(place, figures, hidden, now, number)
+            unread(place) if figures is None else store_view(place, figures, sees_all, now, number)
             for number, (place, figures) in enumerate(read)
         ]
         return Page(

@@ -117,19 +117,20 @@ class Known:
 
 
 def known_instances(
-    readable: Collection[str], hidden: Collection[str], looks: Mapping[str, Look], read: Iterable[Figures]
+    listed: Collection[str], readable: Collection[str], looks: Mapping[str, Look], read: Iterable[Figures]
 ) -> list[Known]:
     """Return what is known of connections that Airflow lists, and of others that stores tell of, by id.
 
-    :param hidden: Connections that the user may not read.
+    :param listed: Those of the readable ones that Airflow lists.
+    :param readable: Connections that the user may read.
     """
-    known = {each: Known(each, is_connection=True, look=looks.get(each)) for each in readable}
-    for listed in known.values():
-        if look := listed.look:
-            listed.look = replace(look, others=[other for other in look.others if other in readable])
+    known = {each: Known(each, is_connection=True, look=looks.get(each)) for each in listed}
+    for instance in known.values():
+        if look := instance.look:
+            instance.look = replace(look, others=[other for other in look.others if other in readable])
 
     def of(conn_id: str, instance_id: str) -> Known | None:
-        if conn_id in hidden:
+        if conn_id not in readable:
             return None
         each = known.setdefault(conn_id, Known(conn_id))
         each.instance_id = instance_id or each.instance_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,7 +25,6 @@ from airflow_green_notify.page.places import Place
 from airflow_green_notify.page.wording import ago, count, moment, words
 from airflow_green_notify.printable import NAME, REASON
 from airflow_green_notify.progress import span
-from airflow_green_notify.stores.report import Report
 
 BEING_READ = "Being read…"
 _OLD = timedelta(minutes=2)
@@ -69,12 +68,11 @@ def unread(place: Place) -> StoreView:
     return StoreView(words(place.name), "", [words(place.error)], False, False, (), "", "", False, (), "", ())
 
 
-def store_view(
-    place: Place, figures: Figures, hidden: Collection[str], now: datetime, number: int
-) -> StoreView:
+def store_view(place: Place, figures: Figures, sees_all: bool, now: datetime, number: int) -> StoreView:
     """Return how a store is shown.
 
-    :param hidden: Connections that the user may not read.
+    :param sees_all: Whether the user may read all connections: then watchers of several are shown, too, which
+        may name any of them.
     :param number: Tells the stores of the page apart.
     """
     parts: list[Worked[Told[Any]] | None] = [*figures]
@@ -83,7 +81,7 @@ def store_view(
     is_readable = bool(read) or any(part is None for part in parts)
     reports = _value(figures.reports)
     watchers = [each for each in reports or () if each.kind == "watcher"]
-    of_fleets = [each for each in watchers if not each.conn_id and not _names_any(each, hidden)]
+    of_fleets = [each for each in watchers if not each.conn_id and sees_all]
     lags, letters = _value(figures.lags), _value(figures.dead_letters)
     consumers = [_consumer(each, now) for each in lags or ()]
     return StoreView(
@@ -100,12 +98,6 @@ def store_view(
         _empty(figures.reports, _ONE_EACH if watchers else _NO_WATCHERS),
         [*_charts(figures, now, number)] if is_readable else [],
     )
-
-
-def _names_any(report: Report, conn_ids: Collection[str]) -> bool:
-    """Tell whether a watcher of several connections names one of these."""
-    text = f"{report.name} {report.body.get('why')}"
-    return any(conn_id in text for conn_id in conn_ids)
 
 
 def _is_old(part: Worked[Told[Any]] | None, now: datetime) -> bool:

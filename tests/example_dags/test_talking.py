@@ -36,21 +36,21 @@ def stored_ids(warehouse: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("answer", "release"), [("Yes", "success"), ("No", "skipped")])
-def test_approve_by_chat_follows_the_answer_tells_who_decided_and_deletes_it_at_the_end(
+def test_approve_by_chat_follows_the_answer_shows_who_decided_and_deletes_it_at_the_end(
     green_api_connection: GreenApiEmulator,
     run_dag: Callable[..., Any],
     warehouse: str,
     answer: str,
     release: str,
 ) -> None:
-    """What came in front of it is stored, not lost; the chat is told who decided; the queue ends empty."""
+    """What came in front of it is stored, not lost; the question shows who decided; the queue ends empty."""
     green_api_connection.push(NOISE)
     green_api_connection.reply("Shall the release go out", answer)
     run = run_dag(approval(), run_conf={"chat_id": CHAT})
     done = states(run)
     assert (run.state, done.pop("release"), set(done.values())) == ("success", release, {"success"})
     asked, told = green_api_connection.sent()
-    assert (told["chatId"], told["quotedMessageId"]) == (CHAT, asked["idMessage"])
+    assert (told["method"], told["idMessageEdited"]) == ("editMessage", asked["idMessage"])
     decision = "Approved" if answer == "Yes" else "Rejected"
     assert re.fullmatch(rf"{decision} by .+ at \d\d:\d\d UTC\.", told["message"])
     assert green_api_connection.queue() == []
@@ -75,6 +75,24 @@ def test_approve_by_poll_follows_the_vote_and_deletes_it_at_the_end(
     assert [sent["method"] for sent in green_api_connection.sent()] == ["sendPoll"]
     assert green_api_connection.queue() == []
     assert stored_ids(warehouse) == [NOISE["idMessage"]]
+
+
+def test_answer_late_voters_tells_whoever_is_late_that_it_is_decided(
+    green_api_connection: GreenApiEmulator, run_dag: Callable[..., Any], warehouse: str
+) -> None:
+    """Once, quoting the question; what comes late about something else is stored and not answered."""
+    green_api_connection.reply("Where do we meet", "At the harbour")
+    green_api_connection.reply("Where do we meet", "At mine", sender="12025550109@c.us", delay=0.2)
+    green_api_connection.reply("Where do we meet", "What?", quoted=False, delay=0.3)
+    dag = approval("answer_late_voters")
+    dag.get_task("read_on").max_seconds = 3.0
+    run = run_dag(dag, run_conf={"chat_id": CHAT})
+    assert (run.state, set(states(run).values())) == ("success", {"success"})
+    asked, told = green_api_connection.sent()
+    assert (told["message"], told["chatId"]) == ("This is already decided.", CHAT)
+    assert told["quotedMessageId"] == asked["idMessage"]
+    assert green_api_connection.queue() == []
+    assert len(stored_ids(warehouse)) == 3
 
 
 @pytest.mark.parametrize("question", ["Shall the release go out?", "Yes or no: the release?"])

@@ -44,6 +44,24 @@ def test_connection_that_is_listed_later_is_hidden_at_once(
     assert "of the other team" not in text
 
 
+def test_connection_that_only_drains_tell_of_is_shown_to_who_may_read_it(
+    client_of: Callable[..., Any], airflow_app: Any, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The auth manager is asked about it, too: one in a secrets backend, or deleted a minute ago."""
+    note(
+        store,
+        record(conn_id="green_api_sales"),
+        record(conn_id="green_api_secret", error="of the other team"),
+    )
+    client = client_of("ADMIN")
+    assert "green_api_secret" in complete_page(client)
+    only_sales_is_readable(airflow_app, monkeypatch)
+    text = complete_page(client)
+    assert "green_api_sales" in text
+    assert "secret" not in text
+    assert "of the other team" not in text
+
+
 def _later(seconds: float) -> Callable[[], float]:
     monotonic = time.monotonic
     return lambda: monotonic() + seconds
@@ -174,5 +192,5 @@ def test_store_is_as_old_as_the_oldest_of_what_is_shown_of_it(store: SqlStore) -
     now = datetime.now(UTC)
     new, old = (Worked(Told[Any](None), at) for at in (now, now - timedelta(hours=3)))
     figures = Figures(None, new, new, None, old)
-    view = store_view(Place("warehouse", store), figures, (), now, 0)
+    view = store_view(Place("warehouse", store), figures, True, now, 0)
     assert view.as_of == "read 3.0 h ago"
