@@ -292,7 +292,7 @@ def _oldest(examination: Examination | None, last: DrainRecord | None, now: date
 
 def _last_drain(last: DrainRecord | None, now: datetime) -> str:
     if last is None:
-        return "none in 24 h"
+        return "none ended in 24 h"
     outcome = "failed" if last.error else f"{count(last.stored)} new"
     return f"{ago(last.ended_at, now)}: {outcome}"
 

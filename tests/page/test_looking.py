@@ -37,7 +37,7 @@ def test_page_shows_what_a_look_found(
     connect("green_api_sales", green_api_emulator)
     text = words_of(complete_page(admin))
     assert "1 instance: 1 healthy." in text
-    assert "green_api_sales 1101000001 healthy authorized 1 1.0 h none in 24 h" in text
+    assert "green_api_sales 1101000001 healthy authorized 1 1.0 h none ended in 24 h" in text
     assert "incomingCall has waited for 1.0 h" in text
     assert "switched on: " in text
     assert "this page looked. Host: http://127.0.0.1" in text
