@@ -239,7 +239,7 @@ EACH_HOUR = [float(hour) for hour in range(1, 31)]
 def silence(silent_after: float | None = None) -> Finding:
     """The one finding, since each look at an instance takes a second of its own."""
     with GreenApiHook() as hook:
-        return looks._judge_silence(silent_after, "silence", looks._silence(hook, silent_after))
+        return looks._judge_silence(silent_after, "silence", looks._silence(hook, silent_after, once=False))
 
 
 @pytest.mark.parametrize(
@@ -551,9 +551,9 @@ def test_examinations_of_many_go_on_side_by_side(
     arrived = threading.Barrier(3)
     look = looks._state
 
-    def look_when_all_are_here(hook: GreenApiHook) -> str:
+    def look_when_all_are_here(hook: GreenApiHook, once: bool) -> str:
         arrived.wait(20)
-        return look(hook)
+        return look(hook, once)
 
     monkeypatch.setattr(looks, "_state", look_when_all_are_here)
     found = doctor.examine_all(["well", "pushing", "refusing"])

@@ -70,12 +70,12 @@ class Rights(NamedTuple):
 
     :param listed: Of the connections that Airflow lists.
     :param readable: Those, and of the ones that only stores tell of.
-    :param hides: Whether Airflow lists some that the user may not read.
+    :param asked: All that the auth manager was asked about.
     """
 
     listed: frozenset[str]
     readable: frozenset[str]
-    hides: bool
+    asked: frozenset[str]
 
 
 class Gathering:
@@ -100,10 +100,9 @@ class Gathering:
         told: set[str] = set().union(
             *(reader.figures(0.0).conn_ids() for reader in [*self._readers.values()])
         )
-        readable = frozenset(access.readable(manager, user, dict.fromkeys(told) | listed))
-        return _recent(
-            self._kept(Rights(readable & frozenset(listed), readable, not readable >= frozenset(listed)))
-        )
+        teams = dict.fromkeys(told) | listed
+        readable = frozenset(access.readable(manager, user, teams))
+        return _recent(self._kept(Rights(readable & frozenset(listed), readable, frozenset(teams))))
 
     def _kept(self, rights: Rights) -> Kept[str]:
         if len(self._answers) > _MOST_ANSWERS:
@@ -135,7 +134,8 @@ class Gathering:
         now = datetime.now(UTC)
         found = [figures for _, figures in read if figures]
         known = known_instances(rights.listed, rights.readable, looks, found)
-        sees_all = not rights.hides and all(figures.conn_ids() <= rights.readable for figures in found)
+        is_asked = all(figures.conn_ids() <= rights.asked for figures in found)
+        sees_all = is_asked and rights.readable == rights.asked
         instances = in_order(instance_view(each, now, looks_are_on) for each in known)
         stores = [
             unread(place) if figures is None else store_view(place, figures, sees_all, now, number)
@@ -148,7 +148,8 @@ class Gathering:
             instances,
             stores,
             COUNT_FAULTS,
-            not any([each.is_under_way for each in instances] + [each.is_under_way for each in stores]),
+            is_asked
+            and not any([each.is_under_way for each in instances] + [each.is_under_way for each in stores]),
         )
 
     def _figures(self, place: Place, until: float) -> Figures | None:
