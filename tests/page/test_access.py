@@ -122,16 +122,16 @@ def test_connection_that_a_user_may_not_read_is_neither_shown_nor_looked_at(
     monkeypatch.setenv(TEST_CONNECTION, "Enabled")
     connect("green_api_sales", green_api_emulator)
     secret = green_api_emulator.add_instance()
-    connect("green_api_secret", green_api_emulator, login=secret.id_instance, password=secret.api_token)
-    connect("green_api_secret_too", green_api_emulator)
-    note(store, record(conn_id="green_api_secret", error="secret"), record(conn_id="green_api_sales"))
-    body = {"state": "looking", "waiting_since": None, "rang_at": None, "why": "secret"}
+    connect("green_api_northern", green_api_emulator, login=secret.id_instance, password=secret.api_token)
+    connect("green_api_northern_too", green_api_emulator)
+    note(store, record(conn_id="green_api_northern", error="northern"), record(conn_id="green_api_sales"))
+    body = {"state": "looking", "waiting_since": None, "rang_at": None, "why": "northern"}
     now = datetime.now(UTC)
-    store.report([Report("watcher", "secret", "green_api_secret", "", now, body)])
-    store.report([Report("watcher", "doorbell of green_api_secret and 5 more", "", "", now, body)])
+    store.report([Report("watcher", "northern", "green_api_northern", "", now, body)])
+    store.report([Report("watcher", "doorbell of green_api_northern and 5 more", "", "", now, body)])
     only_sales_is_readable(airflow_app, monkeypatch)
     text = complete_page(client_of("ADMIN"))
     assert "green_api_sales" in text
     assert " ago: 5 new" in text
-    assert "secret" not in text
+    assert "northern" not in text
     assert secret.requests() == []

@@ -35,12 +35,12 @@ def test_connection_that_is_listed_later_is_hidden_at_once(
     list_connection("green_api_sales")
     client = client_of("ADMIN")
     complete_page(client)
-    list_connection("green_api_secret")
-    note(store, record(conn_id="green_api_secret", error="of the other team"))
+    list_connection("green_api_northern")
+    note(store, record(conn_id="green_api_northern", error="of the other team"))
     monkeypatch.setattr("airflow_green_notify.page.kept.time.monotonic", _later(600))
     client.get(PAGE)
     text = complete_page(client)
-    assert "secret" not in text
+    assert "northern" not in text
     assert "of the other team" not in text
 
 
@@ -51,14 +51,14 @@ def test_connection_that_only_drains_tell_of_is_shown_to_who_may_read_it(
     note(
         store,
         record(conn_id="green_api_sales"),
-        record(conn_id="green_api_secret", error="of the other team"),
+        record(conn_id="green_api_northern", error="of the other team"),
     )
     client = client_of("ADMIN")
-    assert "green_api_secret" in complete_page(client)
+    assert "green_api_northern" in complete_page(client)
     only_sales_is_readable(airflow_app, monkeypatch)
     text = complete_page(client)
     assert "green_api_sales" in text
-    assert "secret" not in text
+    assert "northern" not in text
     assert "of the other team" not in text
 
 
