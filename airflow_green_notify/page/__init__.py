@@ -19,6 +19,7 @@ script refreshes it, and takes over whether Airflow is light or dark.
     stores      how a store is shown
     gather      all of it, for one user
     chart       numbers as shapes
+    watchers    how a watcher is shown
     wording     how times, numbers and foreign words are shown
 
 Nothing is asked of Airflow's metadata database but the names of connections. Nothing is changed anywhere.

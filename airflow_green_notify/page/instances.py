@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from airflow_green_notify.drain.report import STOPPED_BY
@@ -14,6 +14,7 @@ from airflow_green_notify.looks import shared_queue
 from airflow_green_notify.page.day import DAY, OtherConsumers
 from airflow_green_notify.page.figures import Figures
 from airflow_green_notify.page.looking import Look
+from airflow_green_notify.page.watchers import WatcherView, watcher_view
 from airflow_green_notify.page.wording import ago, count, moment, words
 from airflow_green_notify.printable import NAME, TEXT
 from airflow_green_notify.progress import span
@@ -36,8 +37,6 @@ KINDS = {
 """How each verdict is coloured, in the order in which instances are shown."""
 
 _NOTHING = "–"
-_STOPPED_AFTER = timedelta(minutes=5)
-"""How long after its last report a watcher, which reports once a minute, is taken for one that ended."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +57,6 @@ class DrainView:
     text: str
     error: str
     batch: str
-
-
-@dataclass(frozen=True)
-class WatcherView:
-    """When a watcher last looked, and why it did not ring."""
-
-    kind: str
-    name: str
-    looked: str
-    rang: str
-    why: str
 
 
 @dataclass(frozen=True)
@@ -216,27 +204,6 @@ def _verdict(examination: Examination | None, last: DrainRecord | None, is_new: 
     return BEING_LOOKED_AT if is_new else NOT_SEEN
 
 
-def watcher_view(report: Report, now: datetime) -> WatcherView:
-    """Return how a watcher is shown."""
-    body = report.body
-    fails = body.get("state") == "failing"
-    rang_at = _time(body.get("rang_at"))
-    waiting_since = _time(body.get("waiting_since"))
-    why = words(body.get("why") or "", TEXT)
-    if waiting_since:
-        why = f"A notification waits since {moment(waiting_since)}. {why}".strip()
-    has_stopped = now - report.at > _STOPPED_AFTER
-    if has_stopped:
-        why = f"It has not looked since: nobody watches now, unless it was to end. It said then: {why}"
-    return WatcherView(
-        "bad" if fails else "fair" if has_stopped else "good",
-        words(report.name, NAME),
-        f"{ago(report.at, now)} ({moment(report.at)})",
-        f"{ago(rang_at, now)} ({moment(rang_at)})" if rang_at else "not yet",
-        why or "It says nothing.",
-    )
-
-
 def _latest(known: Known) -> tuple[Examination | None, datetime | None, str]:
     """Return the newest examination, when it was, and who made it."""
     look, report = known.look, known.reported
@@ -323,11 +290,3 @@ def _others(others: OtherConsumers | None, now: datetime) -> str:
         f"{'sign' if others.signs == 1 else 'signs'} of it, "
         f"{ago(others.at, now)}. Find what else uses this instance (a bot, n8n, another Airflow) and stop it."
     )
-
-
-def _time(value: Any) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(value)
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except (TypeError, ValueError, OverflowError):
-        return None

@@ -19,9 +19,9 @@ from airflow_green_notify.page.figures import (
     Told,
     hours_until,
 )
-from airflow_green_notify.page.instances import WatcherView, watcher_view
 from airflow_green_notify.page.kept import Worked
 from airflow_green_notify.page.places import Place
+from airflow_green_notify.page.watchers import WatcherView, watcher_view
 from airflow_green_notify.page.wording import ago, count, moment, words
 from airflow_green_notify.printable import NAME, REASON
 from airflow_green_notify.progress import span
