@@ -117,10 +117,10 @@ class ReaderOperator(TellsLineage, GreenApiTask):
             )
 
     def execute(self, context: Context) -> dict[str, Any]:
-        push_links(self, context)
         return self._stoppably(partial(self._execute_judged, context))
 
     def _execute_judged(self, context: Context) -> dict[str, Any]:
+        push_links(self, context)
         with _no_loop_of_failures(self._lingers()), fail_fast():
             return self._execute(context, self.judged_arguments())
 

@@ -233,14 +233,21 @@ def test_process_of_a_handler_that_hangs_ends_with_its_task(
 
 @contextmanager
 def sigterm_after(seconds: float, operator: Any) -> Iterator[None]:
-    """Do as Airflow's task runner: its handler calls on_kill, and returns."""
+    """Do as Airflow's task runner, so long after the work began: its handler calls on_kill, and returns."""
+    over = threading.Event()
+
+    def send() -> None:
+        while operator._work is None and not over.wait(0.001):
+            pass
+        if not over.wait(seconds):
+            os.kill(os.getpid(), signal.SIGTERM)
+
     before = signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
-    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
-    timer.start()
+    threading.Thread(target=send).start()
     try:
         yield
     finally:
-        timer.cancel()
+        over.set()
         signal.signal(signal.SIGTERM, before)
 
 
@@ -290,6 +297,24 @@ def test_sigterm_ends_a_task_in_the_middle_of_a_long_poll(
     time.sleep(0.2)
     (entry,) = green_api_connection.audit()
     assert (entry["deliveries"], entry["deletions"]) == (0, 0)
+
+
+def test_sigterm_while_the_links_are_pushed_ends_a_drain(
+    green_api_connection: GreenApiEmulator, sqlite: SqlStore
+) -> None:
+    """Pushing them asks Airflow, which may be slow; what is told meanwhile isn't forgotten."""
+
+    class SlowTaskInstance(TaskInstance):
+        @staticmethod
+        def xcom_push(**_: Any) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.1)
+
+    green_api_connection.push(*traffic(seed=1, n=3))
+    operator = drain_operator(sqlite, receive_timeout=20)
+    context: Any = {"ti": SlowTaskInstance}
+    with sigterm_after(SOON, operator), ends_within(SOON), pytest.raises(ToldToStop):
+        operator.execute(context)
 
 
 def test_sigterm_ends_the_wait_for_settings(green_api_connection: GreenApiEmulator) -> None:
