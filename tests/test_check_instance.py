@@ -67,6 +67,7 @@ def test_examination_of_what_is_not_healthy_is_reported_before_it_fails(
     assert (missing.conn_id, missing.instance_id, missing.body["healthy"]) == ("missing", "", False)
 
 
+@pytest.mark.slow
 def test_store_that_is_away_fails_no_examination(
     green_api_connection: GreenApiEmulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -110,6 +111,7 @@ def test_store_that_is_none_is_refused_before_the_examination(green_api_connecti
 
 
 @pytest.mark.airflow
+@pytest.mark.slow
 def test_task_reports_into_the_store_that_a_dag_names(
     green_api_connection: GreenApiEmulator,
     run_dag: Callable[..., Any],

@@ -118,6 +118,7 @@ def test_command_is_one_of_airflows() -> None:
 
 
 @pytest.mark.usefixtures("store")
+@pytest.mark.slow
 def test_doctor_lists_the_consumers_of_a_store(
     green_api_connection: GreenApiEmulator, capsys: pytest.CaptureFixture[str]
 ) -> None:

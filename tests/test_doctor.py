@@ -400,6 +400,7 @@ def test_doctor_as_an_airflow_command_exits_with_its_verdict(
     ],
     ids=["empty", "moving", "standing"],
 )
+@pytest.mark.slow
 def test_doctor_tells_what_waits_to_be_sent_and_whether_it_moves(
     green_api_connection: GreenApiEmulator,
     monkeypatch: pytest.MonkeyPatch,

@@ -120,6 +120,7 @@ def told(
         yield Told([one, two], warehouse, folder, log.read_text(), ended.stdout + ended.stderr)
 
 
+@pytest.mark.slow
 def test_drain_reads_the_queue_and_writes_the_table_with_columns_and_count(told: Told) -> None:
     """An analyst who asks where the table comes from finds the instance, whatever templates named both."""
     assert told.inputs("drain") == [told.queue(told.one)]

@@ -144,6 +144,7 @@ def of_instance(name: str) -> tuple[str, str]:
 # --- Airflow's own way ---
 
 
+@pytest.mark.slow
 def test_metrics_of_tasks_arrive(
     statsd: StatsdServer, green_api_emulator: GreenApiEmulator, tmp_path: Path
 ) -> None:

@@ -235,6 +235,7 @@ def test_salt_is_one_for_all_and_another_in_each_store(sql_store: Any) -> None:
 # --- at the same time, and cut short ---
 
 
+@pytest.mark.slow
 def test_erasing_that_dies_goes_on_when_it_is_run_again(sql_store: Any) -> None:
     """Between two pages: what is gone stays gone, what is there is whole, and the rest goes the next time."""
     mine = [message(number, PHONE) for number in range(4500)]

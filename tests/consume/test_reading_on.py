@@ -189,6 +189,7 @@ def lost_lease(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("lost_lease")
+@pytest.mark.slow
 def test_reader_that_stood_still_commits_nothing_of_a_page_that_another_has(sql_store: Any) -> None:
     """It is told so at its next notification, and at its commit; the other's work stays."""
     put(sql_store, *map(notification, range(4)))
@@ -207,6 +208,7 @@ def test_reader_that_stood_still_commits_nothing_of_a_page_that_another_has(sql_
 
 
 @pytest.mark.usefixtures("lost_lease")
+@pytest.mark.slow
 def test_reader_that_stood_still_alone_commits_its_page(sql_store: Any) -> None:
     """Nobody else had the page, so it was worked on once."""
     put(sql_store, notification(0))

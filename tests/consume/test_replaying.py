@@ -172,6 +172,7 @@ def test_letter_whose_message_is_not_in_the_store_stays_one_if_it_fails_again(wo
     assert work.dead()[0]["replays"] == 1
 
 
+@pytest.mark.slow
 def test_two_workers_share_the_chats_of_rows_and_letters(work: Work) -> None:
     """Within a chat one handler at a time, whoever calls it; each notification once."""
     work.give_up(*(message(number, f"{number % 4}@c.us") for number in range(24)))
@@ -196,6 +197,7 @@ def test_two_workers_share_the_chats_of_rows_and_letters(work: Work) -> None:
     assert work.dead() == {}
 
 
+@pytest.mark.slow
 def test_letter_waits_for_the_lease_that_another_worker_has_on_its_chat(plain_work: Work) -> None:
     """And is handled when that has given the chat back, without an attempt that counts meanwhile."""
     work = plain_work
@@ -214,6 +216,7 @@ def test_letter_waits_for_the_lease_that_another_worker_has_on_its_chat(plain_wo
     assert sorted(attempts) == [(0, 1), (2, 1)]
 
 
+@pytest.mark.slow
 def test_worker_that_lost_the_chat_notes_nothing_of_its_letter(
     plain_work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +256,7 @@ def test_rate_is_a_limit_of_calls_and_rows_do_not_wait_for_it(plain_work: Work) 
     assert min(gaps) > 0.15
 
 
+@pytest.mark.slow
 def test_slow_rate_keeps_no_task_waiting(plain_work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     """What there was no time for stays marked."""
     work = plain_work
@@ -264,6 +268,7 @@ def test_slow_rate_keeps_no_task_waiting(plain_work: Work, monkeypatch: pytest.M
     assert work.run()["replayed"] == 2
 
 
+@pytest.mark.slow
 def test_replay_has_one_runner(plain_work: Work) -> None:
     """Another worker handles rows meanwhile, and takes the replay over when the lease has run out."""
     work = plain_work

@@ -263,6 +263,7 @@ def test_chat_of_a_dead_worker_is_waited_for(sql_store: Any, run: Run) -> None:
     assert (handled, report.handled) == ([0, 1], 2)
 
 
+@pytest.mark.slow
 def test_lease_is_renewed_while_a_handler_is_at_work(
     sql_store: Any, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -354,6 +355,7 @@ def test_async_handler_is_cancelled_when_its_time_is_over(sql_store: Any, run: R
     assert report.handled == 2
 
 
+@pytest.mark.slow
 def test_plain_handler_that_outlasts_its_time_counts_when_it_returns(
     sql_store: Any, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -413,6 +415,7 @@ def test_async_handler_that_blocks_the_loop_is_one_that_hangs(
     assert len(report.hanging) == 1
 
 
+@pytest.mark.slow
 def test_max_seconds_begins_nothing_later_and_lets_end_what_began(sql_store: Any, run: Run) -> None:
     """What is left is left for the next run, and is the lag."""
     put(sql_store, *map(message, range(5)))
@@ -426,6 +429,7 @@ def test_max_seconds_begins_nothing_later_and_lets_end_what_began(sql_store: Any
     assert (ended, report.handled, report.lag, report.stopped_by) == ([0], 1, 4, "max_seconds")
 
 
+@pytest.mark.slow
 def test_lingering_worker_handles_what_comes_meanwhile(sql_store: Any, run: Run) -> None:
     """An empty store is no end then, until the time is over."""
     handled = []

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from airflow_green_notify.demo.figures import report
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications
 from tests.example_dags.conftest import run_example, warehouse
@@ -21,6 +23,7 @@ def figures(said: list[str]) -> dict[str, int]:
     return {found[2]: int(found[1]) for found in counted if found}
 
 
+@pytest.mark.slow
 def test_figures_add_up_and_nothing_is_lost(
     green_api_connection: GreenApiEmulator,
     run_example: Callable[..., Any],

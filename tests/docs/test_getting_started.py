@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications
 from tests.docs.commands import check_command, commands_in
 from tests.docs.pages import ROOT, blocks_of
@@ -32,6 +34,7 @@ def test_dag_is_that_of_the_readme() -> None:
     assert dag in "".join(TYPED)
 
 
+@pytest.mark.slow
 def test_copy_and_paste_leads_to_rows(tmp_path: Path) -> None:
     """From an empty folder to what people wrote, in a table."""
     [token] = {

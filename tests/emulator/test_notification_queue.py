@@ -97,6 +97,7 @@ def test_envelopes_are_pushed_without_their_receipt_id(client: Any, body: Any) -
 
 
 @pytest.mark.parametrize(("redelivery", "receipt_id"), [("head", "stable"), ("split", "new")])
+@pytest.mark.slow
 def test_queue_of_a_hundred_thousand_comes_out_whole_and_in_order(redelivery: str, receipt_id: str) -> None:
     """In either mode a long queue loses and doubles nothing, and leaves nothing behind."""
     queue = NotificationQueue(Clock(), Switches(redelivery=redelivery, receipt_id=receipt_id))

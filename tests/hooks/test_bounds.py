@@ -356,6 +356,7 @@ print("\\n" + json.dumps({"grew": peak() - before, "told": told}))
 
 
 @pytest.mark.parametrize("side", ["sync", "async"])
+@pytest.mark.slow
 def test_gibibyte_takes_less_than_100_mib_of_memory(
     connect: Any, listen: Any, huge: dict[str, Any], side: str
 ) -> None:

@@ -48,6 +48,7 @@ async def drain(hook: GreenApiHook, pairs: int) -> None:
 # --- against the gateway's real limits ---
 
 
+@pytest.mark.slow
 async def test_a_thousand_pairs_from_several_hooks_get_no_429(gateway: Any, make_hook: Any) -> None:
     """Receiving and deleting at full speed, with several hooks in one process, is never too fast."""
     gateway.push(*traffic(1, PAIRS))

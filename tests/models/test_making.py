@@ -85,6 +85,7 @@ def story() -> list[Any]:
     return bodies
 
 
+@pytest.mark.slow
 def test_rows_are_the_same_on_each_database_in_any_order_of_arrival(
     make_store: Callable[[str], Any],
 ) -> None:
@@ -156,6 +157,7 @@ def test_ids_of_any_length_are_stored_once_there_are_models(sql_store: Any) -> N
     assert len(rows(sql_store, "messages")) == 2
 
 
+@pytest.mark.slow
 def test_models_are_made_again_and_by_two_at_once(sql_store: Any) -> None:
     """None of them fails, and the views are there once."""
     put(sql_store, [message("A", 0)])

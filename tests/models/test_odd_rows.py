@@ -99,6 +99,7 @@ def test_text_that_no_database_takes_is_shown_without_it(store: Any) -> None:
     assert [row["failure_reason"] for row in rows(store, "message_statuses")] == ["\ufffdfff\ufffd"]
 
 
+@pytest.mark.slow
 def test_body_of_many_levels_stops_no_view(store: Any) -> None:
     """PostgreSQL gives up on JSON that is deeper than its stack."""
     deep = nested(20_000)

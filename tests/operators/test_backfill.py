@@ -164,6 +164,7 @@ HEADS = {
 
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+@pytest.mark.slow
 def test_backfill_behind_a_head_whose_time_tells_nothing_stores_every_message_once(
     head: dict[str, Any], green_api_connection: GreenApiEmulator, run: Run
 ) -> None:
@@ -187,6 +188,7 @@ def test_backfill_behind_an_old_head_leaves_what_is_newer_to_the_queue(
 
 
 @pytest.mark.parametrize("timestamp", [None, 0, -62_135_596_800, 10**15], ids=str)
+@pytest.mark.slow
 def test_backfill_of_a_message_without_a_sensible_time_stores_it_once(
     timestamp: int | None, green_api_connection: GreenApiEmulator, run: Run
 ) -> None:

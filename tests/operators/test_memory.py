@@ -68,6 +68,7 @@ def growth(gateway: GreenApiEmulator, prepare: str, work: str, *arguments: str) 
     ],
     ids=["sync", "async"],
 )
+@pytest.mark.slow
 def test_upload_of_90_mib_takes_under_50_mib_of_memory(
     green_api_emulator: GreenApiEmulator, tmp_path: Path, prepare: str, work: str
 ) -> None:
@@ -80,6 +81,7 @@ def test_upload_of_90_mib_takes_under_50_mib_of_memory(
     assert green_api_emulator.sent()[-1]["size"] == 90 * MIB
 
 
+@pytest.mark.slow
 def test_download_of_1000_files_stays_flat_and_within_the_rate(
     green_api_emulator: GreenApiEmulator, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def dag_with(dag_id: str, store: Any, **arguments: Any) -> DAG:
     return dag
 
 
+@pytest.mark.slow
 def test_each_asset_is_told_of_its_part(
     green_api_connection: GreenApiEmulator, run_dag: Callable[..., Any], tmp_path: Path
 ) -> None:

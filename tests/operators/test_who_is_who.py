@@ -73,6 +73,7 @@ def text_from(chat_id: str, number: int = 0, sender: str | None = None) -> dict[
 # --- sending ---
 
 
+@pytest.mark.slow
 def test_send_killed_at_random_moments_reaches_each_chat_once(
     gateway: GreenApiEmulator, tmp_path: Path
 ) -> None:
@@ -109,6 +110,7 @@ def ask(chat_id: str = PHONE, **arguments: Any) -> GreenApiSendMessageOperator:
 
 @pytest.mark.parametrize("type_instance", ["whatsapp", "telegram", "v3"])
 @pytest.mark.parametrize("contact_ids", ["c.us", "lid", "changes midway"])
+@pytest.mark.slow
 def test_send_whose_answer_was_lost_is_found_under_either_id(
     monkeypatch: pytest.MonkeyPatch, context: Any, type_instance: str, contact_ids: str
 ) -> None:
@@ -304,6 +306,7 @@ class _Ti(SimpleNamespace):
 
 
 @pytest.mark.parametrize("of_product", ["whatsapp", "telegram", "v3"], indirect=True)
+@pytest.mark.slow
 def test_backfill_after_a_drain_doubles_no_row_while_ids_change_midway(
     of_product: GreenApiEmulator, store: NotificationStore
 ) -> None:

@@ -10,6 +10,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from airflow_green_notify import get_provider_info
 from airflow_green_notify.page.plugin import PREFIX, GreenApiPlugin
 
@@ -70,6 +72,7 @@ print("answer", TestClient(app).get("/company/airflow/green-api/").status_code)
 """
 
 
+@pytest.mark.slow
 def test_page_is_served_behind_a_path_prefix(tmp_path: Path) -> None:
     """``[api] base_url`` has a path; the page's own addresses are relative."""
     environment = os.environ | {

@@ -500,6 +500,7 @@ def test_deferral_ends_with_execution_timeout(green_api_connection: GreenApiEmul
 
 @remembers
 @each_mode
+@pytest.mark.slow
 def test_timeout_counts_from_the_first_try(
     green_api_connection: GreenApiEmulator, wait: Callable[..., Any], mode: str
 ) -> None:
@@ -577,6 +578,7 @@ def test_switched_off_notifications_fail_the_task_at_once(
 
 
 @each_mode
+@pytest.mark.slow
 def test_outage_is_waited_out(
     green_api_connection: GreenApiEmulator, wait: Callable[..., Any], mode: str
 ) -> None:
@@ -682,6 +684,7 @@ def test_nested_parts_of_a_filter_are_rendered_and_take_what_another_task_return
 
 
 @each_mode
+@pytest.mark.slow
 def test_person_under_another_id_is_waited_for_through_an_outage(
     green_api_connection: GreenApiEmulator, wait: Callable[..., Any], mode: str, store: SqlStore
 ) -> None:

@@ -15,7 +15,8 @@ from airflow_green_notify.stores import NotificationStore, ObjectStorageStore, S
 from tests.servers import BUCKET
 
 SQL = ("sqlite", "postgres", "mariadb")
-FILES = ("files", "files-parquet", "s3", "s3-parquet")
+S3 = tuple(pytest.param(kind, marks=pytest.mark.slow) for kind in ("s3", "s3-parquet"))
+FILES = ("files", "files-parquet", *S3)
 
 
 @pytest.fixture

@@ -445,6 +445,7 @@ def test_adopter_that_dies_at_any_operation_leaves_each_in_one_batch(
 
 
 @pytest.mark.parametrize("seed", range(40))
+@pytest.mark.slow
 def test_random_tries_that_interleave_leave_each_in_one_batch(seed: int, quick_store: Any) -> None:
     """Tries begin, put, stand still, wake, end and are adopted in any order; a last run finds all the rest.
 

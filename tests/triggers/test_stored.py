@@ -240,6 +240,7 @@ async def test_result_that_is_too_large_or_cannot_be_written_is_left_to_the_work
 
 
 @each_database
+@pytest.mark.slow
 async def test_thousand_waits_make_one_query_a_look(store: SqlStore) -> None:
     """However many wait, an idle look is one statement."""
     put(store, answer("other"))
@@ -308,6 +309,7 @@ async def test_row_that_is_committed_behind_a_later_one_is_found(store: SqlStore
 
 
 @each_database
+@pytest.mark.slow
 async def test_each_wait_gets_its_own_while_many_write(store: SqlStore) -> None:
     """Waits come and go, four writers commit in any order, and each wait finds its answer."""
     count, writers = 120, 4

@@ -190,6 +190,7 @@ def test_retry_that_dies_too_is_logged_once(
 @FORMS
 @EFFECTS
 @pytest.mark.parametrize("closing", ["returned", "dies"])
+@pytest.mark.slow
 def test_adopter_that_dies_at_any_operation_gives_nothing_twice(
     new_files: Callable[[], LocalFiles], file_format: str, after_effect: bool, closing: str
 ) -> None:

@@ -429,6 +429,7 @@ def _put_all(connection: str, table: str, batch_id: str) -> int:
             return sum(opened.put(notification) for notification in some(150))
 
 
+@pytest.mark.slow
 def test_processes_at_once_wait_for_each_other(tmp_path: Path) -> None:
     """Two processes that write to one SQLite file at once fail on no lock and keep each notification once."""
     connection = json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "store.db")})

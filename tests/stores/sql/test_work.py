@@ -260,6 +260,7 @@ def test_two_consumers_share_nothing(sql_store: Any) -> None:
         assert other.claim([]).attempt == 1
 
 
+@pytest.mark.slow
 def test_many_workers_forget_nothing_and_keep_each_chat_in_order(sql_store: Any) -> None:
     """While writers write: each notification once, within a chat one at a time and in order."""
     writers, workers, each_writes, chats = 2, 4, 60, 5
