@@ -19,7 +19,7 @@ from airflow_green_notify.version import VERSION
 project = "airflow-green-notify"
 version = release = VERSION
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "security"]  # reports to others, which a person sends before they are public
 nitpicky = True
 nitpick_ignore = [
     # What docstrings say is raised, and no page describes: Airflow's own, and two that only stores raise.
