@@ -3,10 +3,10 @@
 ``python -m tests.production.chaos --minutes 60 --disturbances 500 --seed 1`` pushes 20,000 notifications into
 20 instances at a steady pace. A fifth of the instances is drained by a Dag each, two fifths by the Dag of a
 fleet, the rest by one that streams, all into one table of PostgreSQL; which are which depends on the seed.
-Beside them a consumer reads on in pages, another one works chat by chat, approvals wait for their answers, and
-somebody else takes notifications from the queues. Parts that end by themselves are started again, as systemd
-would. When the last disturbance is over nobody does anything any more, and all that was pushed has to be stored
-once, handed on and handled.
+Beside them a consumer reads on in pages, another one works chat by chat, approvals wait for their answers,
+and somebody else takes notifications from the queues. Parts that end by themselves are started again, as
+systemd would. When the last disturbance is over nobody does anything any more, and all that was pushed has to
+be stored once, handed on and handled.
 
 It prints a report in Markdown. Exit code 1 if anything is lost, doubled or stranded; what is needed to
 understand that is kept then, in a folder that it names.

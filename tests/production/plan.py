@@ -78,10 +78,10 @@ class Disturbance:
     def kind(self) -> str:
         """What it is, whichever of several alike it strikes."""
         of = {"tree": "", "main": "'s main process", "child": "'s child"}[self.which]
-        return f"{self.deed} {_role(self.part)}{of}"
+        return f"{self.deed} {role_of(self.part)}{of}"
 
 
-def _role(part: str) -> str:
+def role_of(part: str) -> str:
     return part.removesuffix("-1").removesuffix("-2")
 
 
@@ -95,8 +95,8 @@ def plan(seed: int, count: int, seconds: float) -> list[Disturbance]:
         disturbed = sum(until - RECOVERY > at for until in busy_until.values())
         free = [part for part, until in busy_until.items() if until <= at and disturbed < AT_ONCE]
         part = chance.choices(free or list(WEIGHTS), [WEIGHTS[part] for part in free or WEIGHTS])[0]
-        deed, which = chance.choice(DEEDS[_role(part)])
-        longest = LONG[_role(part)] if deed == "freeze" else 8.0
+        deed, which = chance.choice(DEEDS[role_of(part)])
+        longest = LONG[role_of(part)] if deed == "freeze" else 8.0
         away = 0.0 if (deed, which) == ("kill", "child") else round(chance.uniform(0.2, 1.0) * longest, 1)
         planned.append(Disturbance(round(at, 1), part, deed, which, away, chance.randrange(1000)))
         busy_until[part] = at + away + RECOVERY

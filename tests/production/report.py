@@ -19,7 +19,7 @@ from tests.production.plan import Disturbance
 from tests.production.verdict import Evidence
 from tests.servers import program_of_postgres
 
-PACKAGES = ("apache-airflow", "apache-airflow-providers-celery", "celery", "redis", "airflow-green-notify")
+PACKAGES = ("apache-airflow", "apache-airflow-providers-celery", "celery", "airflow-green-notify")
 CONSUMERS = {"handed_on": "handed on", "read_in_pages": "read in pages", "handled": "handled chat by chat"}
 
 

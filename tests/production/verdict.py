@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from typing import Any
 
 from airflow_green_notify.notification import Notification
@@ -129,7 +130,7 @@ class Evidence:
     def longest_standstill(self) -> float:
         """The most seconds between two commits."""
         times = sorted({at for _, at in self.arrivals})
-        return max((later - earlier for earlier, later in zip(times, times[1:], strict=False)), default=0.0)
+        return max((later - earlier for earlier, later in pairwise(times)), default=0.0)
 
 
 def _keys(noted: Iterable[tuple[str, float]]) -> set[str]:

@@ -1,4 +1,4 @@
-"""Tables beside the store in which a run notes what became of each notification, apart from the product's own.
+"""Tables beside the store in which a run notes what became of each notification.
 
 ``python -m tests.production.witness`` makes the store's table and these, in the warehouse.
 """
@@ -18,12 +18,13 @@ QUESTION = "Shall the order go out? Reply with yes or no."
 NOTED = ("handed_on", "read_in_pages", "handled")
 """What tasks note: what a drain handed on, what a page brought, what a handler got."""
 
+NOTES = "CREATE TABLE {} (key text NOT NULL, at timestamptz NOT NULL DEFAULT now());"
 TABLES = f"""
 CREATE TABLE arrivals (key text NOT NULL);
 CREATE FUNCTION arrive() RETURNS trigger LANGUAGE plpgsql AS
     'BEGIN INSERT INTO arrivals VALUES (NEW.key); RETURN NEW; END';
 CREATE TRIGGER arrive AFTER INSERT ON {STORE} FOR EACH ROW EXECUTE FUNCTION arrive();
-{"".join(f"CREATE TABLE {name} (key text NOT NULL, at timestamptz NOT NULL DEFAULT now());" for name in NOTED)}
+{"".join(NOTES.format(name) for name in NOTED)}
 """
 """A row of ``arrivals`` is committed with the row of the store that it tells of, and never changed."""
 
