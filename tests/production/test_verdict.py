@@ -26,7 +26,7 @@ def _audited(number: int) -> dict[str, Any]:
 
 @pytest.fixture
 def evidence() -> Evidence:
-    """Five were pushed; four are stored, handed on and handled, and the last was taken by the other consumer."""
+    """Five were pushed; four are stored, handed on and handled, the last was taken by the other consumer."""
     noted = [(key, 20.0) for key in KEYS[:4]]
     return Evidence(
         instances=[AuditedInstance("1", [_audited(number) for number in range(5)], [])],
@@ -137,6 +137,5 @@ def test_outcome_is_not_clean_if_the_last_row_came_late(evidence: Evidence) -> N
 def test_report_has_a_row_for_each_thing_that_could_be_wrong(evidence: Evidence) -> None:
     """Whoever reads it sees that it was looked at."""
     report = as_markdown(Outcome(10.0, 14.5, 120.0, [], evidence, {}), 1)
-    assert [
-        name for name in evidence.verdict().counts() if f"| {name.replace('_', ' ')} | **0** |" not in report
-    ] == []
+    names = [name.replace("_", " ") for name in evidence.verdict().counts()]
+    assert [name for name in names if f"| {name} | **0** |" not in report] == []
