@@ -21,6 +21,7 @@ from typing import Self
 from cryptography.fernet import Fernet
 
 from tests.benchmarks.many_instances import Instances
+from tests.demo.processes_left import left
 from tests.live.database import Database, on_server
 from tests.live.live_airflow import airflow_command, plain_environment
 from tests.live.running_airflow import BOOT_SECONDS, RunningAirflow, until
@@ -30,6 +31,7 @@ from tests.production.settings import production_settings
 from tests.servers import missing, postgres_command, postgres_login
 
 WAREHOUSE = "green_api_warehouse"  # the id of the connection
+MARK = "GREEN_API_PRODUCTION"  # in the environment of all parts: the folder that they belong to
 SCHEDULERS = ["scheduler-1", "scheduler-2"]
 TRIGGERERS = ["triggerer-1", "triggerer-2"]
 WORKERS = ["worker-1", "worker-2"]
@@ -75,7 +77,7 @@ class ProductionAirflow(RunningAirflow):
         self.ports = dict(zip(names, ports(), strict=False))
         self.home = folder / "home"
         self.logs = folder / "logs"
-        self.environment = plain_environment(self.home)
+        self.environment = plain_environment(self.home) | {MARK: str(folder)}
         self._further = {f"AIRFLOW__{name}": value for name, value in (settings or {}).items()}
         self._further |= environment or {}
         self.parts = Parts(self.environment, self.logs)
@@ -96,6 +98,8 @@ class ProductionAirflow(RunningAirflow):
 
     def __exit__(self, *exc_info: object) -> None:
         self._stack.close()
+        if left := left_in(self.folder):
+            raise RuntimeError(f"Left over: {left}")
 
     def check_parts(self) -> None:
         """Raise an error if a part has ended that nobody stopped or killed."""
@@ -196,6 +200,11 @@ class ProductionAirflow(RunningAirflow):
                 pid_file.unlink(missing_ok=True)
 
         self.parts.add(name, Part([airflow_command(), *arguments], before=before))
+
+
+def left_in(folder: Path) -> list[tuple[int, list[str]]]:
+    """The ids and command lines of processes that belong to the Airflow in a folder."""
+    return left(MARK, str(folder))
 
 
 def _is_there(database: Database) -> bool:
