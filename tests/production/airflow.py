@@ -28,6 +28,7 @@ from tests.live.running_airflow import BOOT_SECONDS, RunningAirflow, until
 from tests.production.parts import Part, Parts
 from tests.production.ports import ports
 from tests.production.settings import production_settings
+from tests.production.supervisor import Supervisor
 from tests.servers import missing, postgres_command, postgres_login
 
 WAREHOUSE = "green_api_warehouse"  # the id of the connection
@@ -57,6 +58,8 @@ class ProductionAirflow(RunningAirflow):
     :param round_trip: Seconds that the gateway adds to each exchange.
     :param settings: Airflow's, as ``{"SCHEDULER__PARSING_PROCESSES": "4"}``.
     :param environment: Further variables of all parts.
+    :param supervised: Whether a part that ends by itself is started again, as systemd or Kubernetes would.
+        Otherwise that is an error.
     """
 
     def __init__(
@@ -68,8 +71,10 @@ class ProductionAirflow(RunningAirflow):
         round_trip: float = 0.0,
         settings: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
+        supervised: bool = False,
     ) -> None:
         self.folder = folder
+        self._supervised = supervised
         self._dags = dags
         self._count = instances
         self._round_trip = round_trip
@@ -93,6 +98,8 @@ class ProductionAirflow(RunningAirflow):
             self._describe()
             self._migrate()
             self._start_airflow()
+            if self._supervised:
+                stack.enter_context(Supervisor(self.parts))
             self._stack = stack.pop_all()
         return self
 
@@ -102,8 +109,8 @@ class ProductionAirflow(RunningAirflow):
             raise RuntimeError(f"Left over: {left}")
 
     def check_parts(self) -> None:
-        """Raise an error if a part has ended that nobody stopped or killed."""
-        if ended := self.parts.ended():
+        """Raise an error if a part has ended that nobody stopped or killed, and nobody starts again."""
+        if not self._supervised and (ended := self.parts.ended()):
             raise RuntimeError("\n".join(f"{name} ended by itself:\n{log}" for name, log in ended.items()))
 
     # --- servers ---

@@ -27,7 +27,7 @@ from pathlib import Path
 from tests.live.running_airflow import until
 from tests.production.__main__ import own_folder
 from tests.production.airflow import ProductionAirflow
-from tests.production.disturbing import Disturber, Supervisor
+from tests.production.disturbing import Disturber
 from tests.production.evidence import gather, keep
 from tests.production.plan import Disturbance, plan
 from tests.production.report import Outcome, as_markdown
@@ -91,15 +91,14 @@ class Chaos:
     def run(self) -> Outcome:
         """Let it all happen, wait until nothing is left to do, and tell what came of it."""
         self._warm_up()
-        with Supervisor(self._airflow.parts):
-            began = time.time()
-            self._disturb()
-            self._ended_at = self.disturber.ended_at
-            print("Nothing is disturbed any more.", flush=True)
-            stored = _within(self._options.settle, self._is_all_stored)
-            if stored:
-                _within(self._options.follow, self._is_all_followed_up)
-            evidence = gather(self._airflow, self.pusher.keys, self.other.taken, self.asker.runs)
+        began = time.time()
+        self._disturb()
+        self._ended_at = self.disturber.ended_at
+        print("Nothing is disturbed any more.", flush=True)
+        stored = _within(self._options.settle, self._is_all_stored)
+        if stored:
+            _within(self._options.follow, self._is_all_followed_up)
+        evidence = gather(self._airflow, self.pusher.keys, self.other.taken, self.asker.runs)
         return Outcome(
             began=began,
             ended=self._ended_at,
@@ -194,7 +193,12 @@ def chaotic_airflow(folder: Path, options: Options) -> Iterator[ProductionAirflo
         "CHAOS_LINGER": str(options.linger),
     }
     with ProductionAirflow(
-        folder, DAGS, instances=options.instances, settings=SHORT_HEARTBEATS, environment=environment
+        folder,
+        DAGS,
+        instances=options.instances,
+        settings=SHORT_HEARTBEATS,
+        environment=environment,
+        supervised=True,
     ) as airflow:
         yield airflow
 

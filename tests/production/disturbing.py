@@ -1,4 +1,4 @@
-"""Does what was planned, and starts again what ended by itself meanwhile."""
+"""Does to parts what was planned."""
 
 from __future__ import annotations
 
@@ -7,39 +7,12 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import Self
 
 from tests.production.parts import Parts
 from tests.production.plan import Disturbance
 
-REVIVE_EVERY = 1.0
 STOP_SECONDS = 10.0
 """How long a part may take to end, when it is asked to, before it is killed, as in a rolling deploy."""
-
-
-class Supervisor:
-    """Starts again what ended by itself, as systemd or Kubernetes do, while it is entered."""
-
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="supervisor")
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(REVIVE_EVERY):
-            for name in self._parts.revive():
-                print(f"{name} ended by itself, and was started again.", flush=True)
 
 
 class Disturber:
