@@ -46,7 +46,7 @@ FAULTS = {
     "502": 0.01,
     "slow": 0.01,
 }
-WARM_UP_SECONDS = 300.0
+WARM_UP_SECONDS = 600.0
 OPEN_APPROVALS = "SELECT count(*) FROM dag_run WHERE dag_id = 'approval' AND state IN ('queued', 'running')"
 
 

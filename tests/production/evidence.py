@@ -20,6 +20,7 @@ from tests.production.witness import NOTED, STORE
 from tests.servers import program_of_postgres
 
 COMMITTED = "SELECT key, extract(epoch FROM pg_xact_commit_timestamp(xmin)) FROM arrivals"
+STARTED = "SELECT run_id FROM dag_run WHERE dag_id = 'approval'"
 NOTES = "SELECT key, extract(epoch FROM at) FROM {}"
 RESULTS = (
     "SELECT x.run_id, x.task_id, CAST(x.value AS TEXT) FROM xcom x JOIN task_instance i "
@@ -56,8 +57,9 @@ def _answers(
     airflow: ProductionAirflow, approvals: Sequence[str]
 ) -> dict[str, tuple[str | None, str | None]]:
     results = {(run, task): json.loads(value) for run, task, value in airflow.database.query(RESULTS)}
+    started = {run for (run,) in airflow.database.query(STARTED)}
     answers = {}
-    for run in approvals:
+    for run in started.union(approvals):
         answer = results.get((run, "answer"))
         quoted = Notification.from_dict(answer).quoted_id if isinstance(answer, dict) else None
         answers[run] = (results.get((run, "ask")), quoted)
