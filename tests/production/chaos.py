@@ -137,16 +137,18 @@ class Chaos:
         options, gateway = self._options, self._airflow.gateway
         for number, instance in enumerate(gateway.ids):
             gateway.faults_at_random(instance, seed=options.seed + number, probabilities=FAULTS)
+        paces = (
+            (self.pusher.push, options.notifications),
+            (self.other.take, max(20, options.notifications // 100)),
+            (self.asker.ask, options.approvals),
+        )
         with ExitStack() as stack:
-            for do, count in (
-                (self.pusher.push, options.notifications),
-                (self.other.take, max(20, options.notifications // 100)),
-                (self.asker.ask, options.approvals),
-            ):
-                stack.enter_context(Steady(do, options.seconds / count))
+            steady = [stack.enter_context(Steady(do, options.seconds / count)) for do, count in paces]
             self.disturber.carry_out(self.planned)
-        for instance in gateway.ids:
-            gateway.clear_faults(instance)
+            for each in steady:
+                each.end()
+            for instance in gateway.ids:
+                gateway.clear_faults(instance)
 
     def _is_all_stored(self) -> bool:
         """Whether no queue has anything; what is deleted is stored, or the verdict is that it is lost."""

@@ -39,10 +39,14 @@ class Steady:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended.set()
+        self.end()
         self._thread.join()
         if self._error is not None and error is None:
             raise self._error
+
+    def end(self) -> None:
+        """Begin nothing any more."""
+        self._ended.set()
 
     def _go_on(self) -> None:
         due = time.monotonic()
