@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
@@ -91,6 +92,8 @@ class ProductionAirflow(RunningAirflow):
         super().__init__(f"http://127.0.0.1:{self.ports['api-server']}", metadata)
 
     def __enter__(self) -> Self:
+        if find_spec("airflow.providers.celery") is None:
+            missing("pip install -e '.[test-production]'")
         with ExitStack() as stack:
             self.logs.mkdir()
             stack.enter_context(self.parts)
