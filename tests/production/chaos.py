@@ -155,14 +155,10 @@ class Chaos:
         return not self._airflow.gateway.waiting()
 
     def _is_all_followed_up(self) -> bool:
-        warehouse = self._airflow.warehouse
-        rows = warehouse.query(f"SELECT count(*) FROM {STORE}")[0][0]
-        keys = "SELECT count(DISTINCT key) FROM {}"
-        noted = [warehouse.query(keys.format(name))[0][0] for name in NOTED]
-        open_runs = (
-            "SELECT count(*) FROM dag_run WHERE dag_id = 'approval' AND state IN ('queued', 'running')"
-        )
-        return set(noted) == {rows} and self._airflow.database.query(open_runs) == [(0,)]
+        for name in NOTED:
+            if self._airflow.warehouse.query(NOT_NOTED.format(name)) != [(0,)]:
+                return False
+        return self._airflow.database.query(OPEN_APPROVALS) == [(0,)]
 
 
 def _within(seconds: float, condition: Callable[[], bool]) -> bool:
