@@ -47,6 +47,7 @@ FAULTS = {
     "slow": 0.01,
 }
 WARM_UP_SECONDS = 600.0
+NOT_NOTED = f"SELECT count(*) FROM {STORE} WHERE key NOT IN (SELECT key FROM {{}})"  # noqa: S608
 OPEN_APPROVALS = "SELECT count(*) FROM dag_run WHERE dag_id = 'approval' AND state IN ('queued', 'running')"
 
 
