@@ -47,7 +47,7 @@ FAULTS = {
     "slow": 0.01,
 }
 WARM_UP_SECONDS = 600.0
-NOT_NOTED = f"SELECT count(*) FROM {STORE} WHERE key NOT IN (SELECT key FROM {{}})"  # noqa: S608
+NOT_NOTED = f"SELECT count(*) FROM {STORE} WHERE key NOT IN (SELECT key FROM {{}})"
 OPEN_APPROVALS = "SELECT count(*) FROM dag_run WHERE dag_id = 'approval' AND state IN ('queued', 'running')"
 
 
@@ -57,7 +57,8 @@ class Options:
 
     :param seconds: In which the disturbances are spread.
     :param approvals: How many are asked for.
-    :param settle: Seconds after the last disturbance in which everything has to be stored.
+    :param settle: Seconds after the last disturbance in which everything has to be stored. What comes later
+        is waited for, to tell what is late from what is lost.
     :param follow: Seconds after that in which everything has to be handed on and handled.
     """
 
@@ -96,8 +97,7 @@ class Chaos:
         self._disturb()
         self._ended_at = self.disturber.ended_at
         print("Nothing is disturbed any more.", flush=True)
-        stored = _within(self._options.settle, self._is_all_stored)
-        if stored:
+        if _within(self._options.settle + self._options.follow, self._is_all_stored):
             _within(self._options.follow, self._is_all_followed_up)
         evidence = gather(self._airflow, self.pusher.keys, self.other.taken, self.asker.runs)
         return Outcome(
