@@ -38,17 +38,33 @@ def postgres_connection() -> Iterator[str]:
 def postgres(*settings: str) -> Iterator[str]:
     """Run an empty PostgreSQL with settings (``name=value``), and give the Airflow connection to it."""
     driver = _module("psycopg2", "psycopg2-binary")
-    program = _program("postgres", "/usr/lib/postgresql/*/bin/postgres", "postgresql")
     with _folder("postgres") as folder:
-        user, data, port = _as_user("postgres"), f"{folder}/data", free_port()
-        initdb = str(Path(program).parent / "initdb")
-        _run([*user, initdb, "-D", data, "-U", "store", "-A", "trust", "-E", "UTF8"])
-        options = ["-D", data, "-p", str(port), "-k", str(folder), "-c", "listen_addresses=127.0.0.1"]
-        options += ["-c", "timezone=Asia/Vladivostok", *(f"--{setting}" for setting in settings)]
+        port = free_port()
+        command = postgres_command(folder, port, "timezone=Asia/Vladivostok", *settings)
         login = {"host": "127.0.0.1", "port": port, "user": "store", "dbname": "postgres"}
         quickly = signal.SIGINT  # on SIGTERM it waits for its clients
-        with _running([*user, program, *options], folder, lambda: driver.connect(**login).close(), quickly):
-            yield _connection("postgres", port, "postgres")
+        with _running(command, folder, lambda: driver.connect(**login).close(), quickly):
+            yield postgres_login(port)
+
+
+def postgres_command(folder: Path, port: int, *settings: str) -> list[str]:
+    """Make an empty PostgreSQL in a folder of its user's, and return the command that runs it."""
+    program = program_of_postgres("postgres")
+    user, data = _as_user("postgres"), f"{folder}/data"
+    _run([*user, program_of_postgres("initdb"), "-D", data, "-U", "store", "-A", "trust", "-E", "UTF8"])
+    options = ["-D", data, "-p", str(port), "-k", str(folder), "-c", "listen_addresses=127.0.0.1"]
+    return [*user, program, *options, *(f"--{setting}" for setting in settings)]
+
+
+def program_of_postgres(name: str) -> str:
+    """Return where a program of PostgreSQL's package lies."""
+    found = _program("postgres", "/usr/lib/postgresql/*/bin/postgres", "postgresql")
+    return str(Path(found).resolve().parent / name)
+
+
+def postgres_login(port: int, database: str = "postgres") -> str:
+    """Return the Airflow connection to a database of a PostgreSQL here."""
+    return _connection("postgres", port, database)
 
 
 @pytest.fixture(scope="session")

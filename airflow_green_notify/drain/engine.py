@@ -91,8 +91,16 @@ class Drain:
         self.has_claim = False
         """Whether the budget has a place for the next notification that is deleted."""
         self.doubts = Doubts()
+        self.well_at = self.started
+        """When the queue was last empty, or something was stored last, by the monotonic clock."""
 
     async def run(self) -> DrainReport:
+        """Drain until there is a reason to stop; after a failure, go on.
+
+        :raises GreenApiError: The gateway or the store failed for longer than it is tried again.
+        """
+        self.report.stopped_by = ""
+        self.last_key, self.repeats, self.doubts = "", 0, Doubts()
         try:
             head = await self._receive()
             while not (stopped_by := self._stopped_by(head)):
@@ -104,8 +112,13 @@ class Drain:
             if not self.unsettled:  # else it may be what was deleted
                 self._give_back_claim()
             self.report.seconds = round(time.monotonic() - self.started, 3)
-            self.meter.end()
+            self.meter.send()
         return self.report
+
+    def may_go_on(self) -> bool:
+        """Tell whether it would still linger, so that after a failure it may go on."""
+        has_place = self.has_claim or not self.budget.is_spent
+        return has_place and self._linger_left() > 0 and self._seconds_left() > 0
 
     # --- stopping ---
 
@@ -169,8 +182,10 @@ class Drain:
             self.until = self._end_of_linger()
         if head is not None:
             self._count_received(head)
-        elif not self.unsettled:
-            self._give_back_claim()
+        else:
+            self.well_at = time.monotonic()
+            if not self.unsettled:
+                self._give_back_claim()
         self.meter.note(self.age if head else None)
         if self.progress is not None and (head or self.stop.linger) and self.progress.is_due():
             self._tell_progress(self.progress)
@@ -208,6 +223,7 @@ class Drain:
                 raise
             await self._take_lease(self.lease)
             return await self._receive()
+        self.well_at = time.monotonic()
         head = await self._received_freshly(notification)
         if head is None or head.key != notification.key:
             self.report.other_consumers += head is not None

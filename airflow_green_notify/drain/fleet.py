@@ -19,7 +19,7 @@ from airflow_green_notify.drain.report import StopCondition
 from airflow_green_notify.drain.routing import Routing
 from airflow_green_notify.drain.store_thread import StoreThread
 from airflow_green_notify.drain.writing import DirectWriter, GroupWriter, Writer
-from airflow_green_notify.errors import GreenApiError
+from airflow_green_notify.errors import GreenApiError, GreenApiPayloadError
 from airflow_green_notify.hooks.who_is_who import contacts_of
 from airflow_green_notify.progress import FIRST_AFTER, Progress
 from airflow_green_notify.stoppable import run_loop
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WriterOf = Callable[["Instance"], Writer]
+
+LONGEST_PAUSE = 30.0
+"""Seconds after a failure until a drain that lingers goes on: 1, 2, 4 … of them."""
+
+PATIENCE = 60.0
+"""Seconds for which a fleet lingers on while no queue can be read, or nothing can be stored."""
 
 
 @dataclass
@@ -83,7 +89,8 @@ class Fleet:
     """Drains of many instances, each with its own limits, end and report.
 
     ``max_notifications`` and ``max_seconds`` hold for all of them together. What fails, fails alone: a
-    refused token, an outage, or a row that the store refuses ends the drain of that instance.
+    refused token, an outage, or a row that the store refuses ends the drain of that instance. While it
+    lingers, what may pass is tried again, unless nothing has worked for a minute.
 
     :param instances: By the ids of their connections.
     :param writing: :func:`into_store` or :func:`into_sinks`.
@@ -146,7 +153,19 @@ class Fleet:
 
     async def _run(self, conn_id: str) -> None:
         """Run one drain to its end; whatever it ends in is nobody else's business."""
+        drain, failures = self._drains[conn_id], 0
+        try:
+            while not await self._goes_well(conn_id) and await self._is_well_again(conn_id, failures):
+                failures += 1
+        finally:
+            drain.meter.end()
+        for text in drain.report.warnings():
+            log.warning("%s: %s", conn_id, text)
+
+    async def _goes_well(self, conn_id: str) -> bool:
+        """Drain until there is a reason to stop, and tell whether that was no failure."""
         drain = self._drains[conn_id]
+        self._errors.pop(conn_id, None)
         try:
             if await self._is_its_turn(drain):
                 await drain.run()
@@ -159,8 +178,25 @@ class Fleet:
             log.error(
                 "%s: failed, the others go on: %s", conn_id, error, exc_info=error if unexpected else None
             )
-        for text in drain.report.warnings():
-            log.warning("%s: %s", conn_id, text)
+        return conn_id not in self._errors
+
+    async def _is_well_again(self, conn_id: str, failures: int) -> bool:
+        """Wait after a failure that may pass, and tell whether to go on; only a drain that lingers does.
+
+        A fleet in which nothing works ends, for Airflow to tell of it.
+        """
+        drain = self._drains[conn_id]
+        wait_until = time.monotonic() + min(2.0**failures, LONGEST_PAUSE)
+        while _may_pass(self._errors[conn_id]) and drain.may_go_on() and self._works():
+            if time.monotonic() >= wait_until:
+                return True
+            await asyncio.sleep(0.5)
+        return False
+
+    def _works(self) -> bool:
+        """Tell whether some queue was empty, or something was stored, not too long ago."""
+        well_at = max(drain.well_at for drain in self._drains.values())
+        return time.monotonic() - well_at < PATIENCE + self._receive_timeout
 
     async def _is_its_turn(self, drain: Drain) -> bool:
         """Wait for the lease on a queue, while the other drains are at work."""
@@ -200,3 +236,8 @@ class Fleet:
         for instance in self._instances.values():
             await instance.hook.aclose()
             instance.hook.close()  # who is who may have been asked by its plain methods
+
+
+def _may_pass(error: Exception) -> bool:
+    """Tell whether a drain may go well after this; a single answer may be broken on its way."""
+    return isinstance(error, GreenApiPayloadError) or (isinstance(error, GreenApiError) and error.retryable)

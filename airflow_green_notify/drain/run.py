@@ -111,6 +111,7 @@ async def adrain(
         try:
             return await run.run()
         finally:
+            run.meter.end()
             for text in run.report.warnings():
                 log.warning("%s", text)
             if accept is not None:

@@ -55,7 +55,8 @@ class GreenApiDrainNotificationsOperator(ReaderOperator):
 
     With ``linger`` it stays: an empty queue is waited on, so that a Dag with ``schedule="@continuous"`` and
     ``max_active_runs=1`` streams one batch after the other with the latency of a round trip. A failure then
-    takes a minute, or such a Dag would fail all the time.
+    takes a minute, or such a Dag would fail all the time. In a fleet that lingers, an instance that failed is
+    tried again, after 1, 2, 4 … 30 s, if that may help, unless nothing has worked for a minute.
 
     With ``outlets``, each asset event carries ``{"batch": …}``, the batch description, in its ``extra``; when
     nothing came there is no event.

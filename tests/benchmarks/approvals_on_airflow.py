@@ -31,7 +31,8 @@ from airflow_green_notify.notification import Notification
 from tests.benchmarks.fleet_on_airflow import BODY, FOR_TESTS, SLOTS, Measurement, _cores, _message
 from tests.benchmarks.many_instances import Outcome, many_instances, wait_for_rest
 from tests.live.database import on_server
-from tests.live.live_airflow import LiveAirflow, until
+from tests.live.live_airflow import LiveAirflow
+from tests.live.running_airflow import until
 from tests.servers import postgres
 
 DAGS = Path(__file__).parent / "approvals_dags"

@@ -40,7 +40,8 @@ from tests.benchmarks.many_instances import (
     wait_for_rest,
 )
 from tests.live.database import Database, on_server
-from tests.live.live_airflow import LiveAirflow, _members, until
+from tests.live.live_airflow import LiveAirflow, members
+from tests.live.running_airflow import until
 from tests.servers import postgres
 
 DAGS = Path(__file__).parent / "fleet_dags"
@@ -175,7 +176,7 @@ class Measurement:
         """CPU seconds so far of each part of Airflow, of PostgreSQL, and of the whole machine."""
         processes = self.airflow.processes
         parts = {name.partition("-1")[0]: process.pid for name, process in processes.items()}
-        seconds = {name: cpu_seconds({*tree(pid), *_members(pid)}) for name, pid in parts.items()}
+        seconds = {name: cpu_seconds({*tree(pid), *members(pid)}) for name, pid in parts.items()}
         return seconds | {
             "PostgreSQL": cpu_seconds(tree(self._postmaster)),
             "gateway": cpu_seconds([self.gateway.process.pid]),

@@ -25,23 +25,22 @@ SAMPLE_SECONDS = 0.5
 CORES = os.cpu_count() or 1
 
 
-class ManyInstances:
-    """What runs in the process, through its control plane.
+class Instances:
+    """The instances of an emulator that runs, through its control plane.
 
-    :param process: The emulator.
-    :param count: How many instances there are.
-    :param round_trip: Milliseconds added to each exchange.
+    :param url: Of the emulator.
     """
 
-    def __init__(self, process: subprocess.Popen[str], count: int, round_trip: float) -> None:
-        assert process.stdout is not None
-        line = next(line for line in process.stdout if "AIRFLOW_CONN_" in line)
-        self.url: str = json.loads(line.split("=", 1)[1].strip().strip("'"))["host"]
-        self.process = process
+    def __init__(self, url: str) -> None:
+        self.url = url
         self._session = requests.Session()
-        for _ in range(count - 1):
-            self._post("add_instance", round_trip=round_trip / 1000)
         self.instances: list[dict[str, Any]] = self._get("instances")
+
+    def add(self, count: int, **arguments: Any) -> None:
+        """Open so many more, with these switches."""
+        for _ in range(count):
+            self._post("add_instance", **arguments)
+        self.instances = self._get("instances")
 
     @property
     def ids(self) -> list[str]:
@@ -69,12 +68,36 @@ class ManyInstances:
 
     def waiting(self) -> bool:
         """Whether anything is in a queue."""
-        return any(self._get("queue", instance) for instance in self.ids)
+        return any(self.queue(instance) for instance in self.ids)
 
     def audit(self) -> Iterator[dict[str, Any]]:
         """What became of everything that was pushed, instance by instance."""
         for instance in self.ids:
-            yield from self._get("audit", instance)
+            yield from self.audit_of(instance)
+
+    def audit_of(self, instance: str) -> list[dict[str, Any]]:
+        """What became of everything that was pushed to one."""
+        return list(self._get("audit", instance))
+
+    def queue(self, instance: str) -> list[Any]:
+        """The bodies that wait, the head first."""
+        return list(self._get("queue", instance))
+
+    def reply(self, instance: str, **rule: Any) -> None:
+        """Let messages be answered from now on."""
+        self._post("reply", instance, **rule)
+
+    def switch(self, instance: str, **changes: Any) -> None:
+        """Change switches."""
+        self._post("switch", instance, **changes)
+
+    def faults_at_random(self, instance: str, **chances: Any) -> None:
+        """Let requests fail by chance."""
+        self._post("faults_at_random", instance, **chances)
+
+    def clear_faults(self, instance: str) -> None:
+        """Let nothing fail any more."""
+        self._post("clear_faults", instance)
 
     def last_delete(self) -> float:
         """UNIX time at which the last notification left its queue."""
@@ -96,6 +119,22 @@ class ManyInstances:
 
 def _of(instance: str | None) -> dict[str, str]:
     return {"instance": instance} if instance else {}
+
+
+class ManyInstances(Instances):
+    """What runs in a process.
+
+    :param process: The emulator.
+    :param count: How many instances there are.
+    :param round_trip: Milliseconds added to each exchange.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], count: int, round_trip: float) -> None:
+        assert process.stdout is not None
+        line = next(line for line in process.stdout if "AIRFLOW_CONN_" in line)
+        super().__init__(json.loads(line.split("=", 1)[1].strip().strip("'"))["host"])
+        self.process = process
+        self.add(count - 1, round_trip=round_trip / 1000)
 
 
 @contextmanager

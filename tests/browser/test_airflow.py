@@ -10,7 +10,7 @@ import requests
 
 from tests.browser.conftest import SMALL
 from tests.demo.program import Demo
-from tests.live.live_airflow import until
+from tests.live.running_airflow import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -17,7 +17,7 @@ from airflow_green_notify.demo.ui import SETTINGS
 from airflow_green_notify.stores import SqlStore
 from airflow_green_notify.stores.drain_record import DrainRecord
 from tests.demo.program import Demo
-from tests.live.live_airflow import until
+from tests.live.running_airflow import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import FrameLocator, Page

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_green_notify.demo.processes import EndedByItself, Processes
 from tests.demo.processes_left import left
-from tests.live.live_airflow import until
+from tests.live.running_airflow import until
 
 CHILD = (
     "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.demo.processes_left import left
-from tests.live.live_airflow import until
+from tests.live.running_airflow import until
 
 COMMAND = [sys.executable, "-m", "airflow_green_notify.demo", "--ui"]
 

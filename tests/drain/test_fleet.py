@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from airflow_green_notify.drain import DrainReport, StopCondition, lease
+from airflow_green_notify.drain import DrainReport, StopCondition, doubt, lease
 from airflow_green_notify.drain.fleet import Fleet, Instance, into_sinks, into_store
 from airflow_green_notify.drain.fleet_report import FleetReport
 from airflow_green_notify.drain.lease import ReaderLease, renew_all, renewed, take_all
@@ -618,6 +618,75 @@ def test_start_is_counted_from_the_end_of_lingering(
     report = fleet(opened, stop=StopCondition(until="start", linger=linger, max_seconds=4.0))
     assert report.instances["g4"].stopped_by == stopped_by
     assert len(gateways[4].queue()) == (1 if stopped_by == "until" else 0)
+
+
+class AwayAtFirst:
+    """A store that is away for the first puts."""
+
+    def __init__(self, store: SqlStore, times: int) -> None:
+        self._store = store
+        self._left = times
+
+    def put(self, notification: Notification) -> bool:
+        self._left -= 1
+        if self._left >= 0:
+            raise NotificationStoreError("The database is away.")
+        return self._store.put(notification)
+
+
+def test_lingering_drain_goes_on_after_what_has_passed(gateways: Instances, opened: SqlStore) -> None:
+    """A broken answer, an outage or a store that is away costs a queue seconds, not the rest of the batch."""
+    fill(gateways, 4)
+    gateways[0].fault("malformed", method="receiveNotification", times=1)
+    gateways[1].fault("502", times=4)  # longer than the hook's attempts
+    stop = StopCondition(max_notifications=20, max_seconds=60, linger=60)
+    report = fleet(opened, stop=stop, writing=into_store(AwayAtFirst(opened, 3)))
+    assert report.errors == {}
+    assert report.stopped_by == "max_notifications"
+    assert keys_in(opened) == keys_pushed(gateways)
+    assert all(entry["deletions"] == 1 for gateway in gateways for entry in gateway.audit())
+
+
+def test_notification_whose_deletes_ended_in_doubt_too_often_is_deleted_when_the_gateway_is_well(
+    gateways: Instances, opened: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came before counts no more for a drain that goes on."""
+    monkeypatch.setattr(doubt, "MAX_DOUBTS", 2)
+    gateways[0].push_traffic(seed=0, n=1)
+    gateways[0].fault("500", method="deleteNotification", times=2)
+    report = fleet(opened, stop=StopCondition(max_notifications=1, max_seconds=60, linger=60))
+    assert report.errors == {}
+    assert gateways[0].audit()[0]["deletions"] == 1
+
+
+def test_lingering_drain_that_fails_to_the_end_is_named(gateways: Instances, opened: SqlStore) -> None:
+    """The others are read meanwhile, and the batch ends when it would."""
+    gateways[1].push_traffic(seed=1, n=2)
+    gateways[3].fault("502", times=None)
+    report = fleet(opened, stop=StopCondition(linger=4))
+    assert [*report.errors] == ["g3"]
+    assert {one.stopped_by for name, one in report.instances.items() if name != "g3"} == {"empty"}
+
+
+def test_lingering_fleet_in_which_nothing_works_ends_after_a_while(
+    gateways: Instances, opened: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody would be told of an outage before the batch is at its end."""
+    monkeypatch.setattr("airflow_green_notify.drain.fleet.PATIENCE", 2.0)
+    for gateway in gateways:
+        gateway.fault("502", times=None)
+    report = fleet(opened, stop=StopCondition(linger=3600))
+    assert len(report.errors) == 5
+
+
+def test_lingering_drain_does_not_try_again_what_needs_somebody(
+    gateways: Instances, opened: SqlStore
+) -> None:
+    """A refused token stays refused, however often it is sent."""
+    gateways[2].fault("status", status=401, times=None)
+    report = fleet(opened, stop=StopCondition(linger=4))
+    assert [*report.errors] == ["g2"]
+    assert len(gateways[2].requests()) == 1
 
 
 # --- the end ---

@@ -26,7 +26,8 @@ from typing import Any
 from airflow_green_notify.emulator import GreenApiEmulator, traffic
 from airflow_green_notify.notification import Notification
 from tests.live.database import Database, MakeDatabase, in_files, on_server
-from tests.live.live_airflow import HEALTH_CHECK, LiveAirflow, until
+from tests.live.live_airflow import HEALTH_CHECK, LiveAirflow
+from tests.live.running_airflow import until
 from tests.servers import postgres
 
 DAGS = Path(__file__).parent / "dags"

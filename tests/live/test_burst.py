@@ -10,7 +10,7 @@ import pytest
 from airflow_green_notify.emulator import traffic
 from tests.live.conftest import Live, on_each, on_postgres
 from tests.live.kill_triggerer import LYING_SECONDS
-from tests.live.live_airflow import until
+from tests.live.running_airflow import until
 
 pytestmark = pytest.mark.live
 

@@ -7,7 +7,7 @@ import pytest
 from airflow_green_notify.emulator import GatewayInstance, example_notifications
 from airflow_green_notify.notification import Notification
 from tests.live.conftest import Live, on_sqlite
-from tests.live.live_airflow import until
+from tests.live.running_airflow import until
 
 pytestmark = [pytest.mark.live, on_sqlite]
 

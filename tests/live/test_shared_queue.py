@@ -10,7 +10,8 @@ import pytest
 from airflow_green_notify.emulator import traffic
 from airflow_green_notify.notification import Notification
 from tests.live.conftest import WATCHERS, Live, on_postgres
-from tests.live.live_airflow import HEALTH_CHECK, until
+from tests.live.live_airflow import HEALTH_CHECK
+from tests.live.running_airflow import until
 
 pytestmark = [pytest.mark.live, on_postgres]
 
