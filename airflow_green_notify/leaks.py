@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.log import redact as masked  # type: ignore[attr-defined]
-
+from airflow_green_notify.masking import masked
 from airflow_green_notify.protocol.redaction import redact, reveals
 
 if TYPE_CHECKING:
@@ -40,4 +39,4 @@ def _refusal(name: str, what: str) -> str:
 
 def without_secrets(config: InstanceConfig, text: str) -> str:
     """Return a text with ``***`` for the token, and for whatever Airflow masks."""
-    return str(masked(redact(text, config.api_token)))
+    return masked(redact(text, config.api_token))

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseHook
-from sqlalchemy import Engine, event, text
+from sqlalchemy import event, text
+from sqlalchemy.engine import Engine
 
 from airflow_green_notify.consume.dead_letters import replay_dead_letters
 from airflow_green_notify.consume.erasing import erase, purge

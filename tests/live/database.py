@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, NullPool, create_engine, inspect, select, table, text
+from sqlalchemy import create_engine, inspect, select, table, text
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import NullPool
 
 MakeDatabase = Callable[[str], "Database"]
 """Makes an empty database of this name."""

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseHook
-from sqlalchemy import Engine, event, text
+from sqlalchemy import event, text
+from sqlalchemy.engine import Engine
 
 from airflow_green_notify import stopwatch
 from airflow_green_notify.emulator import traffic

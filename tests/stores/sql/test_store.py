@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseHook
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import inspect, text
+from sqlalchemy.engine import Engine
 
 from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreError
 from airflow_green_notify.notification import Notification
