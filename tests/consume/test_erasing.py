@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseHook
-from sqlalchemy import event, text
-from sqlalchemy.engine import Engine
+from sqlalchemy import Engine, event, text
 
 from airflow_green_notify.consume.dead_letters import replay_dead_letters
 from airflow_green_notify.consume.erasing import erase, purge

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, inspect, select, table, text
-from sqlalchemy.engine import URL
-from sqlalchemy.pool import NullPool
+from sqlalchemy import URL, NullPool, create_engine, inspect, select, table, text
 
 MakeDatabase = Callable[[str], "Database"]
 """Makes an empty database of this name."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from airflow_green_notify.message import MESSAGE_TYPES
 from airflow_green_notify.stores.row import from_row
 from airflow_green_notify.stores.sql.intake import WITHOUT_CHAT, is_to_handle
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Select, Table
+    from sqlalchemy import Select, Table
 
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.entry import Entry

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from airflow.sdk import BaseHook
-from sqlalchemy import Table, func, literal, select
+from sqlalchemy import Connection, Dialect, Engine, Executable, Row, Table, func, literal, select
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -21,9 +21,6 @@ from sqlalchemy.exc import (
 from airflow_green_notify.errors import GreenApiError, NotificationStoreError
 from airflow_green_notify.stores.sql.errors import is_deadlock, words_of
 from airflow_green_notify.stores.sql.tables import StoreTables, exists, make
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection, Dialect, Engine, Executable, Row
 
 T = TypeVar("T")
 
@@ -99,8 +96,7 @@ class Database:
 
         If it was repeated, that may be none, though the lost one had its effect.
         """
-        parameters = () if values is None else (values,)  # SQLAlchemy 1.4 takes no None for none
-        return self._repeated(lambda connection: connection.execute(statement, *parameters).rowcount)
+        return self._repeated(lambda connection: connection.execute(statement, values).rowcount)
 
     def execute_text(self, text: str, values: tuple[Any, ...]) -> int:
         """Do the same as :meth:`execute` for a statement in the driver's own words."""

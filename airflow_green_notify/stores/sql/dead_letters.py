@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from airflow_green_notify.stores.dead_letter import DeadLetter
@@ -15,7 +15,7 @@ from airflow_green_notify.stores.sql.database import Database
 from airflow_green_notify.stores.sql.tables import StoreTables, column_id
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import Row
 
     from airflow_green_notify.stores.sql.ledger import TranslateErrors
 

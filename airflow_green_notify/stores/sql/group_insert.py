@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, String
+from sqlalchemy import Column, Dialect, String
 
 from airflow_green_notify.stores.sql.tombstones import MARK, SALT, SqlTombstones
 
 if TYPE_CHECKING:
-    from sqlalchemy import Dialect
-
     from airflow_green_notify.stores.sql.database import Database
     from airflow_green_notify.stores.sql.ledger import SqlBatches
     from airflow_green_notify.stores.sql.tables import StoreTables

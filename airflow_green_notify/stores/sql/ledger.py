@@ -8,7 +8,18 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, exists, literal, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    Update,
+    and_,
+    bindparam,
+    exists,
+    literal,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_green_notify.portable_json import storable
@@ -24,7 +35,7 @@ from airflow_green_notify.stores.sql.tombstones import MARK, SqlTombstones
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Insert, Row, Update
+    from sqlalchemy import Row
 
     from airflow_green_notify.stores.ledger import BatchState
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
     DateTime,
+    Dialect,
+    Engine,
     Float,
     Index,
     Integer,
@@ -31,11 +33,6 @@ from airflow_green_notify.stores.drain_record import DrainRecord
 from airflow_green_notify.stores.names import checked_table
 from airflow_green_notify.stores.row import ROW_COLUMNS, TIME_COLUMNS
 
-if TYPE_CHECKING:
-    from sqlalchemy import Dialect, Engine
-
-T = TypeVar("T")
-
 ID_LENGTH = 255
 _MYSQL = ("mysql", "mariadb")
 ON_MYSQL: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
@@ -45,17 +42,10 @@ _OF_BATCHES = ("sequence", "chat")
 """What a row tells besides the columns that every store has."""
 
 
-def _on_mysql(elsewhere: TypeEngine[T], there: TypeEngine[Any]) -> TypeEngine[T]:
-    """Return a type that is another one on MySQL and MariaDB; SQLAlchemy 1.4 takes one name at a time."""
-    for name in _MYSQL:
-        elsewhere = elsewhere.with_variant(there, name)
-    return elsewhere
-
-
 class UtcDateTime(TypeDecorator):  # type: ignore[type-arg]  # SQLAlchemy 1.4, which Airflow 3.1 allows, takes none
     """An aware time, kept in UTC also where the database has no time zones."""
 
-    impl = _on_mysql(DateTime(timezone=True), mysql.DATETIME(fsp=6))
+    impl = DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), *_MYSQL)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -290,7 +280,7 @@ def _column(name: str) -> Column[Any]:
 
 def long_text() -> TypeEngine[str]:
     """Return the type of a text of any length."""
-    return _on_mysql(Text(), mysql.LONGTEXT())
+    return Text().with_variant(mysql.LONGTEXT(), *_MYSQL)
 
 
 def exists(engine: Engine, table: Table) -> bool:

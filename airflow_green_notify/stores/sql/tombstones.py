@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, exists, select
+from sqlalchemy import ColumnElement, FromClause, bindparam, exists, select
 
 from airflow_green_notify.stores.tombstones import Tombstone, mark_of, new_salt
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, FromClause, Table
+    from sqlalchemy import Connection, Table
 
     from airflow_green_notify.stores.sql.database import Database
     from airflow_green_notify.stores.sql.tables import StoreTables

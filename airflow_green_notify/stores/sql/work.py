@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from airflow_green_notify.stores.row import from_row
@@ -17,7 +17,7 @@ from airflow_green_notify.stores.sql.ledger import CLOCKS
 from airflow_green_notify.stores.sql.tables import column_id
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Row, Select, Update
+    from sqlalchemy import Row, Select, Update
 
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.stores.dead_letter import DeadLetter

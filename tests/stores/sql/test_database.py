@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from sqlalchemy.engine import Connection
+from sqlalchemy import Connection
 
 from airflow_green_notify.stores.sql import database
 from airflow_green_notify.stores.sql.database import Database

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseHook
-from sqlalchemy import event, text
-from sqlalchemy.engine import Engine
+from sqlalchemy import Engine, event, text
 
 from airflow_green_notify import stopwatch
 from airflow_green_notify.emulator import traffic

@@ -19,8 +19,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseHook
-from sqlalchemy import inspect, text
-from sqlalchemy.engine import Engine
+from sqlalchemy import Engine, inspect, text
 
 from airflow_green_notify.errors import GreenApiConfigError, NotificationStoreError
 from airflow_green_notify.notification import Notification
