@@ -1,4 +1,4 @@
-"""What is in the wheel that users install, and in the sources that it is built from; the same on every machine."""
+"""What is in the wheel that users install and in the sdist, and that both are the same on every machine."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_metadata_says_what_it_is_and_needs(metadata: dict[str, list[str]]) -> N
 
 
 def test_build_is_the_same_on_another_machine(built: Path, tmp_path: Path) -> None:
-    """Folder, rights, order and times of the files, and time zone leave no trace: who doubts one builds it again.
+    """Folder, rights, order and times of the files, and time zone leave no trace.
 
     The other machine has the sdist, so it is shown, too, that the wheel of the sdist is that of the checkout.
     """
@@ -155,7 +155,7 @@ def test_build_is_the_same_on_another_machine(built: Path, tmp_path: Path) -> No
 
 
 def test_sdist_holds_what_a_packager_needs_and_no_more(sources: set[str]) -> None:
-    """Package, examples, tests, documentation and licence; nothing of a machine, of CI or of an earlier run."""
+    """Package, examples, tests, documentation and licence; nothing of CI or of an earlier run."""
     assert sources >= {"LICENSE", "README.md", "CHANGELOG.md", "docs/index.md", "tests/conftest.py"}
     assert sources >= {f"example_dags/{name}" for name in EXAMPLE_DAGS}
     assert {name.split("/")[0] for name in sources} == {
