@@ -19,7 +19,11 @@ HERE = Path(__file__).parent
 WHEEL = os.environ.get("GREEN_API_WHEEL")
 """The wheel to look at, that of a release; one that is built of the checkout if it isn't named."""
 
-NEEDS = {"emulator.pytest": "pytest", "messaging": "common-messaging"}
+NEEDS = {
+    "emulator.pytest": "pytest",
+    "messaging": "common-messaging",
+    "stores.object_storage.parquet": "parquet",
+}
 """Modules that ask for more than the wheel brings along, and what it is."""
 
 IMPORT_ALL = """
