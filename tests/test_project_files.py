@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,33 @@ def test_yaml_file_can_be_read(name: str) -> None:
     assert len(YAML_FILES) >= 3
 
 
-@pytest.mark.parametrize(("name", "command"), [("ci", ".ci/run"), ("nightly", ".ci/run nightly")])
-def test_workflow_runs_nothing_but_what_everybody_can_run(name: str, command: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "commands"),
+    [("ci", [".ci/run"]), ("nightly", [".ci/run nightly", '.ci/run versions "$PAIR"'])],
+)
+def test_workflow_runs_nothing_but_what_everybody_can_run(name: str, commands: list[str]) -> None:
     """There is no check that only the server makes."""
-    [job] = parsed(f".github/workflows/{name}.yml")["jobs"].values()
-    assert [step["run"] for step in job["steps"] if "run" in step] == [command]
-    [setup] = [step["with"] for step in job["steps"] if "setup-python" in step.get("uses", "")]
-    assert setup["python-version"].split() == ["3.13", "3.12", "3.11"], "the last one is python3"
+    jobs = parsed(f".github/workflows/{name}.yml")["jobs"].values()
+    assert [step["run"] for job in jobs for step in job["steps"] if "run" in step] == commands
+    for job in jobs:
+        [setup] = [step["with"] for step in job["steps"] if "setup-python" in step.get("uses", "")]
+        assert setup["python-version"].split() == ["3.13", "3.12", "3.11"], "the last one is python3"
+
+
+def test_each_airflow_is_tried_with_each_python_every_night() -> None:
+    """And so are the lowest versions, on the lowest Python."""
+    pairs = parsed(".github/workflows/nightly.yml")["jobs"]["versions"]["strategy"]["matrix"]["pair"]
+    pins = [path.stem.removeprefix("airflow-") for path in (ROOT / "tests/constraints").glob("airflow-*.txt")]
+    each = [f"{airflow}@{python}" for airflow in pins for python in ("3.11", "3.12", "3.13")]
+    assert sorted(pairs) == sorted([*each, "lowest@3.11"])
+    everything = subprocess.run(
+        ["bash", "-c", "eval $(grep ^all_pairs= .ci/run); echo $all_pairs"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert everything.stdout.split() == pairs
 
 
 def test_release_is_built_once_tested_and_published_without_a_token() -> None:
