@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_green_notify.masking import masked
+from airflow.sdk.log import redact as masked  # type: ignore[attr-defined]
+
 from airflow_green_notify.protocol.redaction import redact, reveals
 
 if TYPE_CHECKING:
@@ -39,4 +40,4 @@ def _refusal(name: str, what: str) -> str:
 
 def without_secrets(config: InstanceConfig, text: str) -> str:
     """Return a text with ``***`` for the token, and for whatever Airflow masks."""
-    return masked(redact(text, config.api_token))
+    return str(masked(redact(text, config.api_token)))

@@ -130,7 +130,7 @@ def test_metadata_says_what_it_is_and_needs(metadata: dict[str, list[str]]) -> N
     assert "Framework :: Apache Airflow :: Provider" in metadata["Classifier"]
     assert "Typing :: Typed" in metadata["Classifier"]
     needed = [line.partition(";")[0].strip() for line in metadata["Requires-Dist"] if "extra ==" not in line]
-    assert "apache-airflow<4,>=3.1" in needed
+    assert "apache-airflow<4,>=3.1.6" in needed
     assert {line.split(">")[0].split("<")[0] for line in needed} >= {"requests", "aiohttp", "tenacity"}
 
 

@@ -10,9 +10,9 @@ from airflow_green_notify.progress import span
 
 def words(text: object, limit: int = REASON) -> str:
     """Return foreign words on one line, without what Airflow masks; the template escapes them."""
-    from airflow_green_notify.masking import masked
+    from airflow.sdk.log import redact  # type: ignore[attr-defined]
 
-    return printable(masked(str(text)), limit)
+    return printable(redact(str(text)), limit)
 
 
 def moment(at: datetime) -> str:

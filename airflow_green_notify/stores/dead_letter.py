@@ -155,7 +155,7 @@ def _number(note: Mapping[str, Any], name: str) -> int:
 
 
 def _text_of(error: BaseException) -> str:
-    from airflow_green_notify.masking import masked
+    from airflow.sdk.log import redact as masked  # type: ignore[attr-defined]
 
     try:
         text = str(error)
