@@ -344,3 +344,25 @@ def test_without_openlineage_nothing_is_told_and_nothing_fails() -> None:
         [sys.executable, "-c", WITHOUT_OPENLINEAGE], capture_output=True, text=True, check=True
     )
     assert ended.stdout.splitlines()[-1] == "None"
+
+
+BESIDE_LISTENERS = """
+from pathlib import Path
+from airflow.listeners.listener import get_listener_manager
+from airflow.models import DagBag
+bag = DagBag(dag_folder=Path("example_dags/approvals_beside_etl.py").resolve())
+print(get_listener_manager().has_listeners, bag.import_errors, [*bag.dags])
+"""
+
+
+def test_wait_that_a_triggerer_may_end_is_a_task_beside_openlineages_listeners_too() -> None:
+    """Airflow refuses a Dag with a task that says so of itself, once any plugin has listeners."""
+    ended = subprocess.run(
+        [sys.executable, "-c", BESIDE_LISTENERS],
+        env=os.environ | {"AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps({"type": "console"})},
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[1],
+    )
+    assert ended.stdout.splitlines()[-1] == "True {} ['approvals_beside_etl']"

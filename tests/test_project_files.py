@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from airflow_green_notify.version import VERSION
 from tests.public_api import RENEW
@@ -37,13 +41,76 @@ def test_yaml_file_can_be_read(name: str) -> None:
     assert len(YAML_FILES) >= 3
 
 
-@pytest.mark.parametrize(("name", "command"), [("ci", ".ci/run"), ("nightly", ".ci/run nightly")])
-def test_workflow_runs_nothing_but_what_everybody_can_run(name: str, command: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "commands"),
+    [("ci", [".ci/run"]), ("nightly", [".ci/run nightly", '.ci/run versions "$PAIR"'])],
+)
+def test_workflow_runs_nothing_but_what_everybody_can_run(name: str, commands: list[str]) -> None:
     """There is no check that only the server makes."""
-    [job] = parsed(f".github/workflows/{name}.yml")["jobs"].values()
-    assert [step["run"] for step in job["steps"] if "run" in step] == [command]
-    [setup] = [step["with"] for step in job["steps"] if "setup-python" in step.get("uses", "")]
-    assert setup["python-version"].split() == ["3.13", "3.12", "3.11"], "the last one is python3"
+    jobs = parsed(f".github/workflows/{name}.yml")["jobs"].values()
+    assert [step["run"] for job in jobs for step in job["steps"] if "run" in step] == commands
+    for job in jobs:
+        [setup] = [step["with"] for step in job["steps"] if "setup-python" in step.get("uses", "")]
+        assert setup["python-version"].split() == ["3.13", "3.12", "3.11"], "the last one is python3"
+
+
+def test_each_airflow_is_tried_with_each_python_every_night() -> None:
+    """And so are the lowest versions, on the lowest Python."""
+    pairs = parsed(".github/workflows/nightly.yml")["jobs"]["versions"]["strategy"]["matrix"]["pair"]
+    pins = [path.stem.removeprefix("airflow-") for path in (ROOT / "tests/constraints").glob("airflow-*.txt")]
+    each = [f"{airflow}@{python}" for airflow in pins for python in ("3.11", "3.12", "3.13")]
+    assert sorted(pairs) == sorted([*each, "lowest@3.11"])
+    everything = subprocess.run(
+        ["bash", "-c", "eval $(grep ^all_pairs= .ci/run); echo $all_pairs"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert everything.stdout.split() == pairs
+
+
+def test_release_is_built_once_tested_and_published_without_a_token() -> None:
+    """What is published is what was tested, and no job has more rights than its own work needs."""
+    workflow = parsed(".github/workflows/release.yml")
+    assert workflow["permissions"] == {}
+    jobs = workflow["jobs"]
+    assert {name: job.get("needs") for name, job in jobs.items()} == {
+        "build": None,
+        "test": "build",
+        "publish": "test",
+        "announce": "publish",
+    }
+    assert jobs["build"]["permissions"] == jobs["test"]["permissions"] == {"contents": "read"}
+    assert (jobs["publish"]["permissions"], jobs["publish"]["environment"]) == ({"id-token": "write"}, "pypi")
+    commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    assert commands[:3] == [".ci/release build", ".ci/release audit", ".ci/release test"]
+
+
+@pytest.mark.parametrize("name", [name for name in YAML_FILES if "workflows" in name])
+def test_action_is_pinned_by_hash(name: str) -> None:
+    """A tag can be moved to other code."""
+    used = re.findall(r"uses: (\S+)(.*)", (ROOT / name).read_text(encoding="utf-8"))
+    assert used
+    assert [action for action, _ in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action)] == []
+    assert all(re.fullmatch(r" # v\d+\.\d+\.\d+", comment) for _, comment in used), "which version it is"
+
+
+def test_lowest_versions_that_are_declared_are_those_that_are_tested() -> None:
+    """A bound is no guess: each is the version in tests/constraints/lowest.txt."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    tested = project["dependencies"] + [
+        line for name, lines in extras.items() if name != "test-vendor" for line in lines
+    ]
+    pins = dict(
+        line.partition(" ;")[0].split("==")
+        for line in (ROOT / "tests/constraints/lowest.txt").read_text(encoding="utf-8").splitlines()
+    )
+    for requirement in map(Requirement, tested):
+        bounds = [each.version for each in requirement.specifier if each.operator == ">="]
+        if requirement.name != project["name"]:
+            assert [Version(bound) for bound in bounds] == [Version(pins[requirement.name])], requirement
 
 
 def test_hooks_before_a_commit_check_what_ci_checks() -> None:

@@ -28,7 +28,7 @@ from airflow_green_notify.task import GreenApiTask
 from airflow_green_notify.templating import templatable
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context, ObjectStoragePath
+    from airflow.sdk import Context, ObjectStoragePath, XComArg
 
     from airflow_green_notify.notification import Notification
 
@@ -93,7 +93,7 @@ class GreenApiDownloadMediaOperator(TellsLineage, GreenApiTask):
     def __init__(
         self,
         *,
-        notifications: Mapping[str, Any] | Notification | Iterable[Any] | str,
+        notifications: Mapping[str, Any] | Notification | Iterable[Any] | XComArg | str,
         path: str | PathLike[str] | ObjectStoragePath,
         conn_id: str | None = None,
         on_failed: Literal["list", "fail"] = "list",

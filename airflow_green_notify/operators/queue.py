@@ -26,7 +26,7 @@ from airflow_green_notify.notification import MAX_XCOM_BYTES, Notification
 from airflow_green_notify.task import GreenApiTask
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
 
 class GreenApiReceiveNotificationOperator(GreenApiTask):
@@ -134,7 +134,7 @@ class GreenApiDeleteNotificationOperator(GreenApiTask):
     def __init__(
         self,
         *,
-        notification: Notification | Mapping[str, Any] | str | None = None,
+        notification: Notification | Mapping[str, Any] | XComArg | str | None = None,
         receipt_id: int | str | None = None,
         if_gone: Literal["ignore", "skip", "fail"] = "ignore",
         green_api_conn_id: str = GreenApiHook.default_conn_name,

@@ -28,7 +28,7 @@ from airflow_green_notify.protocol.limits import SAFE_MESSAGE, checked_message
 from airflow_green_notify.templating import as_is, resolved
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
     from airflow_green_notify.notification import Notification
     from airflow_green_notify.operators.messages import Messages
@@ -136,8 +136,8 @@ class GreenApiSendMessageOperator(SendOperator):
         chat_id: str | int | None = None,
         message: str | None = None,
         quoted_message_id: str | None = None,
-        messages: Messages | None = None,
-        notifications: Mapping[str, Any] | Notification | Sequence[Any] | str | None = None,
+        messages: Messages | XComArg | None = None,
+        notifications: Mapping[str, Any] | Notification | Sequence[Any] | XComArg | str | None = None,
         on_refused: Literal["fail", "list"] = "fail",
         deduplicate: bool | str = True,
         journal_lag: float | timedelta | str = JOURNAL_LAG,

@@ -69,8 +69,8 @@ class GreenApiStoredNotificationSensor(GreenApiTask, BaseSensorOperator):
     ``text`` with more than one repetition (``*``, ``+`` or ``{``), or one of a group, which might hold up
     other triggers. What may match such a one, and what a function may match, a worker judges, at most every
     ``poke_interval``. With ``end_from_trigger`` the triggerer ends the task too, so that hundreds of waits
-    may end at once; Airflow calls no listeners then. A task that has outlets, a callback for success or
-    ``post_execute`` is ended by a worker.
+    may end at once. A task that has outlets, a callback for success or ``post_execute`` is ended by a
+    worker, and so is any where a plugin has listeners, as that of OpenLineage has.
 
     A store that can't be read fails the first look of a try. Later it is waited for, and told in the log; if
     that lasts until the timeout, the task fails with it. A filter that raises fails the task: an error is
@@ -106,7 +106,6 @@ class GreenApiStoredNotificationSensor(GreenApiTask, BaseSensorOperator):
         "since": _since_of,
         "max_xcom_bytes": arguments.count_of,
         "deferrable": arguments.plain_boolean_of,
-        "end_from_trigger": arguments.plain_boolean_of,
     }
     ui_color = "#cdeed3"
 
@@ -127,7 +126,8 @@ class GreenApiStoredNotificationSensor(GreenApiTask, BaseSensorOperator):
         self.since = since
         self.max_xcom_bytes = max_xcom_bytes
         self.deferrable = deferrable
-        self.end_from_trigger = end_from_trigger
+        # Under the argument's own name Airflow would refuse the whole Dag wherever a plugin has listeners.
+        self._trigger_may_end = arguments.plain_boolean_of("end_from_trigger", end_from_trigger)
         self._wait: Wait | None = None
         self._wanted: Wanted | None = None
         self._after: int | None = None
@@ -240,7 +240,7 @@ class GreenApiStoredNotificationSensor(GreenApiTask, BaseSensorOperator):
     def _may_end_from_trigger(self) -> bool:
         needs_worker = self.outlets or self.on_success_callback or self._post_execute_hook
         overrides = type(self).post_execute is not BaseSensorOperator.post_execute
-        return self.end_from_trigger and not needs_worker and not overrides
+        return self._trigger_may_end and not needs_worker and not overrides and not _has_listeners()
 
     def _end_if_late(self, deadline: float) -> None:
         if time.time() < deadline:
@@ -251,6 +251,16 @@ class GreenApiStoredNotificationSensor(GreenApiTask, BaseSensorOperator):
         if self.soft_fail or self.never_fail:
             raise AirflowSkipException(text)
         raise AirflowSensorTimeout(text)
+
+
+def _has_listeners() -> bool:
+    """Tell whether a plugin, such as OpenLineage's, wants to hear of a task's end; only a worker tells it."""
+    try:
+        from airflow.sdk.listener import get_listener_manager
+    except ImportError:  # Airflow 3.1
+        from airflow.listeners.listener import get_listener_manager
+
+    return bool(get_listener_manager().has_listeners)
 
 
 def _since(given: datetime | Literal["start"], matching: Matching, context: Context) -> datetime:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +19,11 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 from airflow.sdk import DAG, Asset
+
+try:
+    from airflow.sdk.listener import get_listener_manager
+except ImportError:  # Airflow 3.1
+    from airflow.listeners.listener import get_listener_manager
 
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications
 from airflow_green_notify.errors import NotificationStoreError
@@ -362,6 +367,16 @@ def test_trigger_ends_the_task_where_nothing_else_is_to_be_done(
     """What a triggerer can't judge in time, and what only a worker does, is left to a worker."""
     trigger = deferral_of(sensor_on(store, **arguments)).trigger
     assert trigger.serialize()[1]["ends_task"] is ends
+
+
+def test_worker_ends_the_task_where_a_plugin_has_listeners(store: SqlStore) -> None:
+    """OpenLineage would hear of no end, and show the task as running for ever."""
+    listener, manager = ModuleType("listener"), get_listener_manager()
+    manager.add_listener(listener)
+    try:
+        assert deferral_of(sensor_on(store)).trigger.serialize()[1]["ends_task"] is False
+    finally:
+        manager.pm.unregister(listener)
 
 
 def test_part_of_a_filter_that_may_take_long_is_left_to_the_worker(store: SqlStore) -> None:
