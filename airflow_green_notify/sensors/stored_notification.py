@@ -258,7 +258,7 @@ def _has_listeners() -> bool:
     try:
         from airflow.sdk.listener import get_listener_manager
     except ImportError:  # Airflow 3.1
-        from airflow.listeners.listener import get_listener_manager
+        from airflow.listeners.listener import get_listener_manager  # type: ignore[assignment]
 
     return bool(get_listener_manager().has_listeners)
 
