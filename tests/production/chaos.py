@@ -69,7 +69,7 @@ class Options:
     instances: int = 20
     approvals: int = 100
     ring_interval: float = 30.0
-    linger: float = 40.0
+    linger: float = 300.0
     settle: float = 120.0
     follow: float = 300.0
 
@@ -229,6 +229,7 @@ def main() -> int:
     parser.add_argument("--notifications", type=int, default=20_000)
     parser.add_argument("--approvals", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--linger", type=float, default=300, help="seconds of a batch of the streaming Dag")
     parser.add_argument(
         "--settle", type=float, default=120, help="seconds from the last disturbance to the last row"
     )
@@ -240,6 +241,7 @@ def main() -> int:
             disturbances=chosen.disturbances,
             notifications=chosen.notifications,
             approvals=chosen.approvals,
+            linger=chosen.linger,
             settle=chosen.settle,
         )
     )
