@@ -16,8 +16,9 @@ MAX_DOUBTS = 10
 
 
 class Doubts:
-    """Deletes one notification, and knows how often that ended in doubt: no answer, one that can't be read, 5xx,
-    or ``false``.
+    """Deletes one notification, and knows how often that ended in doubt.
+
+    So it did with no answer, one that can't be read, 5xx, or ``false``.
 
     A receipt id is good for one delete. So the queue is received again: the same key means that the
     notification is still there, and it is deleted under its new receipt id; another key, or none, means that
