@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from airflow_green_notify.errors import GreenApiError, GreenApiUnavailableError
+from airflow_green_notify.errors import GreenApiError, GreenApiPayloadError, GreenApiUnavailableError
 
 if TYPE_CHECKING:
     from airflow_green_notify.hooks import GreenApiHook
@@ -16,7 +16,9 @@ MAX_DOUBTS = 10
 
 
 class Doubts:
-    """Deletes one notification, and knows how often that ended in doubt: no answer, 5xx, or ``false``.
+    """Deletes one notification, and knows how often that ended in doubt.
+
+    So it did with no answer, one that can't be read, 5xx, or ``false``.
 
     A receipt id is good for one delete. So the queue is received again: the same key means that the
     notification is still there, and it is deleted under its new receipt id; another key, or none, means that
@@ -46,7 +48,7 @@ class Doubts:
                 "delete. Does another consumer use this instance? If not, ask the vendor's support."
             )
         except GreenApiError as error:
-            if not error.retryable:
+            if not error.retryable and not isinstance(error, GreenApiPayloadError):
                 raise
             self.last = error
         self.count += 1

@@ -123,7 +123,7 @@ def test_drain_put_fails_stops_and_leaves_the_rest_in_the_queue(
     assert run(store)[1]["count"] == 5
 
 
-@pytest.mark.parametrize("fault", ["cut_after", "cut_before", "500", "502", "500_after", "429"])
+@pytest.mark.parametrize("fault", ["cut_after", "malformed", "cut_before", "500", "502", "500_after", "429"])
 def test_drain_delete_in_doubt_settled_by_receiving_again(
     fault: str, green_api_connection: GreenApiEmulator, store: SqlStore
 ) -> None:

@@ -59,7 +59,7 @@ class Options:
     :param approvals: How many are asked for.
     :param settle: Seconds after the last disturbance in which everything has to be stored. What comes later
         is waited for, to tell what is late from what is lost.
-    :param follow: Seconds after that in which everything has to be handed on and handled.
+    :param follow: Seconds in which something more has to be handed on or handled, until everything is.
     """
 
     seed: int = 1
@@ -69,7 +69,7 @@ class Options:
     instances: int = 20
     approvals: int = 100
     ring_interval: float = 30.0
-    linger: float = 40.0
+    linger: float = 300.0
     settle: float = 120.0
     follow: float = 300.0
 
@@ -98,7 +98,7 @@ class Chaos:
         self._ended_at = self.disturber.ended_at
         print("Nothing is disturbed any more.", flush=True)
         if _within(self._options.settle + self._options.follow, self._is_all_stored):
-            _within(self._options.follow, self._is_all_followed_up)
+            self._follow_up()
         evidence = gather(self._airflow, self.pusher.keys, self.other.taken, self.asker.runs)
         return Outcome(
             began=began,
@@ -155,11 +155,19 @@ class Chaos:
         """Whether no queue has anything; what is deleted is stored, or the verdict is that it is lost."""
         return not self._airflow.gateway.waiting()
 
-    def _is_all_followed_up(self) -> bool:
-        for name in NOTED:
-            if self._airflow.warehouse.query(NOT_NOTED.format(name)) != [(0,)]:
-                return False
-        return self._airflow.database.query(OPEN_APPROVALS) == [(0,)]
+    def _follow_up(self) -> None:
+        """Wait until all is handed on, read, handled and answered, for as long as that goes on."""
+        left = [-1]
+        while any(left):
+            before = left
+            if not _within(self._options.follow, lambda before=before: self._left() != before):  # type: ignore[misc]
+                return
+            left = self._left()
+
+    def _left(self) -> list[int]:
+        """How many are not handed on, not read, not handled, and how many approvals wait."""
+        noted = [self._airflow.warehouse.query(NOT_NOTED.format(name)) for name in NOTED]
+        return [rows[0][0] for rows in (*noted, self._airflow.database.query(OPEN_APPROVALS))]
 
 
 def _within(seconds: float, condition: Callable[[], bool]) -> bool:
@@ -229,6 +237,7 @@ def main() -> int:
     parser.add_argument("--notifications", type=int, default=20_000)
     parser.add_argument("--approvals", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--linger", type=float, default=300, help="seconds of a batch of the streaming Dag")
     parser.add_argument(
         "--settle", type=float, default=120, help="seconds from the last disturbance to the last row"
     )
@@ -240,6 +249,7 @@ def main() -> int:
             disturbances=chosen.disturbances,
             notifications=chosen.notifications,
             approvals=chosen.approvals,
+            linger=chosen.linger,
             settle=chosen.settle,
         )
     )

@@ -16,6 +16,7 @@ SHORT = Options(
     disturbances=25,
     notifications=1200,
     approvals=8,
+    linger=40.0,
     settle=240.0,  # where the machine has other work, too
     follow=240.0,
 )
