@@ -152,6 +152,9 @@ class BucketFiles:
             except FileNotFoundError:
                 self._remove_one_by_one(some)
 
+    def remove_empty(self, folders: Iterable[str]) -> None:
+        """Do nothing: a folder is what the names of its objects have in common."""
+
     def _remove_one_by_one(self, names: Iterable[str]) -> None:
         for name in names:
             try:

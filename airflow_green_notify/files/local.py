@@ -132,6 +132,13 @@ class LocalFiles:
             with suppress(FileNotFoundError), self._folder(above) as folder:
                 os.unlink(last, dir_fd=folder)
 
+    def remove_empty(self, folders: Iterable[str]) -> None:
+        """Remove those folders of which nothing is left."""
+        for name in folders:
+            *above, last = parts_below(name)
+            with suppress(FileNotFoundError), self._folder(above) as folder, _suppress(errno.ENOTEMPTY):
+                os.rmdir(last, dir_fd=folder)
+
     def _opened(self, name: str, flags: int = os.O_RDONLY) -> BinaryIO:
         *above, last = parts_below(name)
         with self._folder(above) as folder:
@@ -234,6 +241,15 @@ def _is_file(name: str, folder: int) -> bool:
 
 def _modified(name: str, folder: int) -> float:
     return os.lstat(name, dir_fd=folder).st_mtime
+
+
+@contextmanager
+def _suppress(number: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno != number:
+            raise
 
 
 @contextmanager

@@ -57,6 +57,10 @@ class Files(Protocol):
         """Remove files; a missing one is no error."""
         ...
 
+    def remove_empty(self, folders: Iterable[str]) -> None:
+        """Remove those folders of which nothing is left; a bucket has none then."""
+        ...
+
 
 def place_of(path: str | os.PathLike[str] | ObjectStoragePath, conn_id: str | None) -> tuple[str, str | None]:
     """Return the URL or absolute path, and the connection, which may be written as ``s3://conn_id@bucket``."""

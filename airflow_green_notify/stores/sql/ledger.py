@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -15,8 +14,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
-    literal,
-    literal_column,
     or_,
     select,
 )
@@ -26,6 +23,7 @@ from airflow_green_notify.portable_json import storable
 from airflow_green_notify.stores.held import JOURNAL
 from airflow_green_notify.stores.ledger import BatchRecord, BatchSuperseded
 from airflow_green_notify.stores.names import task_of
+from airflow_green_notify.stores.sql.clock import now
 from airflow_green_notify.stores.sql.database import Database
 from airflow_green_notify.stores.sql.drains import SqlDrains
 from airflow_green_notify.stores.sql.reports import SqlReports
@@ -40,14 +38,6 @@ if TYPE_CHECKING:
     from airflow_green_notify.stores.ledger import BatchState
 
 TranslateErrors = Callable[[], AbstractContextManager[None]]
-
-CLOCKS = {
-    "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
-    "postgresql": "extract(epoch from clock_timestamp())",
-    "mysql": "unix_timestamp(now(6))",
-    "mariadb": "unix_timestamp(now(6))",
-}
-"""What each database calls the seconds since 1970; elsewhere the workers' clocks judge."""
 
 
 class SqlLeases:
@@ -126,8 +116,7 @@ class SqlLeases:
             self._database.insert(self._table, row)
 
     def _now(self) -> ColumnElement[float]:
-        clock = CLOCKS.get(self._database.dialect)
-        return literal(time.time()) if clock is None else literal_column(clock)
+        return now(self._database)
 
 
 class SqlBatches:
@@ -153,10 +142,12 @@ class SqlBatches:
         name = column_id(self._batch_id)
         row = {"state": "open", "owner": self._owner, "queue": self._queue}
         known = {"batch_id": name, "name": storable(self._batch_id), "task": _task(self._batch_id)}
-        if self._database.insert(self.table, known | row | {"adopted_by": "", "adopted": 0}):
-            return True
-        self._database.execute(self.table.update().where(self.table.c.batch_id == name).values(row))
-        return False
+        there = self.table.update().where(self.table.c.batch_id == name)
+        while not self._database.insert(self.table, known | row | {"adopted_by": "", "adopted": 0}):
+            if self._database.execute(there.values(row)):
+                return False
+            # Else it was confirmed just now, and its row is gone.
+        return True
 
     def reopen(self) -> None:
         """Put into the batch again after it was adopted.
@@ -216,7 +207,8 @@ class SqlBatches:
 
     def adopt(self, record: BatchRecord, last_sequence: int) -> int | None:
         """Move the rows of another batch behind the last one of this batch, which is open."""
-        claimed = self._unchanged(record).values(state="adopted", adopted_by=self._batch_id)
+        claimed = self.table.update().where(*self._unchanged(record))
+        claimed = claimed.values(state="adopted", adopted_by=self._batch_id)
         if not self._database.execute(claimed):
             return None
         taken = self._rows.update().where(self._rows.c.batch_id == column_id(record.batch_id))
@@ -227,19 +219,19 @@ class SqlBatches:
         return count
 
     def settle(self, record: BatchRecord, state: BatchState) -> None:
-        """Note what became of a closed batch."""
-        self._database.execute(self._unchanged(record).values(state=state))
+        """Note what became of a closed batch. Of one that is confirmed nothing is noted any more."""
+        if state == "confirmed":
+            self._database.execute(self.table.delete().where(*self._unchanged(record)))
+        else:
+            self._database.execute(self.table.update().where(*self._unchanged(record)).values(state=state))
 
     def _mine(self) -> tuple[ColumnElement[bool], ...]:
         return tuple(self.table.c[name] == value for name, value in self.own.items())
 
-    def _unchanged(self, record: BatchRecord) -> Update:
+    def _unchanged(self, record: BatchRecord) -> tuple[ColumnElement[bool], ...]:
         batches = self.table.c
-        return self.table.update().where(
-            batches.batch_id == column_id(record.batch_id),
-            batches.owner == record.owner,
-            batches.state == record.state,
-        )
+        is_it = batches.batch_id == column_id(record.batch_id)
+        return is_it, batches.owner == record.owner, batches.state == record.state
 
 
 class SqlLedgerView:
@@ -254,8 +246,7 @@ class SqlLedgerView:
 
     def unconfirmed(self) -> list[BatchRecord]:
         """Return the batches of which it isn't known that they were handed on."""
-        found = select(self._table).where(self._table.c.state != "confirmed")
-        return [_record(row) for row in self._database.rows(found.order_by(self._table.c.name))]
+        return [_record(row) for row in self._database.rows(select(self._table).order_by(self._table.c.name))]
 
     def give_to_next_drain(self, batch_id: str) -> bool:
         """Let the next drain of the same task and queue adopt a batch; ``False`` if there is none."""

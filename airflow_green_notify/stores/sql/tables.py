@@ -162,6 +162,7 @@ def _attempts(name: str, metadata: MetaData) -> Table:
         Column("key", String(32), primary_key=True),
         Column("attempts", Integer, nullable=False),
         Column("finished", Boolean, nullable=False),
+        Column("at", Float(53), nullable=False, index=True),
         **ON_MYSQL,
     )
 

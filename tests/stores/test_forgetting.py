@@ -1,0 +1,252 @@
+"""What a store notes of finished work, and for how long: as much as a retry may need, and not for ever."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_green_notify.stores import ObjectStorageStore, SqlStore, read_batch
+from airflow_green_notify.stores.dead_letter import DeadLetter, Failure, dead_letter, note_of
+from airflow_green_notify.stores.object_storage import attempts as file_attempts
+from airflow_green_notify.stores.object_storage import closed_keys
+from airflow_green_notify.stores.sql.database import Database
+from airflow_green_notify.stores.sql.ledger import SqlBatches
+from airflow_green_notify.stores.sql.tables import StoreTables
+from tests.stores.conftest import some
+
+QUEUE = "gateway/1101000001"
+LONG = timedelta(days=31)
+
+
+def run(number: int) -> str:
+    return f"dag/run-{number}/drain/-1"
+
+
+def confirm_all(batch: Any) -> None:
+    """Do what a drain does at its start if all tasks before it succeeded."""
+    for record in batch.not_handed_on():
+        assert record.state == "closed"
+        batch.settle(record, "confirmed")
+
+
+def noted_batches(store: Any) -> int:
+    """Count the rows, or the files, of the ledger of batches."""
+    if isinstance(store, SqlStore):
+        return len(rows(store, "batches"))
+    files = store.stream()._files
+    return sum(len(files.names(f"ledger/{task}")) for task in files.names("ledger"))
+
+
+def rows(store: SqlStore, table: str) -> list[Any]:
+    database = Database(store.conn_id)
+    try:
+        return database.rows(getattr(StoreTables(store.table), table).select())
+    finally:
+        database.close()
+
+
+@pytest.fixture
+def make_old(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Let all attempts that were noted until now lie a while back."""
+
+    def shift(store: Any, age: timedelta) -> None:
+        if isinstance(store, SqlStore):
+            database, attempts = Database(store.conn_id), StoreTables(store.table).attempts
+            database.execute(attempts.update().values(at=attempts.c.at - age.total_seconds()))
+            database.close()
+        elif str(store.path).startswith("s3"):  # nothing sets the time of an object: let less be enough
+            kept_for = timedelta(seconds=-5) if age > timedelta(days=30) else timedelta(days=30)
+            monkeypatch.setattr(file_attempts, "KEPT_FOR", kept_for)
+        else:
+            then = time.time() - age.total_seconds()
+            for path in Path(store.path).glob("attempts/*/*"):
+                os.utime(path, (then, then))
+
+    return shift
+
+
+# --- batches ---
+
+
+def test_batches_that_were_handed_on_leave_nothing_in_the_ledger(store: Any) -> None:
+    """A Dag that streams makes hundreds of batches a day: the ledger has the last one, and no more."""
+    seen = set()
+    for number, notification in enumerate(some(6)):
+        with store.open(run(number), QUEUE) as batch:
+            confirm_all(batch)
+            batch.put(notification)
+        seen.add(noted_batches(store))
+    assert len(seen) == 1
+
+
+def test_task_that_is_cleared_long_after_its_batch_was_handed_on_returns_it_again(store: Any) -> None:
+    """Nothing is noted of it any more, and what it stored is there: with a new notification, and without."""
+    given = some(3)
+    with store.open(run(1), QUEUE) as batch:
+        for notification in given[:2]:
+            batch.put(notification)
+    with store.open(run(2), QUEUE) as following:
+        confirm_all(following)
+    again = store.open(run(1), QUEUE).close()
+    assert again["count"] == 2
+    assert [each.key for each in read_batch(again)] == [each.key for each in given[:2]]
+    with store.open(run(1), QUEUE) as cleared:
+        confirm_all(cleared)
+        assert not cleared.put(given[0])
+        assert cleared.put(given[2])
+    more = cleared.close()
+    assert more["count"] == 3
+    assert {each.key for each in read_batch(more)} == {each.key for each in given}
+
+
+def test_batch_whose_note_goes_while_its_task_comes_back_is_noted_anew(sql_store: Any) -> None:
+    """A task is cleared in the moment in which another drain finds that it had succeeded."""
+    with sql_store.open(run(1), QUEUE) as batch:
+        batch.put(some(1)[0])
+    tables, database = StoreTables(sql_store.table), Database("store")
+
+    class Slow(Database):
+        """Somebody confirms the batch between two of its statements."""
+
+        def insert(self, table: Any, row: Any) -> bool:
+            inserted = super().insert(table, row)
+            if not inserted:
+                database.execute(tables.batches.delete())
+            return inserted
+
+    slow = Slow("store")
+    batches = SqlBatches(slow, tables, run(1), QUEUE)
+    batches.open()
+    assert batches.close(), "the batch is nobody's: each put would fail"
+    slow.close()
+    database.close()
+
+
+# --- attempts ---
+
+
+def test_attempts_are_forgotten_after_thirty_days(store: Any, make_old: Any) -> None:
+    """The gateway keeps its queue for a day, so nobody asks for them; a month is for clocks and outages."""
+    with store.open(run(1)) as opened:
+        opened.begin_attempt("handled")
+        opened.finish("handled")
+        opened.begin_attempt("begun")
+    make_old(store, LONG)
+    with store.open(run(2)) as opened:
+        opened.forget_old()
+    if isinstance(store, SqlStore):
+        assert rows(store, "attempts") == []
+    else:
+        assert store.stream()._files.names("attempts") == []
+
+
+def test_attempts_of_a_month_are_kept(store: Any, make_old: Any) -> None:
+    """A notification that comes again is not handled again, whenever its task is retried."""
+    with store.open(run(1)) as opened:
+        opened.begin_attempt("handled")
+        opened.finish("handled")
+        opened.begin_attempt("begun")
+    make_old(store, timedelta(days=29))
+    with store.open(run(2)) as opened:
+        opened.forget_old()
+        assert opened.begin_attempt("handled") == 0
+        assert opened.begin_attempt("begun") == 2
+
+
+def test_attempts_at_a_dead_letter_that_waits_for_its_replay_are_kept(store: Any, make_old: Any) -> None:
+    """Its Dag was paused for months just after the handler had returned: it is not called again."""
+    failure = Failure.of(ValueError(), 3)
+    given, note = dead_letter(some(1)[0], note_of(failure, failure, task="dag/process"))
+    with store.open(run(1)) as opened:
+        opened.put(given, note)
+    letters = store.dead_letters()
+    (letter,) = letters.all()
+    assert isinstance(letter, DeadLetter)
+    letters.mark([letter], None)
+    with store.open(run(2)) as opened:
+        opened.begin_attempt(letter.key)
+        opened.finish(letter.key)
+    make_old(store, 4 * LONG)
+    with store.open(run(3)) as opened:
+        opened.forget_old()
+        assert opened.begin_attempt(letter.key) == 0
+    letters.close()
+
+
+def test_attempts_are_forgotten_in_pages(
+    sql_store: Any, make_old: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are, each transaction is a short one; those of today stay."""
+    monkeypatch.setattr("airflow_green_notify.stores.sql.attempts._AT_ONCE", 3)
+    with sql_store.open(run(1)) as opened:
+        for number in range(8):
+            opened.begin_attempt(f"old-{number}")
+        make_old(sql_store, LONG)
+        opened.begin_attempt("new")
+        opened.forget_old()
+    assert [row.key for row in rows(sql_store, "attempts")] == ["new"]
+
+
+def test_files_of_attempts_are_looked_through_once_a_day(tmp_path: Path, make_old: Any) -> None:
+    """A look at all names is dear where there are many."""
+    store = ObjectStorageStore(tmp_path)
+    for key in ("one", "two"):
+        with store.open(run(1)) as opened:
+            opened.begin_attempt(key)
+            make_old(store, LONG)
+            opened.forget_old()
+    assert store.stream()._files.names("attempts") == ["two"]
+
+
+def test_worker_whose_clock_is_ahead_forgets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How old a file is, the place itself tells."""
+    store = ObjectStorageStore(tmp_path)
+    with store.open(run(1)) as opened:
+        opened.put(some(1)[0])
+        opened.begin_attempt("handled")
+        opened.finish("handled")
+    next_year = datetime.now(UTC) + timedelta(days=400)
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return next_year
+
+    monkeypatch.setattr(file_attempts, "datetime", Ahead)
+    monkeypatch.setattr(closed_keys, "_today", next_year.date)
+    with store.open(run(2)) as opened:
+        opened.put(some(1, start=1)[0])
+        opened.forget_old()
+    monkeypatch.undo()
+    with store.open(run(3)) as opened:
+        assert opened.begin_attempt("handled") == 0
+        assert not opened.put(some(1)[0]), "a redelivered notification would be stored twice"
+
+
+# --- keys ---
+
+
+def test_index_of_keys_is_cut_back(file_store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Days that nobody looks at any more go; those of a month stay, and what isn't the store's does."""
+    files = file_store.stream()._files
+    today = datetime.now(UTC).date()
+    days = [today - timedelta(days=back) for back in (400, 31, 29, 2, 0)]
+    for day in days:
+        monkeypatch.setattr(closed_keys, "_today", lambda day=day: day)
+        closed_keys.ClosedKeys(files).add([f"key of {day}"])
+    files.create("keys/notes.txt", [b"somebody's own"])
+    if str(file_store.path).startswith("s3"):
+        monkeypatch.setattr(closed_keys, "KEPT_BY_PLACE", timedelta(seconds=-5))
+    else:
+        for path in Path(file_store.path).glob("keys/*/*"):
+            then = datetime.fromisoformat(path.parent.name).timestamp()
+            os.utime(path, (then, then))
+    monkeypatch.setattr(closed_keys, "_today", lambda: today)
+    with file_store.open(run(1)) as opened:
+        opened.put(some(1)[0])
+    assert sorted(files.names("keys")) == sorted([*(day.isoformat() for day in days[2:]), "notes.txt"])
