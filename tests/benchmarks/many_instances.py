@@ -74,9 +74,9 @@ class Instances:
         """Whether anything is in a queue."""
         return any(self._get("queue", instance) for instance in self.ids)
 
-    def audit(self) -> Iterator[dict[str, Any]]:
-        """What became of everything that was pushed, instance by instance."""
-        for instance in self.ids:
+    def audit(self, ids: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+        """What became of everything that was pushed, instance by instance; of all by default."""
+        for instance in ids or self.ids:
             yield from self._get("audit", instance)
 
     def last_delete(self) -> float:

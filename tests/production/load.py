@@ -114,7 +114,7 @@ class Load:
             if not result.left:
                 result.rate = self._backlog(ids, rows)
         end_runs(self.airflow, [rows])
-        self._judge(result, rows, began)
+        self._judge(result, ids, rows, began)
         self._clear(ids)
         return result
 
@@ -142,15 +142,15 @@ class Load:
         began = time.time()
         for instance in ids:
             self.gateway.push(instance, _message())
-        self._stored(rows, began, WARM_SECONDS)
+        self._stored(ids, rows, began, WARM_SECONDS)
 
     def _trickle(self, ids: Sequence[str], rows: str, result: Result) -> Result:
         began = time.time()
         self._cost_of(lambda: self._push_evenly(ids), result)
         result.runs = int(self.airflow.query(BEGAN, since=began)[0][0])
-        result.left = self._stored(rows, began, self._patience)
+        result.left = self._stored(ids, rows, began, self._patience)
         at = committed(self.airflow, rows)
-        audit = pushed(self.airflow, began)
+        audit = pushed(self.airflow, began, ids)
         result.latencies = sorted(at[key] - item["pushed_at"] for key, item in audit.items() if key in at)
         return result
 
@@ -160,10 +160,10 @@ class Load:
         began = time.time()
         self._seed += len(ids)
         self.gateway.push_traffic(each, ids, self._seed)
-        if self._stored(rows, began, self._patience):
+        if self._stored(ids, rows, began, self._patience):
             return float("nan")
         at = committed(self.airflow, rows)
-        last = max(at[key] for key in pushed(self.airflow, began))
+        last = max(at[key] for key in pushed(self.airflow, began, ids))
         return each * len(ids) / (last - began)
 
     def _push_evenly(self, ids: Sequence[str]) -> None:
@@ -181,9 +181,9 @@ class Load:
         result.memory = by_kind(self.airflow.parts.memory_mib())
         result.load = os.getloadavg()[0]
 
-    def _stored(self, rows: str, since: float, seconds: float) -> int:
+    def _stored(self, ids: Sequence[str], rows: str, since: float, seconds: float) -> int:
         """Wait until all that was pushed since then is a row, and return how much isn't."""
-        keys = pushed(self.airflow, since).keys()
+        keys = pushed(self.airflow, since, ids).keys()
         end = time.monotonic() + seconds
         while left := len(keys - committed(self.airflow, rows).keys()):
             if time.monotonic() > end:
@@ -192,10 +192,10 @@ class Load:
             self.airflow.check_parts()
         return 0
 
-    def _judge(self, result: Result, rows: str, began: float) -> None:
+    def _judge(self, result: Result, ids: Sequence[str], rows: str, began: float) -> None:
         """Count what the gateway let go of that is no row."""
         at = committed(self.airflow, rows)
-        audit = pushed(self.airflow, began)
+        audit = pushed(self.airflow, began, ids)
         result.lost = sum(item["deletions"] > 0 and key not in at for key, item in audit.items())
 
     def _clear(self, ids: Sequence[str]) -> None:

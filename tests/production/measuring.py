@@ -101,9 +101,9 @@ def committed(airflow: ProductionAirflow, of: str) -> dict[str, float]:
     return {key: float(at) for key, at in airflow.warehouse.query(COMMITTED.format(table=of))}
 
 
-def pushed(airflow: ProductionAirflow, since: float) -> dict[str, dict[str, Any]]:
-    """What the gateway's audit says of all that was pushed since then, by key."""
-    audit = (item for item in airflow.gateway.audit() if item["pushed_at"] >= since)
+def pushed(airflow: ProductionAirflow, since: float, ids: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """What the gateway's audit says of all pushed since then, by key; of all instances by default."""
+    audit = (item for item in airflow.gateway.audit(ids) if item["pushed_at"] >= since)
     return {Notification(0, item["body"]).key: item for item in audit}
 
 
