@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from airflow_green_notify.consume.erasing import purge
 from airflow_green_notify.stores import ObjectStorageStore, SqlStore, read_batch
 from airflow_green_notify.stores.dead_letter import DeadLetter, Failure, dead_letter, note_of
 from airflow_green_notify.stores.object_storage import attempts as file_attempts
@@ -48,6 +49,18 @@ def rows(store: SqlStore, table: str) -> list[Any]:
         return database.rows(getattr(StoreTables(store.table), table).select())
     finally:
         database.close()
+
+
+def age_notes_of_batches(store: Any, age: timedelta) -> None:
+    """Let all that was noted of batches until now lie a while back."""
+    if isinstance(store, SqlStore):
+        database, batches = Database(store.conn_id), StoreTables(store.table).batches
+        database.execute(batches.update().values(changed_at=batches.c.changed_at - age.total_seconds()))
+        database.close()
+        return
+    then = time.time() - age.total_seconds()
+    for path in Path(store.path).glob("ledger/*/*"):
+        os.utime(path, (then, then))
 
 
 @pytest.fixture
@@ -125,6 +138,34 @@ def test_batch_whose_note_goes_while_its_task_comes_back_is_noted_anew(sql_store
     assert batches.close(), "the batch is nobody's: each put would fail"
     slow.close()
     database.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres", "mariadb", "files", "files-parquet"])
+def test_purge_removes_the_notes_of_batches_of_which_nothing_is_left(make_store: Any, kind: str) -> None:
+    """What failed runs left was adopted, months ago; what is still to be handed on keeps its note."""
+    store = make_store(kind)
+    for number, notification in enumerate(some(3)):
+        with store.open(run(number), QUEUE) as batch:
+            batch.put(notification)
+    assert store.give_to_next_drain(run(2))
+    with store.open("dag/adopter/drain/-1", QUEUE) as adopter:
+        for record in adopter.not_handed_on():
+            if record.batch_id != run(2):
+                assert adopter.adopt(record) == 1
+    age_notes_of_batches(store, timedelta(days=100))
+    with store.open("other/run/drain/-1", QUEUE) as other:  # adopted just now
+        other.put(some(1, start=9)[0])
+    with store.open("other/next/drain/-1", QUEUE) as following:
+        (record,) = following.not_handed_on()
+        following.adopt(record)
+    purge(store, timedelta(days=90))
+    left = {(record.batch_id, record.state) for record in store.unconfirmed_batches()}
+    assert left == {
+        (run(2), "released"),
+        ("dag/adopter/drain/-1", "closed"),
+        ("other/run/drain/-1", "adopted"),
+        ("other/next/drain/-1", "closed"),
+    }
 
 
 # --- attempts ---

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, cast
 
 from airflow_green_notify.files.names import digest
@@ -93,6 +94,19 @@ class Chains:
         """Remove the records of a batch, the last one last."""
         self._files.remove(_name(link.tag, number) for number in range(1, link.number))
         self._files.remove([_name(link.tag, link.number)])
+
+    def remove_old(self, before: datetime, is_of_use: Callable[[str], bool]) -> None:
+        """Remove the records of batches that were changed before a time, but for open ones.
+
+        :param is_of_use: Tells by the tag whether anything is left of a batch.
+        """
+        links = [link for link in self.all() if link.state != "open" and not is_of_use(link.tag)]
+        names = {_name(link.tag, link.number): link for link in links}
+        ages = self._files.ages([*names]) if names else {}
+        least = (datetime.now(UTC) - before).total_seconds()
+        for name, age in ages.items():
+            if age is not None and age > least:
+                self.remove(names[name])
 
     def _in_folder(self, folder: str) -> dict[str, Link]:
         while True:

@@ -140,7 +140,7 @@ class SqlBatches:
     def open(self) -> bool:
         """Make this try the one that puts into the batch; ``False`` if an earlier one did."""
         name = column_id(self._batch_id)
-        row = {"state": "open", "owner": self._owner, "queue": self._queue}
+        row = self._changed("open") | {"owner": self._owner, "queue": self._queue}
         known = {"batch_id": name, "name": storable(self._batch_id), "task": _task(self._batch_id)}
         there = self.table.update().where(self.table.c.batch_id == name)
         while not self._database.insert(self.table, known | row | {"adopted_by": "", "adopted": 0}):
@@ -157,7 +157,7 @@ class SqlBatches:
         own = self.table.update().where(
             self.table.c.batch_id == column_id(self._batch_id), self.table.c.owner == self._owner
         )
-        if not self._database.execute(own.values(state="open")):
+        if not self._database.execute(own.values(self._changed("open"))):
             raise BatchSuperseded
 
     def keys_from_journal(self, since: datetime) -> set[str]:
@@ -184,7 +184,8 @@ class SqlBatches:
 
     def close(self) -> bool:
         """Note that the description is about to be returned; ``False`` if the batch is another try's."""
-        return self._database.execute(self.table.update().where(*self._mine()).values(state="closed")) > 0
+        closed = self.table.update().where(*self._mine()).values(self._changed("closed"))
+        return self._database.execute(closed) > 0
 
     def own_record(self) -> BatchRecord | None:
         """Return what is noted of this batch, by an earlier try perhaps."""
@@ -208,7 +209,7 @@ class SqlBatches:
     def adopt(self, record: BatchRecord, last_sequence: int) -> int | None:
         """Move the rows of another batch behind the last one of this batch, which is open."""
         claimed = self.table.update().where(*self._unchanged(record))
-        claimed = claimed.values(state="adopted", adopted_by=self._batch_id)
+        claimed = claimed.values(self._changed("adopted") | {"adopted_by": self._batch_id})
         if not self._database.execute(claimed):
             return None
         taken = self._rows.update().where(self._rows.c.batch_id == column_id(record.batch_id))
@@ -223,7 +224,11 @@ class SqlBatches:
         if state == "confirmed":
             self._database.execute(self.table.delete().where(*self._unchanged(record)))
         else:
-            self._database.execute(self.table.update().where(*self._unchanged(record)).values(state=state))
+            changed = self.table.update().where(*self._unchanged(record))
+            self._database.execute(changed.values(self._changed(state)))
+
+    def _changed(self, state: BatchState) -> dict[str, Any]:
+        return {"state": state, "changed_at": now(self._database)}
 
     def _mine(self) -> tuple[ColumnElement[bool], ...]:
         return tuple(self.table.c[name] == value for name, value in self.own.items())
@@ -256,6 +261,17 @@ class SqlLedgerView:
     def close(self) -> None:
         """Let go of the connection."""
         self._database.close()
+
+
+def remove_empty_batches(database: Database, tables: StoreTables, before: datetime) -> None:
+    """Remove the records of batches of which nothing is left, and that nobody puts into or adopts any more.
+
+    :param before: When they were changed last; the database's clock is taken for the caller's.
+    """
+    batches = tables.batches.c
+    has_rows = exists().where(tables.notifications.c.batch_id == batches.batch_id)
+    old = (batches.state != "open", batches.changed_at < before.timestamp(), ~has_rows)
+    database.execute(tables.batches.delete().where(*old))
 
 
 def adopters(database: Database, tables: StoreTables, name: str) -> list[BatchRecord]:

@@ -190,6 +190,7 @@ def _batches(name: str, metadata: MetaData) -> Table:
         Column("state", String(16), nullable=False),
         Column("adopted_by", long_text(), nullable=False),
         Column("adopted", Integer, nullable=False),
+        Column("changed_at", Float(53), nullable=False),
         **ON_MYSQL,
     )
 
