@@ -49,12 +49,17 @@ def postgres(*settings: str) -> Iterator[str]:
 
 def postgres_command(folder: Path, port: int, *settings: str) -> list[str]:
     """Make an empty PostgreSQL in a folder of its user's, and return the command that runs it."""
-    program = _program("postgres", "/usr/lib/postgresql/*/bin/postgres", "postgresql")
+    program = program_of_postgres("postgres")
     user, data = _as_user("postgres"), f"{folder}/data"
-    initdb = str(Path(program).parent / "initdb")
-    _run([*user, initdb, "-D", data, "-U", "store", "-A", "trust", "-E", "UTF8"])
+    _run([*user, program_of_postgres("initdb"), "-D", data, "-U", "store", "-A", "trust", "-E", "UTF8"])
     options = ["-D", data, "-p", str(port), "-k", str(folder), "-c", "listen_addresses=127.0.0.1"]
     return [*user, program, *options, *(f"--{setting}" for setting in settings)]
+
+
+def program_of_postgres(name: str) -> str:
+    """Return where a program of PostgreSQL's package lies."""
+    found = _program("postgres", "/usr/lib/postgresql/*/bin/postgres", "postgresql")
+    return str(Path(found).resolve().parent / name)
 
 
 def postgres_login(port: int, database: str = "postgres") -> str:

@@ -72,12 +72,36 @@ class Instances:
 
     def waiting(self) -> bool:
         """Whether anything is in a queue."""
-        return any(self._get("queue", instance) for instance in self.ids)
+        return any(self.queue(instance) for instance in self.ids)
 
-    def audit(self, ids: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-        """What became of everything that was pushed, instance by instance; of all by default."""
-        for instance in ids or self.ids:
-            yield from self._get("audit", instance)
+    def audit(self) -> Iterator[dict[str, Any]]:
+        """What became of everything that was pushed, instance by instance."""
+        for instance in self.ids:
+            yield from self.audit_of(instance)
+
+    def audit_of(self, instance: str) -> list[dict[str, Any]]:
+        """What became of everything that was pushed to one."""
+        return list(self._get("audit", instance))
+
+    def queue(self, instance: str) -> list[Any]:
+        """The bodies that wait, the head first."""
+        return list(self._get("queue", instance))
+
+    def reply(self, instance: str, **rule: Any) -> None:
+        """Let messages be answered from now on."""
+        self._post("reply", instance, **rule)
+
+    def switch(self, instance: str, **changes: Any) -> None:
+        """Change switches."""
+        self._post("switch", instance, **changes)
+
+    def faults_at_random(self, instance: str, **chances: Any) -> None:
+        """Let requests fail by chance."""
+        self._post("faults_at_random", instance, **chances)
+
+    def clear_faults(self, instance: str) -> None:
+        """Let nothing fail any more."""
+        self._post("clear_faults", instance)
 
     def last_delete(self) -> float:
         """UNIX time at which the last notification left its queue."""

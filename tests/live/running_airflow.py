@@ -72,7 +72,7 @@ class RunningAirflow:
     def running(self, *dag_ids: str) -> Iterator[None]:
         """Let Dags run meanwhile."""
         for dag_id in dag_ids:
-            until(lambda dag_id=dag_id: self._knows(dag_id), BOOT_SECONDS, dag_id)  # type: ignore[misc]
+            until(lambda dag_id=dag_id: self.knows(dag_id), BOOT_SECONDS, dag_id)  # type: ignore[misc]
             self.pause(dag_id, False)
         try:
             yield
@@ -80,7 +80,11 @@ class RunningAirflow:
             for dag_id in dag_ids:
                 self.pause(dag_id)
 
-    def _knows(self, dag_id: str) -> bool:
+    def knows(self, dag_id: str) -> bool:
+        """Whether the dag-processor has read a Dag.
+
+        :raises RuntimeError: Some Dag file can't be imported.
+        """
         errors = self.query("SELECT filename, stacktrace FROM import_error")
         if errors:
             raise RuntimeError(f"Dag files can't be imported: {errors}")

@@ -20,9 +20,14 @@ EXAMPLES = Path(__file__).parents[2] / "example_dags"
 @contextmanager
 def own_folder() -> Iterator[Path]:
     """A folder that is gone in the end, also after SIGTERM, which ends this process in good order."""
-    signal.signal(signal.SIGTERM, _end)
-    with tempfile.TemporaryDirectory(prefix="green-notify-production-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        with tempfile.TemporaryDirectory(
+            prefix="green-notify-production-", ignore_cleanup_errors=True
+        ) as folder:
+            yield Path(folder)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

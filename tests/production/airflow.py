@@ -15,21 +15,25 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
 from cryptography.fernet import Fernet
 
 from tests.benchmarks.many_instances import Instances
+from tests.demo.processes_left import left
 from tests.live.database import Database, on_server
 from tests.live.live_airflow import airflow_command, plain_environment
 from tests.live.running_airflow import BOOT_SECONDS, RunningAirflow, until
 from tests.production.parts import Part, Parts
 from tests.production.ports import ports
 from tests.production.settings import production_settings
+from tests.production.supervisor import Supervisor
 from tests.servers import missing, postgres_command, postgres_login
 
 WAREHOUSE = "green_api_warehouse"  # the id of the connection
+MARK = "GREEN_API_PRODUCTION"  # in the environment of all parts: the folder that they belong to
 SCHEDULERS = ["scheduler-1", "scheduler-2"]
 TRIGGERERS = ["triggerer-1", "triggerer-2"]
 WORKERS = ["worker-1", "worker-2"]
@@ -55,6 +59,8 @@ class ProductionAirflow(RunningAirflow):
     :param round_trip: Seconds that the gateway adds to each exchange.
     :param settings: Airflow's, as ``{"SCHEDULER__PARSING_PROCESSES": "4"}``.
     :param environment: Further variables of all parts.
+    :param supervised: Whether a part that ends by itself is started again, as systemd or Kubernetes would.
+        Otherwise that is an error.
     """
 
     def __init__(
@@ -66,8 +72,10 @@ class ProductionAirflow(RunningAirflow):
         round_trip: float = 0.0,
         settings: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
+        supervised: bool = False,
     ) -> None:
         self.folder = folder
+        self._supervised = supervised
         self._dags = dags
         self._count = instances
         self._round_trip = round_trip
@@ -75,7 +83,7 @@ class ProductionAirflow(RunningAirflow):
         self.ports = dict(zip(names, ports(), strict=False))
         self.home = folder / "home"
         self.logs = folder / "logs"
-        self.environment = plain_environment(self.home)
+        self.environment = plain_environment(self.home) | {MARK: str(folder)}
         self._further = {f"AIRFLOW__{name}": value for name, value in (settings or {}).items()}
         self._further |= environment or {}
         self.parts = Parts(self.environment, self.logs)
@@ -84,6 +92,8 @@ class ProductionAirflow(RunningAirflow):
         super().__init__(f"http://127.0.0.1:{self.ports['api-server']}", metadata)
 
     def __enter__(self) -> Self:
+        if find_spec("airflow.providers.celery") is None:
+            missing("pip install -e '.[test-production]'")
         with ExitStack() as stack:
             self.logs.mkdir()
             stack.enter_context(self.parts)
@@ -91,15 +101,19 @@ class ProductionAirflow(RunningAirflow):
             self._describe()
             self._migrate()
             self._start_airflow()
+            if self._supervised:
+                stack.enter_context(Supervisor(self.parts))
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self._stack.close()
+        if left := left_in(self.folder):
+            raise RuntimeError(f"Left over: {left}")
 
     def check_parts(self) -> None:
-        """Raise an error if a part has ended that nobody stopped or killed."""
-        if ended := self.parts.ended():
+        """Raise an error if a part has ended that nobody stopped or killed, and nobody starts again."""
+        if not self._supervised and (ended := self.parts.ended()):
             raise RuntimeError("\n".join(f"{name} ended by itself:\n{log}" for name, log in ended.items()))
 
     # --- servers ---
@@ -196,6 +210,11 @@ class ProductionAirflow(RunningAirflow):
                 pid_file.unlink(missing_ok=True)
 
         self.parts.add(name, Part([airflow_command(), *arguments], before=before))
+
+
+def left_in(folder: Path) -> list[tuple[int, list[str]]]:
+    """The ids and command lines of processes that belong to the Airflow in a folder."""
+    return left(MARK, str(folder))
 
 
 def _is_there(database: Database) -> bool:

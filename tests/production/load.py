@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -27,16 +26,15 @@ import requests
 from tests.benchmarks.approvals_on_airflow import _answer_to
 from tests.benchmarks.fleet_on_airflow import _message
 from tests.live.running_airflow import until
-from tests.production.__main__ import _end
+from tests.production.__main__ import own_folder
 from tests.production.airflow import ProductionAirflow
 from tests.production.measuring import (
     Costs,
     by_kind,
     committed,
     end_runs,
-    folder_kept_if,
     heading,
-    keep_audit,
+    keep_evidence,
     percentile,
     pushed,
     table,
@@ -117,6 +115,11 @@ class Load:
         self._judge(result, ids, rows, began)
         self._clear(ids)
         return result
+
+    def give_up(self) -> None:
+        """Leave nothing to the next one of what didn't come to an end."""
+        end_runs(self.airflow, [])
+        self._clear(self.gateway.ids)
 
     def wait(self, count: int) -> Result:
         """Let so many sensors wait, and answer some of them."""
@@ -285,7 +288,6 @@ def _print(results: Sequence[Result], seconds: float) -> None:
 
 def main() -> int:
     """Measure what was chosen, in one Airflow."""
-    signal.signal(signal.SIGTERM, _end)
     parser = argparse.ArgumentParser(prog="python -m tests.production.load", description=__doc__)
     parser.add_argument("--ways", nargs="*", choices=WAYS, default=WAYS)
     parser.add_argument("--instances", nargs="*", type=int, default=[1, 5, 20, 50, 100])
@@ -305,7 +307,7 @@ def main() -> int:
         "LOAD_LINGER": "3600",
     }
     chosen = [(way, count) for count in counts for way in options.ways]
-    with folder_kept_if(is_lost) as folder:
+    with own_folder() as folder:
         airflow = ProductionAirflow(
             folder,
             DAGS,
@@ -317,11 +319,16 @@ def main() -> int:
             with airflow:
                 load = Load(airflow, options.seconds, options.patience, options.backlog)
                 for way, count in [*chosen, *(("waits", count) for count in options.sensors)]:
-                    began = time.monotonic()
-                    results.append(load.wait(count) if way == "waits" else load.read(way, count))
-                    print(f"{way} {count}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+                    began, what = time.monotonic(), "ended"
+                    try:
+                        results.append(load.wait(count) if way == "waits" else load.read(way, count))
+                    except TimeoutError as error:  # the others are of use all the same
+                        what = f"given up: {error}"
+                        load.give_up()
+                    told = f"{way} {count}: {what} after {time.monotonic() - began:.0f} s"
+                    print(told, file=sys.stderr, flush=True)
                 if is_lost():
-                    keep_audit(airflow)
+                    keep_evidence(airflow)
         finally:
             _print(results, options.seconds)
     return int(is_lost())

@@ -7,14 +7,12 @@ import json
 import os
 import platform
 import shlex
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from airflow_green_notify.notification import Notification
 from tests.benchmarks.many_instances import machine_cpu_seconds
 from tests.live.running_airflow import until
 from tests.production.airflow import ProductionAirflow
+from tests.production.evidence import keep
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = "SELECT key, extract(epoch FROM pg_xact_commit_timestamp(xmin)) FROM {table}"
@@ -103,8 +102,8 @@ def committed(airflow: ProductionAirflow, of: str) -> dict[str, float]:
 
 def pushed(airflow: ProductionAirflow, since: float, ids: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
     """What the gateway's audit says of all pushed since then, by key; of all instances by default."""
-    audit = (item for item in airflow.gateway.audit(ids) if item["pushed_at"] >= since)
-    return {Notification(0, item["body"]).key: item for item in audit}
+    audit = (item for instance in ids or airflow.gateway.ids for item in airflow.gateway.audit_of(instance))
+    return {Notification(0, item["body"]).key: item for item in audit if item["pushed_at"] >= since}
 
 
 def end_runs(airflow: ProductionAirflow, tables: Iterable[str]) -> None:
@@ -117,19 +116,9 @@ def end_runs(airflow: ProductionAirflow, tables: Iterable[str]) -> None:
         until(lambda held=held: airflow.warehouse.query(held) == [(0,)], 180, f"end of {each}", pause=1)  # type: ignore[misc]
 
 
-@contextmanager
-def folder_kept_if(is_of_use: Callable[[], bool]) -> Iterator[Path]:
-    """A folder that is removed in the end, unless somebody has to look into it."""
-    folder = Path(tempfile.mkdtemp(prefix="green-notify-production-"))
-    try:
-        yield folder
-    finally:
-        if is_of_use():
-            print(f"What is needed to understand it lies in {folder}.", flush=True)
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def keep_audit(airflow: ProductionAirflow) -> None:
-    """Write the gateway's audit, which ends with it, beside databases and logs."""
-    (airflow.folder / "audit.json").write_text(json.dumps([*airflow.gateway.audit()]))
+def keep_evidence(airflow: ProductionAirflow) -> None:
+    """Keep what is needed to understand a loss, and say where."""
+    folder = keep(airflow)
+    audit = {instance: airflow.gateway.audit_of(instance) for instance in airflow.gateway.ids}
+    (folder / "audit.json").write_text(json.dumps(audit))
+    print(f"What is needed to understand it lies in {folder}.", flush=True)

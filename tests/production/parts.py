@@ -48,10 +48,11 @@ class Part:
             with suppress(psutil.NoSuchProcess):
                 below = psutil.Process(pid).children(recursive=True)
                 found |= dict.fromkeys([pid, *(child.pid for child in below)])
-        return [pid for pid in found if _lives(pid)]
+        return [pid for pid in found if lives(pid)]
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether a process is there, and no zombie."""
     with suppress(psutil.NoSuchProcess):
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     return False

@@ -20,7 +20,6 @@ import itertools
 import math
 import os
 import random
-import signal
 import statistics
 import subprocess
 import sys
@@ -38,14 +37,13 @@ from tests.benchmarks.many_instances import memory_mib
 from tests.live.database import on_server
 from tests.live.live_airflow import airflow_command
 from tests.live.running_airflow import BOOT_SECONDS, until
-from tests.production.__main__ import _end
+from tests.production.__main__ import own_folder
 from tests.production.airflow import SCHEDULERS, TRIGGERERS, WORKERS, ProductionAirflow
 from tests.production.measuring import (
     committed,
     end_runs,
-    folder_kept_if,
     heading,
-    keep_audit,
+    keep_evidence,
     percentile,
     pushed,
     table,
@@ -308,7 +306,6 @@ def _tell(what: str) -> None:
 
 def main() -> int:
     """Let it run, and say what grew."""
-    signal.signal(signal.SIGTERM, _end)
     parser = argparse.ArgumentParser(prog="python -m tests.production.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--warm-up", type=float, default=10, help="minutes of these that don't count")
@@ -322,7 +319,7 @@ def main() -> int:
     count = options.streamed + 1 + options.watched
     lost, grown = 0, list[str]()
     with (
-        folder_kept_if(lambda: lost > 0) as folder,
+        own_folder() as folder,
         ProductionAirflow(folder, HERE / "soak_dags", instances=count, environment=environment) as airflow,
     ):
         _tell("Airflow is up.")
@@ -342,7 +339,7 @@ def main() -> int:
         lost = soak.lost()
         print(f"\nLost: {lost}.", flush=True)
         if lost:
-            keep_audit(airflow)
+            keep_evidence(airflow)
     return int(bool(lost or grown))
 
 
