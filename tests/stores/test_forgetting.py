@@ -13,6 +13,7 @@ import pytest
 from airflow_green_notify.consume.erasing import purge
 from airflow_green_notify.stores import ObjectStorageStore, SqlStore, read_batch
 from airflow_green_notify.stores.dead_letter import DeadLetter, Failure, dead_letter, note_of
+from airflow_green_notify.stores.held import JOURNAL
 from airflow_green_notify.stores.object_storage import attempts as file_attempts
 from airflow_green_notify.stores.object_storage import closed_keys
 from airflow_green_notify.stores.sql.database import Database
@@ -95,6 +96,19 @@ def test_batches_that_were_handed_on_leave_nothing_in_the_ledger(store: Any) -> 
             batch.put(notification)
         seen.add(noted_batches(store))
     assert len(seen) == 1
+
+
+def test_backfills_that_were_handed_on_are_forgotten_after_thirty_days(sql_store: Any) -> None:
+    """What they stored a queue may yet bring: their notes tell what that is, and nobody looks after them."""
+    for number in range(5):
+        if number:
+            age_notes_of_batches(sql_store, timedelta(days=20))
+        with sql_store.open(run(number), f"{QUEUE}{JOURNAL}") as batch:
+            confirm_all(batch)
+            batch.put(some(1, start=number)[0], {"source": "journal"})
+    left = {(row.name, row.state) for row in rows(sql_store, "batches")}
+    assert left == {(run(2), "confirmed"), (run(3), "confirmed"), (run(4), "closed")}
+    assert [record.batch_id for record in sql_store.unconfirmed_batches()] == [run(4)]
 
 
 def test_task_that_is_cleared_long_after_its_batch_was_handed_on_returns_it_again(store: Any) -> None:

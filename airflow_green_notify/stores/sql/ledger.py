@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_green_notify.portable_json import storable
+from airflow_green_notify.stores.drain_record import KEPT_FOR
 from airflow_green_notify.stores.held import JOURNAL
 from airflow_green_notify.stores.ledger import BatchRecord, BatchSuperseded
 from airflow_green_notify.stores.names import task_of
@@ -220,12 +221,21 @@ class SqlBatches:
         return count
 
     def settle(self, record: BatchRecord, state: BatchState) -> None:
-        """Note what became of a closed batch. Of one that is confirmed nothing is noted any more."""
-        if state == "confirmed":
+        """Note what became of a closed batch.
+
+        Of one that is confirmed nothing is noted any more, except where it is from journals: for a month,
+        by its note :meth:`keys_from_journal` finds what a queue may yet bring.
+        """
+        is_from_journal = record.queue.endswith(JOURNAL)
+        if state == "confirmed" and not is_from_journal:
             self._database.execute(self.table.delete().where(*self._unchanged(record)))
-        else:
-            changed = self.table.update().where(*self._unchanged(record))
-            self._database.execute(changed.values(self._changed(state)))
+            return
+        changed = self.table.update().where(*self._unchanged(record))
+        self._database.execute(changed.values(self._changed(state)))
+        if state == "confirmed":
+            batches = self.table.c
+            old = batches.changed_at < now(self._database) - KEPT_FOR.total_seconds()
+            self._database.execute(self.table.delete().where(batches.state == "confirmed", old))
 
     def _changed(self, state: BatchState) -> dict[str, Any]:
         return {"state": state, "changed_at": now(self._database)}
@@ -251,7 +261,8 @@ class SqlLedgerView:
 
     def unconfirmed(self) -> list[BatchRecord]:
         """Return the batches of which it isn't known that they were handed on."""
-        return [_record(row) for row in self._database.rows(select(self._table).order_by(self._table.c.name))]
+        found = select(self._table).where(self._table.c.state != "confirmed")
+        return [_record(row) for row in self._database.rows(found.order_by(self._table.c.name))]
 
     def give_to_next_drain(self, batch_id: str) -> bool:
         """Let the next drain of the same task and queue adopt a batch; ``False`` if there is none."""
