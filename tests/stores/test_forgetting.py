@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from airflow_green_notify.consume.erasing import purge
 from airflow_green_notify.stores import ObjectStorageStore, SqlStore, read_batch
@@ -16,9 +17,11 @@ from airflow_green_notify.stores.dead_letter import DeadLetter, Failure, dead_le
 from airflow_green_notify.stores.held import JOURNAL
 from airflow_green_notify.stores.object_storage import attempts as file_attempts
 from airflow_green_notify.stores.object_storage import closed_keys
+from airflow_green_notify.stores.sql.attempts import SqlAttempts
 from airflow_green_notify.stores.sql.database import Database
 from airflow_green_notify.stores.sql.ledger import SqlBatches
 from airflow_green_notify.stores.sql.tables import StoreTables
+from airflow_green_notify.stores.sql.tombstones import SqlTombstones
 from tests.stores.conftest import some
 
 QUEUE = "gateway/1101000001"
@@ -245,6 +248,31 @@ def test_attempts_are_forgotten_in_pages(
         opened.begin_attempt("new")
         opened.forget_old()
     assert [row.key for row in rows(sql_store, "attempts")] == ["new"]
+
+
+def test_old_attempts_are_found_by_their_index(make_store: Any) -> None:
+    """Each drain looks for them at its end, in a table with a row for each notification of a month."""
+    store = make_store("postgres")
+    with store.open(run(1)) as opened:
+        opened.begin_attempt("one")
+    plans: list[str] = []
+
+    class Explaining(Database):
+        def rows(self, statement: Any) -> list[Any]:
+            words = statement.compile(dialect=self.driver, compile_kwargs={"literal_binds": True})
+            plans.append(str(super().rows(text(f"EXPLAIN {words}"))))
+            return []
+
+        def execute(self, statement: Any, values: Any = None) -> int:
+            return len(self.rows(statement))
+
+    database, tables = Explaining(store.conn_id), StoreTables(store.table)
+    database.execute_text("SET enable_seqscan = off", ())
+    SqlAttempts(database, tables, SqlTombstones(database, tables)).forget_old()
+    database.close()
+    assert len(plans) == 2
+    for plan in plans:
+        assert "Index Cond: (at < " in plan, plan
 
 
 def test_files_of_attempts_are_looked_through_once_a_day(tmp_path: Path, make_old: Any) -> None:

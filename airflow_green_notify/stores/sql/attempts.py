@@ -61,10 +61,14 @@ class SqlAttempts:
         self._database.execute(self._table.delete().where(self._table.c.key == key))
 
     def forget_old(self) -> None:
-        """Remove what was noted longer than :data:`KEPT_FOR` ago, by the clock of the database."""
+        """Remove what was noted longer than :data:`KEPT_FOR` ago, by the clock of the database.
+
+        That is read once, in a query of its own, or PostgreSQL would ask it for each row, and use no index.
+        """
         noted = self._table.c
         waits = exists().where(self._replays.c.key == noted.key)
-        old = and_(noted.at < now(self._database) - KEPT_FOR.total_seconds(), ~waits)
+        last_kept = select(now(self._database)).scalar_subquery() - KEPT_FOR.total_seconds()
+        old = and_(noted.at < last_kept, ~waits)
         page = select(noted.at).where(old).order_by(noted.at).offset(_AT_ONCE - 1).limit(1)
         while last := self._database.rows(page):
             self._database.execute(self._table.delete().where(old, noted.at <= last[0].at))
