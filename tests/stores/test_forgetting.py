@@ -134,7 +134,8 @@ def test_task_that_is_cleared_long_after_its_batch_was_handed_on_returns_it_agai
     assert {each.key for each in read_batch(more)} == {each.key for each in given}
 
 
-def test_batch_whose_note_goes_while_its_task_comes_back_is_noted_anew(sql_store: Any) -> None:
+@pytest.mark.parametrize("after", range(3))
+def test_batch_whose_note_goes_while_its_task_comes_back_is_noted_anew(sql_store: Any, after: int) -> None:
     """A task is cleared in the moment in which another drain finds that it had succeeded."""
     with sql_store.open(run(1), QUEUE) as batch:
         batch.put(some(1)[0])
@@ -143,11 +144,20 @@ def test_batch_whose_note_goes_while_its_task_comes_back_is_noted_anew(sql_store
     class Slow(Database):
         """Somebody confirms the batch between two of its statements."""
 
-        def insert(self, table: Any, row: Any) -> bool:
-            inserted = super().insert(table, row)
-            if not inserted:
-                database.execute(tables.batches.delete())
-            return inserted
+        left = after
+
+        def execute(self, statement: Any, values: Any = None) -> int:
+            self._wait()
+            return super().execute(statement, values)
+
+        def rows(self, statement: Any) -> list[Any]:
+            self._wait()
+            return super().rows(statement)
+
+        def _wait(self) -> None:
+            if self.left == 0:
+                database.execute(tables.batches.delete().where(tables.batches.c.state == "closed"))
+            self.left -= 1
 
     slow = Slow("store")
     batches = SqlBatches(slow, tables, run(1), QUEUE)

@@ -144,11 +144,11 @@ class SqlBatches:
         row = self._changed("open") | {"owner": self._owner, "queue": self._queue}
         known = {"batch_id": name, "name": storable(self._batch_id), "task": _task(self._batch_id)}
         there = self.table.update().where(self.table.c.batch_id == name)
-        while not self._database.insert(self.table, known | row | {"adopted_by": "", "adopted": 0}):
-            if self._database.execute(there.values(row)):
-                return False
-            # Else it was confirmed just now, and its row is gone.
-        return True
+        while not self._database.execute(there.values(row)):
+            if self._database.insert(self.table, known | row | {"adopted_by": "", "adopted": 0}):
+                return True
+            # Else another try was faster.
+        return False
 
     def reopen(self) -> None:
         """Put into the batch again after it was adopted.
