@@ -15,11 +15,12 @@ from airflow_green_notify.consume.erasing import purge
 from airflow_green_notify.stores import ObjectStorageStore, SqlStore, read_batch
 from airflow_green_notify.stores.dead_letter import DeadLetter, Failure, dead_letter, note_of
 from airflow_green_notify.stores.held import JOURNAL
+from airflow_green_notify.stores.ledger import BatchRecord
 from airflow_green_notify.stores.object_storage import attempts as file_attempts
 from airflow_green_notify.stores.object_storage import closed_keys
 from airflow_green_notify.stores.sql.attempts import SqlAttempts
 from airflow_green_notify.stores.sql.database import Database
-from airflow_green_notify.stores.sql.ledger import SqlBatches
+from airflow_green_notify.stores.sql.ledger import SqlBatches, remove_empty_batches
 from airflow_green_notify.stores.sql.tables import StoreTables
 from airflow_green_notify.stores.sql.tombstones import SqlTombstones
 from tests.stores.conftest import some
@@ -193,6 +194,37 @@ def test_purge_removes_the_notes_of_batches_of_which_nothing_is_left(make_store:
         ("other/run/drain/-1", "adopted"),
         ("other/next/drain/-1", "closed"),
     }
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres", "mariadb"])
+def test_purge_removes_notes_in_pages_and_waits_for_no_put(
+    make_store: Any, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A put locks the note of its own batch."""
+    monkeypatch.setattr("airflow_green_notify.stores.sql.ledger._AT_ONCE", 2)
+    store = make_store(kind)
+    for number in range(5):
+        with store.open(run(number), QUEUE) as batch:
+            batch.adopt(BatchRecord("none", "closed", "", QUEUE))  # which opens it, and there is none
+    age_notes_of_batches(store, timedelta(days=100))
+    putting, purging = Database(store.conn_id), Database(store.conn_id)
+    tables = StoreTables(store.table)
+    locked = tables.batches.select().where(tables.batches.c.batch_id == run(9)).with_for_update(read=True)
+    with store.open(run(9), QUEUE) as batch:
+        batch.put(some(1)[0])
+        if kind == "mariadb":
+            purging.execute_text("SET SESSION innodb_lock_wait_timeout = 1", ())
+
+        def put(connection: Any) -> None:
+            connection.execute(locked)
+            if kind != "sqlite":  # which has one lock for all
+                remove_empty_batches(purging, tables, datetime.now(UTC) - timedelta(days=90))
+
+        putting.transaction(put)
+        remove_empty_batches(purging, tables, datetime.now(UTC) - timedelta(days=90))
+    purging.close()
+    putting.close()
+    assert [row.name for row in rows(store, "batches")] == [run(9)]
 
 
 # --- attempts ---

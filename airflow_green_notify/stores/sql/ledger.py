@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 TranslateErrors = Callable[[], AbstractContextManager[None]]
 
+_AT_ONCE = 300
+"""Records that are removed in one transaction."""
+
 
 class SqlLeases:
     """The leases of a SQL store, one row for each queue, judged by the clock of the database."""
@@ -277,12 +280,17 @@ class SqlLedgerView:
 def remove_empty_batches(database: Database, tables: StoreTables, before: datetime) -> None:
     """Remove the records of batches of which nothing is left, and that nobody puts into or adopts any more.
 
+    They are looked up before they are deleted, by name: MySQL locks whatever a DELETE looks at, and puts hold
+    the records of their batches.
+
     :param before: When they were changed last; the database's clock is taken for the caller's.
     """
     batches = tables.batches.c
     has_rows = exists().where(tables.notifications.c.batch_id == batches.batch_id)
     old = (batches.state != "open", batches.changed_at < before.timestamp(), ~has_rows)
-    database.execute(tables.batches.delete().where(*old))
+    page = select(batches.batch_id).where(*old).limit(_AT_ONCE)
+    while names := [row.batch_id for row in database.rows(page)]:
+        database.execute(tables.batches.delete().where(batches.batch_id.in_(names), *old))
 
 
 def adopters(database: Database, tables: StoreTables, name: str) -> list[BatchRecord]:
