@@ -196,6 +196,23 @@ def test_purge_removes_the_notes_of_batches_of_which_nothing_is_left(make_store:
     }
 
 
+def test_purge_keeps_the_note_of_a_batch_with_which_its_task_went_on(make_store: Any) -> None:
+    """It was adopted, and its task came back and died again: the retry has to find what that stored."""
+    store, (first, second) = make_store("files"), some(2)
+    with store.open(run(1), QUEUE) as batch:
+        batch.put(first)
+    with store.open(run(2), QUEUE) as adopter:
+        (record,) = adopter.not_handed_on()
+        assert adopter.adopt(record) == 1
+    back = store.open(run(1), QUEUE)
+    back.put(second)
+    back.release()
+    age_notes_of_batches(store, timedelta(days=100))
+    purge(store, timedelta(days=90))
+    retried = store.open(run(1), QUEUE).close()
+    assert [each.key for each in read_batch(retried)] == [second.key]
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgres", "mariadb"])
 def test_purge_removes_notes_in_pages_and_waits_for_no_put(
     make_store: Any, monkeypatch: pytest.MonkeyPatch, kind: str

@@ -87,11 +87,11 @@ class FileEraser:
 
     def remove_batches(self, before: datetime) -> None:
         with self._translate_errors():
-            batches_with_objects = {entry.batch_id for entry in self._objects.entries()}
-            self._chains.remove_old(before, lambda tag: tag in batches_with_objects or self._has_files(tag))
+            with_objects = {without_again(entry.batch_id) for entry in self._objects.entries()}
+            self._chains.remove_old(before, lambda batch: batch in with_objects or self._has_files(batch))
 
-    def _has_files(self, tag: str) -> bool:
-        return bool(part_names(self._files, folder_of(without_again(tag))))
+    def _has_files(self, batch_id: str) -> bool:
+        return bool(part_names(self._files, folder_of(batch_id)))
 
     def close(self) -> None:
         """Do nothing: connections to a bucket are shared by the whole process."""
