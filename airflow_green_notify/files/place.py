@@ -49,6 +49,10 @@ class Files(Protocol):
         """
         ...
 
+    def now(self) -> datetime | None:
+        """Return the time by the clock of the place, ``None`` if that tells none."""
+        ...
+
     def open(self, name: str) -> BinaryIO:
         """Open a file for reading."""
         ...

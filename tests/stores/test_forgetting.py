@@ -345,6 +345,25 @@ def test_files_of_attempts_are_looked_through_once_a_day(tmp_path: Path, make_ol
     assert store.stream()._files.names("attempts") == ["two"]
 
 
+def test_time_of_a_bucket_is_asked_where_nobody_looks(
+    make_store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty object among the records of a batch, if only for a moment, would hide them from a drain."""
+    store = make_store("s3")
+    with store.open(run(1), QUEUE) as batch:
+        batch.put(some(1)[0])
+    files = store.stream()._files
+    (folder,) = files.names("ledger")
+    names = [f"ledger/{folder}/{name}" for name in files.names(f"ledger/{folder}")]
+    seen: list[Any] = []
+    ask = files._written
+    monkeypatch.setattr(
+        files, "_written", lambda asked: seen.extend(store.unconfirmed_batches()) or ask(asked)
+    )
+    assert None not in files.ages(sorted(names)[-1:]).values()
+    assert [record.batch_id for record in seen] == [run(1)]
+
+
 def test_worker_whose_clock_is_ahead_forgets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """How old a file is, the place itself tells."""
     store = ObjectStorageStore(tmp_path)
