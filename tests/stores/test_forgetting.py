@@ -345,6 +345,27 @@ def test_files_of_attempts_are_looked_through_once_a_day(tmp_path: Path, make_ol
     assert store.stream()._files.names("attempts") == ["two"]
 
 
+def test_attempts_in_a_bucket_are_looked_through_by_its_listing(
+    make_store: Any, make_old: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request for each of 100,000 would keep the drain from its end for minutes, and none would go."""
+    store = make_store("s3")
+    with store.open(run(1)) as opened:
+        for number in range(9):
+            opened.begin_attempt(f"key-{number}")
+    make_old(store, LONG)
+    asked: list[str] = []
+    with store.open(run(2)) as opened:
+        files = opened._batch._files
+        ask = files._fs._info
+        monkeypatch.setattr(
+            files._fs, "_info", lambda path, **options: asked.append(path) or ask(path, **options)
+        )
+        opened.forget_old()
+    assert [path for path in asked if "/attempts/" in path] == []
+    assert files.names("attempts") == []
+
+
 def test_time_of_a_bucket_is_asked_where_nobody_looks(
     make_store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

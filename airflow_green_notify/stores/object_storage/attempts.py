@@ -66,13 +66,12 @@ class FileAttempts:
 
     def _old(self) -> list[str]:
         """Return the files of keys of which none is younger, by the clock of the place."""
-        all_names = self._files.modified_since(_ROOT, _EVER)
-        young = {_key_in(name) for name in self._files.modified_since(_ROOT, datetime.now(UTC) - KEPT_FOR)}
+        now = self._files.now()
+        if now is None:
+            return []
+        names = self._files.modified_since(_ROOT, _EVER)
+        young = {_key_in(name) for name in self._files.modified_since(_ROOT, now - KEPT_FOR)}
         young |= {safe_name(key) for key in keys_to_be_replayed(self._files)}
-        names = [name for name in all_names if _key_in(name) not in young]
-        ages = self._files.ages(names) if names else {}
-        least = KEPT_FOR.total_seconds()
-        young |= {_key_in(name) for name, age in ages.items() if age is None or age <= least}
         return [name for name in names if _key_in(name) not in young]
 
     def _remove(self, names: list[str]) -> None:
