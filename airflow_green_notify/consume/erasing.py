@@ -71,8 +71,8 @@ def purge(
     """Erase what was received before a time, as :func:`erase` does.
 
     In folders of media that is, besides the files of those notifications, whatever was downloaded before.
-    What the drains report tells of drains that ended before goes, too, and what watchers and examinations
-    reported before.
+    What the drains report tells of drains that ended before goes, too, what watchers and examinations
+    reported before, and what was noted before of batches of which nothing is left.
 
     :param older_than: What was received longer ago than this is erased.
     :raises GreenApiConfigError: ``older_than`` is no time above 0, or a folder is not there.
@@ -86,6 +86,7 @@ def purge(
         if not dry_run:
             eraser.remove_drains(before)
             eraser.remove_reports(before)
+            eraser.remove_batches(before)
         return _done(f"received before {before:%Y-%m-%d %H:%M} UTC", counts, dry_run)
 
 

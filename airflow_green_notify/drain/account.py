@@ -51,6 +51,7 @@ class Account:
             self.write(report(), error)
             raise
         self.write(report())
+        self._forget_old()
 
     def write(self, report: FleetReport, error: BaseException | None = None) -> None:
         """Write what came of the drains.
@@ -65,6 +66,15 @@ class Account:
             self._store.note_drains(records)
         except Exception as failure:
             log.warning("The drains report of %r lacks this drain: %s", self._store, failure)
+
+    def _forget_old(self) -> None:
+        if self._store is not None:
+            try:
+                self._store.forget_old()
+            except Exception as failure:
+                log.warning(
+                    "%r was not cleared of old attempts; the next drain does it: %s", self._store, failure
+                )
 
     def _record(self, conn_id: str, of_all: FleetReport, error: BaseException | None) -> DrainRecord:
         report = of_all.instances.get(conn_id, DrainReport())

@@ -24,6 +24,9 @@ _BLOCK = 8 * 2**20
 _AT_ONCE = 32
 _REMOVED_AT_ONCE = 500
 _LISTED_SINGLY = 4
+_PROBES = ".probes"
+"""Where objects are written for a moment, to learn the time: nobody else looks there."""
+
 _WHOLE_SECONDS = 2.0
 """Services tell times in whole seconds, so two of them may be that much closer."""
 
@@ -121,16 +124,25 @@ class BucketFiles:
 
     def ages(self, names: Collection[str]) -> dict[str, float | None]:
         """Return how many seconds ago objects were written, at least, by the clock of the service."""
-        probe = f"{next(iter(names))}-{uuid.uuid4().hex}"
-        self._fs.pipe_file(self._path(probe), b"")
-        try:
-            now, *times = self._written([probe, *names])
-        finally:
-            self.remove([probe])
+        now, *times = self._written_beside_probe(names)
         return {
             name: (now - then).total_seconds() - _WHOLE_SECONDS if now and then else None
             for name, then in zip(names, times, strict=True)
         }
+
+    def now(self) -> datetime | None:
+        """Return the time by the clock of the service, in whole seconds."""
+        (now,) = self._written_beside_probe(())
+        return now
+
+    def _written_beside_probe(self, names: Collection[str]) -> list[datetime | None]:
+        """Return when a probe was written, which is now, and when objects were."""
+        probe = f"{_PROBES}/{uuid.uuid4().hex}"
+        self._fs.pipe_file(self._path(probe), b"")
+        try:
+            return list(self._written([probe, *names]))
+        finally:
+            self.remove([probe])
 
     def _written(self, names: Iterable[str]) -> Iterator[datetime | None]:
         for some in _batched(names, _AT_ONCE):
@@ -151,6 +163,9 @@ class BucketFiles:
                 self._fs.rm([self._path(name) for name in some])
             except FileNotFoundError:
                 self._remove_one_by_one(some)
+
+    def remove_empty(self, folders: Iterable[str]) -> None:
+        """Do nothing: a folder is what the names of its objects have in common."""
 
     def _remove_one_by_one(self, names: Iterable[str]) -> None:
         for name in names:

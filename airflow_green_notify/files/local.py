@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import BinaryIO
 
 from airflow_green_notify.files.names import parts_below
@@ -106,11 +106,18 @@ class LocalFiles:
 
     def ages(self, names: Collection[str]) -> dict[str, float | None]:
         """Return how many seconds ago files were written, by the clock of the file system."""
+        now = self._now()
+        return {name: None if (then := self._written(name)) is None else now - then for name in names}
+
+    def now(self) -> datetime:
+        """Return the time by the clock of the file system."""
+        return datetime.fromtimestamp(self._now(), UTC)
+
+    def _now(self) -> float:
         probe = f"{_WRITING}/{uuid.uuid4().hex}"
         try:
             with self._opened(probe, _NEW_FILE) as new:
-                now = os.fstat(new.fileno()).st_mtime
-                return {name: None if (then := self._written(name)) is None else now - then for name in names}
+                return os.fstat(new.fileno()).st_mtime
         finally:
             self.remove([probe])
 
@@ -131,6 +138,13 @@ class LocalFiles:
             *above, last = parts_below(name)
             with suppress(FileNotFoundError), self._folder(above) as folder:
                 os.unlink(last, dir_fd=folder)
+
+    def remove_empty(self, folders: Iterable[str]) -> None:
+        """Remove those folders of which nothing is left."""
+        for name in folders:
+            *above, last = parts_below(name)
+            with suppress(FileNotFoundError), self._folder(above) as folder, _suppress(errno.ENOTEMPTY):
+                os.rmdir(last, dir_fd=folder)
 
     def _opened(self, name: str, flags: int = os.O_RDONLY) -> BinaryIO:
         *above, last = parts_below(name)
@@ -234,6 +248,15 @@ def _is_file(name: str, folder: int) -> bool:
 
 def _modified(name: str, folder: int) -> float:
     return os.lstat(name, dir_fd=folder).st_mtime
+
+
+@contextmanager
+def _suppress(number: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno != number:
+            raise
 
 
 @contextmanager

@@ -49,12 +49,20 @@ class Files(Protocol):
         """
         ...
 
+    def now(self) -> datetime | None:
+        """Return the time by the clock of the place, ``None`` if that tells none."""
+        ...
+
     def open(self, name: str) -> BinaryIO:
         """Open a file for reading."""
         ...
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files; a missing one is no error."""
+        ...
+
+    def remove_empty(self, folders: Iterable[str]) -> None:
+        """Remove those folders of which nothing is left; a bucket has none then."""
         ...
 
 

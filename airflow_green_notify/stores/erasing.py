@@ -55,6 +55,10 @@ class Eraser(Protocol):
         """Remove what watchers and examinations reported before a time."""
         ...
 
+    def remove_batches(self, before: datetime) -> None:
+        """Remove what was noted before a time of batches of which nothing is left, but for open ones."""
+        ...
+
     def close(self) -> None:
         """Let go of connections."""
         ...

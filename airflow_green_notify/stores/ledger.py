@@ -45,8 +45,9 @@ class BatchRecord:
 
     :param batch_id: As :func:`~airflow_green_notify.stores.batch.batch_id_of` made it.
     :param state: ``open`` while its task may add to it; ``closed`` when its description was about to be
-        returned; ``confirmed`` when Airflow said that it was; ``unknown`` when Airflow didn't know the task;
-        ``released`` when a person gave it to the next drain; ``adopted`` when another batch took from it.
+        returned; ``confirmed`` when Airflow said that it was: then nothing is kept of it, or not for long;
+        ``unknown`` when Airflow didn't know the task; ``released`` when a person gave it to the next drain;
+        ``adopted`` when another batch took from it.
     :param owner: Who opened it last, a word of its own for each try.
     :param queue: The queue that it was drained from; empty for one that no drain made.
     :param adopted_by: The last batch that took notifications from it.

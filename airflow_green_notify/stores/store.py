@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.stores.ledger import warn_of
 from airflow_green_notify.stores.notification_store import (
+    AttemptLedger,
     BatchLedger,
     MessageLookup,
     NoteSink,
@@ -25,10 +26,18 @@ if TYPE_CHECKING:
     from airflow_green_notify.stores.drain_record import DrainRecord, DrainRecords
     from airflow_green_notify.stores.erasing import Eraser
     from airflow_green_notify.stores.ledger import BatchRecord, BatchState, LedgerView
-    from airflow_green_notify.stores.notification_store import AttemptLedger, LeaseLedger
+    from airflow_green_notify.stores.notification_store import LeaseLedger
     from airflow_green_notify.stores.outcome import Outcome
     from airflow_green_notify.stores.report import Report
     from airflow_green_notify.stores.stream import StoredStream
+
+
+class KeptAttempts(AttemptLedger, Protocol):
+    """The attempts at all notifications of a store, as far as they may still be asked for."""
+
+    def forget_old(self) -> None:
+        """Remove what was noted so long ago that no queue brings it again, nor a replay."""
+        ...
 
 
 class OpenBatch(NoteSink, BatchLedger, MessageLookup, Protocol):
@@ -43,7 +52,7 @@ class OpenBatch(NoteSink, BatchLedger, MessageLookup, Protocol):
         ...
 
     @property
-    def attempts(self) -> AttemptLedger:
+    def attempts(self) -> KeptAttempts:
         """The attempts at all notifications of the store."""
         ...
 
@@ -163,6 +172,14 @@ class Store(NotificationStore):
         """Keep what came of drains into this store, for :meth:`drains`."""
         with self._at_work() as batch:
             batch.drains.add(records)
+
+    def forget_old(self) -> None:
+        """Let go of what was noted of attempts more than 30 days ago, as each drain does at its end.
+
+        What the gateway may still hand out is a day old at most, and what waits for its replay is kept.
+        """
+        with self._at_work() as batch:
+            batch.attempts.forget_old()
 
     def release(self) -> None:
         batch, self._batch = self._batch, None

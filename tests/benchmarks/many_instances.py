@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,11 +55,15 @@ class Instances:
             for number, instance in enumerate(self.instances)
         }
 
-    def push_traffic(self, each: int) -> None:
-        """Let so many notifications wait in each queue, no two alike."""
-        for seed, instance in enumerate(self.ids):
+    def push_traffic(self, each: int, ids: Sequence[str] = (), first_seed: int = 0) -> None:
+        """Let so many notifications wait in each queue, no two alike.
+
+        :param ids: Of which instances; all by default.
+        :param first_seed: Of the first; each next one has the next.
+        """
+        for seed, instance in enumerate(ids or self.ids, first_seed):
             self._post("push_traffic", instance, seed=seed, n=each)
-        for instance in self.ids:
+        for instance in ids or self.ids:
             self._post("clear_requests", instance)
 
     def push(self, instance: str, body: dict[str, Any]) -> None:

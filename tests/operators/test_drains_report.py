@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from airflow_green_notify.operators import (
 from airflow_green_notify.stoppable import ToldToStop
 from airflow_green_notify.stores import ObjectStorageStore, SqlStore
 from airflow_green_notify.stores.drain_record import DrainRecord
+from airflow_green_notify.stores.sql.database import Database
 from airflow_green_notify.stores.sql.drains import SqlDrains
+from airflow_green_notify.stores.sql.tables import StoreTables
 
 EVER = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -203,3 +206,27 @@ def test_drain_whose_record_can_t_be_written_has_drained(
     assert not green_api_connection.queue()
     [told] = [each.getMessage() for each in caplog.records if "drains report" in each.getMessage()]
     assert "lacks this drain" in told
+
+
+def test_handler_that_ends_lets_go_of_what_was_noted_of_old_attempts(
+    green_api_connection: GreenApiEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that fails leaves that to the next one: it may be told to stop."""
+    connection = {"conn_type": "sqlite", "host": str(tmp_path / "store.db")}
+    monkeypatch.setenv("AIRFLOW_CONN_STORE", json.dumps(connection))
+    database, attempts = Database("store"), StoreTables("green_api_notifications").attempts
+
+    class Ended(BaseException):
+        """What a handler can't survive."""
+
+    def fail(notification: Notification) -> None:
+        raise Ended
+
+    for round_number, handler in enumerate((lambda notification: None, fail, lambda notification: None)):
+        green_api_connection.push(*traffic(seed=round_number, n=2))
+        with suppress(Ended):
+            process(SqlStore("store"), handler)
+        counts = (2, 3, 4)  # the third one handles what the second left, too, and forgets what the first did
+        assert len(database.rows(attempts.select())) == counts[round_number]
+        database.execute(attempts.update().values(at=attempts.c.at - timedelta(days=31).total_seconds()))
+    database.close()

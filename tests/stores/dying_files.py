@@ -59,6 +59,11 @@ class DyingFiles:
             self._count()
             self._files.remove([name])
 
+    def remove_empty(self, folders: Iterable[str]) -> None:
+        for name in folders:
+            self._count()
+            self._files.remove_empty([name])
+
     def _count(self) -> None:
         if self._left == 0:
             raise Died

@@ -52,6 +52,11 @@ class FreezingFiles:
             self._count()
             self._files.remove([name])
 
+    def remove_empty(self, folders: Iterable[str]) -> None:
+        for name in folders:
+            self._count()
+            self._files.remove_empty([name])
+
     def _count(self) -> None:
         self.left -= 1
         if self.left < 0 and not self.froze:

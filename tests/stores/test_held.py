@@ -164,3 +164,16 @@ def test_message_that_a_backfill_stores_between_two_leases_is_seen(store: Notifi
     assert drain.leases.take_leases(["queue"], "drain", 20)["queue"][0] == "drain"
     assert drain.put(message(2)) is False
     drain.release()
+
+
+def test_message_of_a_backfill_that_was_handed_on_is_still_known(
+    store: NotificationStore, backfilled: Callable[..., NotificationStore]
+) -> None:
+    """The next backfill finds that the one before succeeded; then the queue brings the message after all."""
+    drain = backfilled(message(1))
+    with store.open("dag/next/backfill/-1", f"queue{JOURNAL}") as following:
+        (record,) = following.not_handed_on()
+        following.settle(record, "confirmed")
+        assert following.not_handed_on() == []
+    assert drain.put(message(1)) is False, "stored twice, under two keys"
+    drain.release()

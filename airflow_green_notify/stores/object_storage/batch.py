@@ -11,6 +11,7 @@ Below the root of the store::
     ledger/<task>/                  where each batch stands (ledger.py)
     leases/<queue>/                 who reads which queue (leases.py)
     attempts/<key>/                 attempts of handlers (attempts.py)
+    attempts-looked-through/<day>   when they were last looked through for old ones
     dead_letters/                   which dead letters are to be replayed, and which are none any more
                                     (dead_letters.py)
     tombstones/<day>/….txt          salted hashes of the keys of what was erased (tombstones.py)
@@ -247,6 +248,7 @@ class DrainingBatch:
             self._objects.remove(name for name in self._mine if self._is_settled(name, kept))
             self._own_files.remove(adopted)
             self._closed.merge()
+            self._closed.remove_old()
             self._mine.clear()
         return len(kept)
 

@@ -7,9 +7,12 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from airflow_green_notify.stores.drain_record import KEPT_FOR
+
 if TYPE_CHECKING:
     from airflow_green_notify.files.place import Files
 
+_ROOT = "keys"
 _DAYS_BACK = 2
 """The gateway hands out nothing that is older than a day, so nothing older can come twice."""
 
@@ -17,6 +20,9 @@ _FILES_PER_DAY = 64
 """A day of more files than this is merged into one: a Dag that runs each minute makes 1,440."""
 
 _MAX_LOOKS = 10
+
+KEPT_BY_PLACE = timedelta(days=7)
+"""A file that the place itself calls younger than this stays, whatever a worker's clock says."""
 
 
 class ClosedKeys:
@@ -57,6 +63,16 @@ class ClosedKeys:
             if len(pieces) > _FILES_PER_DAY:
                 self._merge(folder, pieces)
 
+    def remove_old(self) -> None:
+        """Remove the days that ended longer than :data:`KEPT_FOR` ago."""
+        last = _today() - KEPT_FOR
+        days = [f"{_ROOT}/{name}" for name in self._files.names(_ROOT) if _is_before(name, last)]
+        names = [f"{day}/{name}" for day in days for name in self._files.names(day)]
+        ages = self._files.ages(names) if names else {}
+        least = KEPT_BY_PLACE.total_seconds()
+        self._files.remove(name for name, age in ages.items() if age is not None and age > least)
+        self._files.remove_empty(days)
+
     def _folders(self) -> list[str]:
         days = (_today() - self._first_day).days
         return [_folder(self._first_day + timedelta(days=day)) for day in range(days + 1)]
@@ -88,4 +104,12 @@ def _today() -> date:
 
 
 def _folder(day: date) -> str:
-    return f"keys/{day.isoformat()}"
+    return f"{_ROOT}/{day.isoformat()}"
+
+
+def _is_before(name: str, day: date) -> bool:
+    """Tell whether a folder is that of an earlier day; what else lies there is left alone."""
+    try:
+        return date.fromisoformat(name) < day
+    except ValueError:
+        return False

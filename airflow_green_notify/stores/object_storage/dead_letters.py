@@ -75,8 +75,7 @@ class FileDeadLetters:
 
     def to_be_replayed(self) -> set[str]:
         with self._translate_errors():
-            names = (name for task in self._files.names(_REPLAY) for name in self._marks_of(task))
-            return {_key_in(name) for name in names} - self._gone()
+            return keys_to_be_replayed(self._files) - self._gone()
 
     def mark(self, letters: Sequence[DeadLetter], rate: float | None, task: str = "") -> None:
         with self._translate_errors():
@@ -175,6 +174,11 @@ class FileDeadLetters:
         for _, content in self._files.read([name]):
             if content is not None:
                 yield from_json(content)
+
+
+def keys_to_be_replayed(files: Files) -> set[str]:
+    """Return the keys of all that is marked."""
+    return {_key_in(name) for task in files.names(_REPLAY) for name in files.names(f"{_REPLAY}/{task}")}
 
 
 def _places_in(file: str, entries: Iterable[Entry]) -> Iterator[_Place]:

@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING
 from airflow_green_notify.errors import NotificationStoreError
 from airflow_green_notify.files.names import safe_name
 from airflow_green_notify.stores.dead_letter import DeadLetter, as_received
+from airflow_green_notify.stores.names import folder_of, without_again
 from airflow_green_notify.stores.object_storage.attempts import FileAttempts
 from airflow_green_notify.stores.object_storage.batch_file import (
     is_part,
     newest,
     next_revision,
+    part_names,
     read_parts,
     write_revision,
 )
 from airflow_green_notify.stores.object_storage.dead_letters import FileDeadLetters
 from airflow_green_notify.stores.object_storage.draining_objects import DrainingObjects
 from airflow_green_notify.stores.object_storage.drains import FileDrains
+from airflow_green_notify.stores.object_storage.ledger import Chains
 from airflow_green_notify.stores.object_storage.reports import FileReports
 from airflow_green_notify.stores.object_storage.tombstones import FileTombstones
 
@@ -54,6 +57,7 @@ class FileEraser:
         self._attempts = FileAttempts(files)
         self._tombstones = FileTombstones(files)
         self._drains = FileDrains(files)
+        self._chains = Chains(files)
         self._reports = FileReports(files)
         self._dead_letters = FileDeadLetters(files, translate_errors)
         with translate_errors():
@@ -80,6 +84,14 @@ class FileEraser:
     def remove_reports(self, before: datetime) -> None:
         with self._translate_errors():
             self._reports.remove_before(before)
+
+    def remove_batches(self, before: datetime) -> None:
+        with self._translate_errors():
+            with_objects = {without_again(entry.batch_id) for entry in self._objects.entries()}
+            self._chains.remove_old(before, lambda batch: batch in with_objects or self._has_files(batch))
+
+    def _has_files(self, batch_id: str) -> bool:
+        return bool(part_names(self._files, folder_of(batch_id)))
 
     def close(self) -> None:
         """Do nothing: connections to a bucket are shared by the whole process."""

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, cast
 
 from airflow_green_notify.files.names import digest
 from airflow_green_notify.stores.ledger import BatchRecord, BatchTaken
-from airflow_green_notify.stores.names import task_of
+from airflow_green_notify.stores.names import task_of, without_again
 from airflow_green_notify.stores.object_storage.drains import FileDrains
 from airflow_green_notify.stores.object_storage.reports import FileReports
 
@@ -93,6 +94,23 @@ class Chains:
         """Remove the records of a batch, the last one last."""
         self._files.remove(_name(link.tag, number) for number in range(1, link.number))
         self._files.remove([_name(link.tag, link.number)])
+
+    def remove_old(self, before: datetime, is_of_use: Callable[[str], bool]) -> None:
+        """Remove the records of batches that were changed before a time, but for open ones.
+
+        That a batch was adopted is noted as long as anything is left of what its task put after that.
+
+        :param is_of_use: Tells by the batch id whether anything is left of a batch.
+        """
+        links = [(without_again(link.tag), link) for link in self.all()]
+        at_work = {batch_id for batch_id, link in links if link.state == "open"}
+        old = [link for batch_id, link in links if batch_id not in at_work and not is_of_use(batch_id)]
+        names = {_name(link.tag, link.number): link for link in old}
+        ages = self._files.ages([*names]) if names else {}
+        least = (datetime.now(UTC) - before).total_seconds()
+        for name, age in ages.items():
+            if age is not None and age > least:
+                self.remove(names[name])
 
     def _in_folder(self, folder: str) -> dict[str, Link]:
         while True:

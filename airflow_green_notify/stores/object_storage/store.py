@@ -70,9 +70,9 @@ class ObjectStorageStore(Store):
     batches that somebody removes are passed over.
 
     A key counts as "already there" if it lies in an open batch, or in one closed today or within the two days
-    before. ``keys/`` and ``attempts/`` may be cleared of what is older than that, by a lifecycle rule;
-    ``ledger/`` (which batches were handed on), ``leases/`` (who reads which queue), ``drains/`` (what each
-    drain came to, for 30 days) and ``reports/`` (what watchers and examinations said last) stay small anyway.
+    before. Drains remove what is older than 30 days from ``keys/``, ``attempts/`` and ``drains/`` (what each
+    drain came to); ``ledger/`` (which batches were not handed on yet), ``leases/`` (who reads which queue)
+    and ``reports/`` (what watchers and examinations said last) stay small anyway.
 
     :param path: Folder or URL; templated.
     :param conn_id: Airflow connection for the bucket; templated.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import literal, select, true, union_all
+from sqlalchemy import and_, exists, literal, select, true, union_all
 from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from airflow_green_notify.stores.drain_record import KEPT_FOR
+from airflow_green_notify.stores.sql.clock import now
 
 if TYPE_CHECKING:
     from airflow_green_notify.stores.sql.database import Database
@@ -13,8 +16,12 @@ if TYPE_CHECKING:
     from airflow_green_notify.stores.sql.tombstones import SqlTombstones
 
 
+_AT_ONCE = 5000
+"""Rows that are removed in one transaction."""
+
+
 class SqlAttempts:
-    """One row for each key: how many attempts there were, and whether it is finished.
+    """One row for each key: how many attempts there were, whether it is finished, and when that was noted.
 
     An erased key is finished, though it has no row any more.
     """
@@ -23,6 +30,7 @@ class SqlAttempts:
         self._database = database
         self._tombstones = tombstones
         self._table = tables.attempts
+        self._replays = tables.replays
 
     def begin_attempt(self, key: str) -> int:
         """Count an attempt; 0 if the key is finished.
@@ -44,13 +52,27 @@ class SqlAttempts:
 
     def finish(self, key: str) -> None:
         """Let no attempt begin any more."""
-        finished = self._table.update().where(self._table.c.key == key).values(finished=True)
-        if not self._database.execute(finished):
-            self._database.insert(self._table, {"key": key, "attempts": 0, "finished": True})
+        finished = {"finished": True, "at": now(self._database)}
+        if not self._database.execute(self._table.update().where(self._table.c.key == key).values(finished)):
+            self._database.insert(self._table, {"key": key, "attempts": 0} | finished)
 
     def forget_attempts(self, key: str) -> None:
         """Count attempts from 1 again."""
         self._database.execute(self._table.delete().where(self._table.c.key == key))
+
+    def forget_old(self) -> None:
+        """Remove what was noted longer than :data:`KEPT_FOR` ago, by the clock of the database.
+
+        That is read once, in a query of its own, or PostgreSQL would ask it for each row, and use no index.
+        """
+        noted = self._table.c
+        waits = exists().where(self._replays.c.key == noted.key)
+        last_kept = select(now(self._database)).scalar_subquery() - KEPT_FOR.total_seconds()
+        old = and_(noted.at < last_kept, ~waits)
+        page = select(noted.at).where(old).order_by(noted.at).offset(_AT_ONCE - 1).limit(1)
+        while last := self._database.rows(page):
+            self._database.execute(self._table.delete().where(old, noted.at <= last[0].at))
+        self._database.execute(self._table.delete().where(old))
 
     def _counted(self, key: str) -> tuple[int, bool]:
         """Return how many attempts were counted, and whether the key is finished."""
@@ -65,8 +87,9 @@ class SqlAttempts:
         attempts = self._table.c
         if before:
             same = self._table.update().where(attempts.key == key, attempts.attempts == before)
-            return self._database.execute_once(same.values(attempts=before + 1)) > 0
-        first = self._table.insert().values(key=key, attempts=1, finished=False)
+            counted = same.values(attempts=before + 1, at=now(self._database))
+            return self._database.execute_once(counted) > 0
+        first = self._table.insert().values(key=key, attempts=1, finished=False, at=now(self._database))
         try:
             return self._database.execute_once(first) > 0
         except IntegrityError:

@@ -133,7 +133,7 @@ class Database:
         """Insert a row unless its primary key is there; return whether it was inserted."""
         (key,) = table.primary_key
         try:
-            self.execute(table.insert(), row)
+            self.execute(table.insert().values(row))
         except IntegrityError:
             if not self.has(table, row[key.name]):
                 raise

@@ -14,6 +14,7 @@ from airflow_green_notify.stores.row import from_row
 from airflow_green_notify.stores.sql.database import Database
 from airflow_green_notify.stores.sql.drains import SqlDrains
 from airflow_green_notify.stores.sql.errors import is_lock_timeout
+from airflow_green_notify.stores.sql.ledger import remove_empty_batches
 from airflow_green_notify.stores.sql.reports import SqlReports
 from airflow_green_notify.stores.sql.stream import SqlStream
 from airflow_green_notify.stores.sql.tables import StoreTables
@@ -54,7 +55,7 @@ class SqlEraser:
 
     def __init__(self, conn_id: str, table: str, translate_errors: TranslateErrors) -> None:
         self._translate_errors = translate_errors
-        tables = StoreTables(table)
+        self._tables = tables = StoreTables(table)
         with translate_errors():
             _check_that_it_is_there(conn_id, tables)
         self._stream = SqlStream(conn_id, table, translate_errors)
@@ -90,6 +91,10 @@ class SqlEraser:
     def remove_reports(self, before: datetime) -> None:
         with self._translate_errors():
             self._reports.remove_before(before)
+
+    def remove_batches(self, before: datetime) -> None:
+        with self._translate_errors():
+            remove_empty_batches(self._database, self._tables, before)
 
     def close(self) -> None:
         self._stream.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -15,17 +14,17 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
-    literal,
-    literal_column,
     or_,
     select,
 )
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_green_notify.portable_json import storable
+from airflow_green_notify.stores.drain_record import KEPT_FOR
 from airflow_green_notify.stores.held import JOURNAL
 from airflow_green_notify.stores.ledger import BatchRecord, BatchSuperseded
 from airflow_green_notify.stores.names import task_of
+from airflow_green_notify.stores.sql.clock import now
 from airflow_green_notify.stores.sql.database import Database
 from airflow_green_notify.stores.sql.drains import SqlDrains
 from airflow_green_notify.stores.sql.reports import SqlReports
@@ -41,13 +40,8 @@ if TYPE_CHECKING:
 
 TranslateErrors = Callable[[], AbstractContextManager[None]]
 
-CLOCKS = {
-    "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
-    "postgresql": "extract(epoch from clock_timestamp())",
-    "mysql": "unix_timestamp(now(6))",
-    "mariadb": "unix_timestamp(now(6))",
-}
-"""What each database calls the seconds since 1970; elsewhere the workers' clocks judge."""
+_AT_ONCE = 300
+"""Records that are removed in one transaction."""
 
 
 class SqlLeases:
@@ -126,8 +120,7 @@ class SqlLeases:
             self._database.insert(self._table, row)
 
     def _now(self) -> ColumnElement[float]:
-        clock = CLOCKS.get(self._database.dialect)
-        return literal(time.time()) if clock is None else literal_column(clock)
+        return now(self._database)
 
 
 class SqlBatches:
@@ -151,11 +144,13 @@ class SqlBatches:
     def open(self) -> bool:
         """Make this try the one that puts into the batch; ``False`` if an earlier one did."""
         name = column_id(self._batch_id)
-        row = {"state": "open", "owner": self._owner, "queue": self._queue}
+        row = self._changed("open") | {"owner": self._owner, "queue": self._queue}
         known = {"batch_id": name, "name": storable(self._batch_id), "task": _task(self._batch_id)}
-        if self._database.insert(self.table, known | row | {"adopted_by": "", "adopted": 0}):
-            return True
-        self._database.execute(self.table.update().where(self.table.c.batch_id == name).values(row))
+        there = self.table.update().where(self.table.c.batch_id == name)
+        while not self._database.execute(there.values(row)):
+            if self._database.insert(self.table, known | row | {"adopted_by": "", "adopted": 0}):
+                return True
+            # Else another try was faster.
         return False
 
     def reopen(self) -> None:
@@ -166,7 +161,7 @@ class SqlBatches:
         own = self.table.update().where(
             self.table.c.batch_id == column_id(self._batch_id), self.table.c.owner == self._owner
         )
-        if not self._database.execute(own.values(state="open")):
+        if not self._database.execute(own.values(self._changed("open"))):
             raise BatchSuperseded
 
     def keys_from_journal(self, since: datetime) -> set[str]:
@@ -193,7 +188,8 @@ class SqlBatches:
 
     def close(self) -> bool:
         """Note that the description is about to be returned; ``False`` if the batch is another try's."""
-        return self._database.execute(self.table.update().where(*self._mine()).values(state="closed")) > 0
+        closed = self.table.update().where(*self._mine()).values(self._changed("closed"))
+        return self._database.execute(closed) > 0
 
     def own_record(self) -> BatchRecord | None:
         """Return what is noted of this batch, by an earlier try perhaps."""
@@ -216,7 +212,8 @@ class SqlBatches:
 
     def adopt(self, record: BatchRecord, last_sequence: int) -> int | None:
         """Move the rows of another batch behind the last one of this batch, which is open."""
-        claimed = self._unchanged(record).values(state="adopted", adopted_by=self._batch_id)
+        claimed = self.table.update().where(*self._unchanged(record))
+        claimed = claimed.values(self._changed("adopted") | {"adopted_by": self._batch_id})
         if not self._database.execute(claimed):
             return None
         taken = self._rows.update().where(self._rows.c.batch_id == column_id(record.batch_id))
@@ -227,19 +224,32 @@ class SqlBatches:
         return count
 
     def settle(self, record: BatchRecord, state: BatchState) -> None:
-        """Note what became of a closed batch."""
-        self._database.execute(self._unchanged(record).values(state=state))
+        """Note what became of a closed batch.
+
+        Of one that is confirmed nothing is noted any more, except where it is from journals: for a month,
+        by its note :meth:`keys_from_journal` finds what a queue may yet bring.
+        """
+        is_from_journal = record.queue.endswith(JOURNAL)
+        if state == "confirmed" and not is_from_journal:
+            self._database.execute(self.table.delete().where(*self._unchanged(record)))
+            return
+        changed = self.table.update().where(*self._unchanged(record))
+        self._database.execute(changed.values(self._changed(state)))
+        if state == "confirmed":
+            batches = self.table.c
+            old = batches.changed_at < now(self._database) - KEPT_FOR.total_seconds()
+            self._database.execute(self.table.delete().where(batches.state == "confirmed", old))
+
+    def _changed(self, state: BatchState) -> dict[str, Any]:
+        return {"state": state, "changed_at": now(self._database)}
 
     def _mine(self) -> tuple[ColumnElement[bool], ...]:
         return tuple(self.table.c[name] == value for name, value in self.own.items())
 
-    def _unchanged(self, record: BatchRecord) -> Update:
+    def _unchanged(self, record: BatchRecord) -> tuple[ColumnElement[bool], ...]:
         batches = self.table.c
-        return self.table.update().where(
-            batches.batch_id == column_id(record.batch_id),
-            batches.owner == record.owner,
-            batches.state == record.state,
-        )
+        is_it = batches.batch_id == column_id(record.batch_id)
+        return is_it, batches.owner == record.owner, batches.state == record.state
 
 
 class SqlLedgerView:
@@ -265,6 +275,22 @@ class SqlLedgerView:
     def close(self) -> None:
         """Let go of the connection."""
         self._database.close()
+
+
+def remove_empty_batches(database: Database, tables: StoreTables, before: datetime) -> None:
+    """Remove the records of batches of which nothing is left, and that nobody puts into or adopts any more.
+
+    They are looked up before they are deleted, by name: MySQL locks whatever a DELETE looks at, and puts hold
+    the records of their batches.
+
+    :param before: When they were changed last; the database's clock is taken for the caller's.
+    """
+    batches = tables.batches.c
+    has_rows = exists().where(tables.notifications.c.batch_id == batches.batch_id)
+    old = (batches.state != "open", batches.changed_at < before.timestamp(), ~has_rows)
+    page = select(batches.batch_id).where(*old).limit(_AT_ONCE)
+    while names := [row.batch_id for row in database.rows(page)]:
+        database.execute(tables.batches.delete().where(batches.batch_id.in_(names), *old))
 
 
 def adopters(database: Database, tables: StoreTables, name: str) -> list[BatchRecord]:

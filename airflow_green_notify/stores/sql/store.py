@@ -48,12 +48,12 @@ class SqlStore(Store):
 
     :param conn_id: Airflow connection of the database; templated.
     :param table: Name of the table, ``schema.table`` if it is not in the default schema; templated. The
-        ledgers are kept beside it: who reads which queue in ``<table>_leases``, which batches were handed on
-        in ``<table>_batches``, attempts of handlers in ``<table>_attempts``, how far consumers have read in
-        ``<table>_consumers`` and, chat by chat, in ``<table>_chats``, which dead letters are to be replayed
-        in ``<table>_replays``, salted hashes of erased keys, which no put stores again, in
-        ``<table>_tombstones``, what each drain came to, for 30 days, in ``<table>_drains``, and what watchers
-        and examinations said last, once they say something, in ``<table>_reports``.
+        ledgers are kept beside it: who reads which queue in ``<table>_leases``, which batches were not handed
+        on yet in ``<table>_batches``, attempts of handlers, for 30 days, in ``<table>_attempts``, how far
+        consumers have read in ``<table>_consumers`` and, chat by chat, in ``<table>_chats``, which dead
+        letters are to be replayed in ``<table>_replays``, salted hashes of erased keys, which no put stores
+        again, in ``<table>_tombstones``, what each drain came to, for 30 days, in ``<table>_drains``, and
+        what watchers and examinations said last, once they say something, in ``<table>_reports``.
     :raises ValueError: ``table`` is no name of a table; what a template hides fails when the task opens it.
     """
 

@@ -162,6 +162,7 @@ def _attempts(name: str, metadata: MetaData) -> Table:
         Column("key", String(32), primary_key=True),
         Column("attempts", Integer, nullable=False),
         Column("finished", Boolean, nullable=False),
+        Column("at", Float(53), nullable=False, index=True),
         **ON_MYSQL,
     )
 
@@ -189,6 +190,7 @@ def _batches(name: str, metadata: MetaData) -> Table:
         Column("state", String(16), nullable=False),
         Column("adopted_by", long_text(), nullable=False),
         Column("adopted", Integer, nullable=False),
+        Column("changed_at", Float(53), nullable=False),
         **ON_MYSQL,
     )
 

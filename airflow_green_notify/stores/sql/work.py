@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from airflow_green_notify.stores.row import from_row
 from airflow_green_notify.stores.sql.chat_rows import ChatRows
+from airflow_green_notify.stores.sql.clock import now
 from airflow_green_notify.stores.sql.intake import Intake, IsMeant, chat_row, is_to_handle, lane_of
-from airflow_green_notify.stores.sql.ledger import CLOCKS
 from airflow_green_notify.stores.sql.tables import column_id
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ class SqlWork:
         self._own = self._table.c.consumer == column_id(consumer)
         self.consumer = consumer
         self._intake = Intake(stream, consumer, is_meant)
-        clock: Any = literal_column(CLOCKS[self._database.dialect])
-        self._now: ColumnElement[float] = clock
+        self._now = now(self._database)
 
     def begin(self, start: Start) -> None:
         """Make the consumer known if it is new: where it starts.

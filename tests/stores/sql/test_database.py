@@ -23,7 +23,7 @@ def test_transaction_that_stands_still_lets_go_of_its_locks(
     sleeper = Database("store")
     sleeper.create(tables)
     attempts = tables.attempts
-    sleeper.insert(attempts, {"key": "k", "attempts": 0, "finished": False})
+    sleeper.insert(attempts, {"key": "k", "attempts": 0, "finished": False, "at": 0.0})
     other = sleeper.beside()
     counted = attempts.update().values(attempts=attempts.c.attempts + 1)
     tries: list[float] = []
