@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 
 from tests.production.soak import CONTROL, OURS, WATCHED_PARTS, Held, Line, Sample, growing, lines
@@ -36,6 +37,16 @@ def test_lines_are_laid_through_what_lasts() -> None:
     found = lines(samples, 0.25)[OURS[0]]
     assert round(found["mib"].slope, 6) == 12
     assert (found["handles"].mean, found["handles"].slope, found["threads"].mean) == (7, 0, 3)
+
+
+def test_process_is_told_what_it_holds() -> None:
+    """An open file and a few MiB more are seen."""
+    before = Held.by(os.getpid())
+    with open(__file__) as _:
+        ballast = b"x" * 2**24
+        after = Held.by(os.getpid())
+    assert after.handles == before.handles + 1
+    assert after.mib - before.mib > 12, len(ballast)
 
 
 def test_part_that_grows_as_the_control_does_is_not_ours_to_blame() -> None:
