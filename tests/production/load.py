@@ -13,6 +13,7 @@ What it prints is Markdown. ``--ways``, ``--instances`` and ``--sensors`` choose
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import time
@@ -69,7 +70,8 @@ class Result:
     :param latencies: Seconds from push to row, or to success, in order of size.
     :param left: What was still in its queue when patience ended.
     :param lost: What is in neither queue nor table.
-    :param rate: Notifications of the backlog that became rows each second, or ``nan`` if not all did.
+    :param rate: Notifications of the backlog that became rows each second; ``nan`` if not all did, or there
+        was none, since even the trickle was too much.
     """
 
     way: str
@@ -250,7 +252,7 @@ def _speed(results: Sequence[Result], seconds: float) -> str:
         rows.append(
             [
                 *(NAMES[each.way], each.count, each.count, *_seconds(each), f"{runs:.0f}", each.left),
-                *(f"{rate:.0f}", f"{rate / each.count:.1f}"),
+                *(["behind"] * 2 if math.isnan(rate) else [f"{rate:.0f}", f"{rate / each.count:.1f}"]),
             ]
         )
     return table(columns, rows)

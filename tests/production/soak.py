@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import math
 import os
 import random
@@ -33,7 +34,6 @@ import psutil
 
 from tests.benchmarks.approvals_on_airflow import DEFERRED, ENDED, _answer_to
 from tests.benchmarks.fleet_on_airflow import _message
-from tests.benchmarks.many_instances import memory_mib
 from tests.live.database import on_server
 from tests.live.live_airflow import airflow_command
 from tests.live.running_airflow import BOOT_SECONDS, until
@@ -69,7 +69,10 @@ FAILED = "SELECT dag_id, count(*) FROM dag_run WHERE state = 'failed' GROUP BY d
 
 @dataclass(frozen=True)
 class Held:
-    """What a process holds: MiB that are its own or its part of what is shared, open files, and threads."""
+    """What a process holds: MiB of its own, open files, and threads.
+
+    What it shares isn't counted: its part of that changes with whatever else begins or ends on the machine.
+    """
 
     mib: float
     handles: int
@@ -79,7 +82,8 @@ class Held:
     def by(cls, pid: int) -> Held:
         """Look at a process."""
         process = psutil.Process(pid)
-        return cls(memory_mib([pid]), process.num_fds(), process.num_threads())
+        mib = process.memory_full_info().uss / 2**20
+        return cls(mib, process.num_fds(), process.num_threads())
 
 
 @dataclass
@@ -130,10 +134,12 @@ class Soak:
 
     :param streamed: How many instances the stream reads; the next one is the handler's, and all behind it
         are watched by doorbells.
+    :param file: Where samples are kept.
     """
 
-    def __init__(self, airflow: ProductionAirflow, streamed: int) -> None:
+    def __init__(self, airflow: ProductionAirflow, streamed: int, file: Path | None = None) -> None:
         self.airflow = airflow
+        self._file = file
         self.gateway = airflow.gateway
         self._streamed = self.gateway.ids[:streamed]
         self._handled = self.gateway.ids[streamed]
@@ -167,10 +173,20 @@ class Soak:
             self.gateway.push(next(instances), _message())
             if passed >= len(self.samples) * SAMPLE_SECONDS:
                 self.samples.append(Sample(passed / 3600, self._look()))
+                self._keep(self.samples[-1])
             if passed >= next_minute:
                 next_minute += 60
                 self._each_minute()
             time.sleep(max(0.0, PUSHED_EVERY - (time.monotonic() - began - passed)))
+
+    def _keep(self, sample: Sample) -> None:
+        """Add it to the file of samples, a JSON object on each line, for who wants to see the curve."""
+        if self._file is not None:
+            parts = {
+                part: {pid: vars(held) for pid, held in pids.items()} for part, pids in sample.parts.items()
+            }
+            with self._file.open("a") as file:
+                file.write(json.dumps({"hours": sample.hours, "parts": parts}) + "\n")
 
     def _each_minute(self) -> None:
         self.airflow.check_parts()
@@ -274,7 +290,7 @@ def _print_parts(samples: Sequence[Sample], warm_up: float) -> list[str]:
     """Print what the parts hold, and return which grow."""
     found = lines(samples, warm_up)
     rows = [[name, *(str(line) for line in kinds.values())] for name, kinds in found.items()]
-    print(f"\n### Parts\n\n{table(['part', 'memory (PSS), MiB', 'open files', 'threads'], rows)}")
+    print(f"\n### Parts\n\n{table(['part', 'memory of its own, MiB', 'open files', 'threads'], rows)}")
     grown = growing(found)
     print(f"\nGrow faster than the control: {', '.join(grown) or 'none'}.", flush=True)
     return grown
@@ -311,6 +327,7 @@ def main() -> int:
     parser.add_argument("--warm-up", type=float, default=10, help="minutes of these that don't count")
     parser.add_argument("--streamed", type=int, default=20)
     parser.add_argument("--watched", type=int, default=100)
+    parser.add_argument("--samples", type=Path, help="a file to which each sample is added")
     options = parser.parse_args()
     if (options.minutes - options.warm_up) * 60 < 5 * SAMPLE_SECONDS:
         parser.error("--minutes must be 3 more than --warm-up, at least")
@@ -324,7 +341,7 @@ def main() -> int:
     ):
         _tell("Airflow is up.")
         add_control(airflow)
-        soak = Soak(airflow, options.streamed)
+        soak = Soak(airflow, options.streamed, options.samples)
         with airflow.running(*soak.dags):
             soak.begin()
             _tell("Everything is at work.")
