@@ -93,7 +93,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["", "common-messaging", "openlineage", "parquet"])
+@pytest.fixture(
+    scope="module", params=["", "common-messaging", "openlineage", "parquet"], ids=lambda it: it or "plain"
+)
 def installed(
     request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Installed:
