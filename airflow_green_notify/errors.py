@@ -92,3 +92,8 @@ class NotificationStoreError(GreenApiError):
     """A notification could not be made durable, so it was not deleted from the gateway."""
 
     retryable = True
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell whether the same may go well later: outages end, and a single answer may be broken on its way."""
+    return isinstance(error, GreenApiPayloadError) or (isinstance(error, GreenApiError) and error.retryable)

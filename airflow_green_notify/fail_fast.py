@@ -1,4 +1,4 @@
-"""A wrong token fails a task at once; an outage leaves it its retries."""
+"""A wrong token fails a task at once; an outage, or a broken answer, leaves it its retries."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_green_notify.errors import GreenApiError
+from airflow_green_notify.errors import GreenApiError, may_pass
 
 
 @contextmanager
@@ -16,6 +16,6 @@ def fail_fast() -> Iterator[None]:
     try:
         yield
     except GreenApiError as error:
-        if error.retryable:
+        if may_pass(error):
             raise
         raise AirflowFailException(str(error)) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from airflow_green_notify.errors import GreenApiError, GreenApiPayloadError, GreenApiUnavailableError
+from airflow_green_notify.errors import GreenApiError, GreenApiUnavailableError, may_pass
 
 if TYPE_CHECKING:
     from airflow_green_notify.hooks import GreenApiHook
@@ -48,7 +48,7 @@ class Doubts:
                 "delete. Does another consumer use this instance? If not, ask the vendor's support."
             )
         except GreenApiError as error:
-            if not error.retryable and not isinstance(error, GreenApiPayloadError):
+            if not may_pass(error):
                 raise
             self.last = error
         self.count += 1

@@ -19,7 +19,7 @@ from airflow_green_notify.drain.report import StopCondition
 from airflow_green_notify.drain.routing import Routing
 from airflow_green_notify.drain.store_thread import StoreThread
 from airflow_green_notify.drain.writing import DirectWriter, GroupWriter, Writer
-from airflow_green_notify.errors import GreenApiError, GreenApiPayloadError
+from airflow_green_notify.errors import GreenApiError, may_pass
 from airflow_green_notify.hooks.who_is_who import contacts_of
 from airflow_green_notify.progress import FIRST_AFTER, Progress
 from airflow_green_notify.stoppable import run_loop
@@ -187,7 +187,7 @@ class Fleet:
         """
         drain = self._drains[conn_id]
         wait_until = time.monotonic() + min(2.0**failures, LONGEST_PAUSE)
-        while _may_pass(self._errors[conn_id]) and drain.may_go_on() and self._works():
+        while may_pass(self._errors[conn_id]) and drain.may_go_on() and self._works():
             if time.monotonic() >= wait_until:
                 return True
             await asyncio.sleep(0.5)
@@ -236,8 +236,3 @@ class Fleet:
         for instance in self._instances.values():
             await instance.hook.aclose()
             instance.hook.close()  # who is who may have been asked by its plain methods
-
-
-def _may_pass(error: Exception) -> bool:
-    """Tell whether a drain may go well after this; a single answer may be broken on its way."""
-    return isinstance(error, GreenApiPayloadError) or (isinstance(error, GreenApiError) and error.retryable)

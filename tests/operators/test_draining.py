@@ -19,6 +19,7 @@ from airflow.sdk import DAG
 from airflow_green_notify.drain.handling import NotificationHandler
 from airflow_green_notify.drain.lease import ReaderLease
 from airflow_green_notify.emulator import GreenApiEmulator, example_notifications, traffic
+from airflow_green_notify.errors import GreenApiPayloadError
 from airflow_green_notify.filters import NotificationFilter
 from airflow_green_notify.hooks import GreenApiHook
 from airflow_green_notify.notification import Notification
@@ -88,6 +89,17 @@ def test_drain_stops_at_the_start_of_its_own_try(
     assert drain(store=store)["report"]["stopped_by"] == "until"
     assert len(green_api_connection.queue()) == 1
     assert drain(store=store, until=None)["count"] == 2
+
+
+def test_drain_is_retried_after_an_answer_that_was_broken_on_its_way(
+    green_api_connection: GreenApiEmulator, store: SqlStore
+) -> None:
+    """Without the retry, a batch would wait for the next run, which somebody's next message may start."""
+    green_api_connection.push(*traffic(seed=1, n=3))
+    green_api_connection.fault("malformed", method="receiveNotification")
+    with pytest.raises(GreenApiPayloadError):
+        drain(store=store)
+    assert drain(store=store)["count"] == 3
 
 
 def test_drain_empty_queue_skips_if_asked(green_api_connection: GreenApiEmulator, store: SqlStore) -> None:
