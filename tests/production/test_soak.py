@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
+import subprocess
+import sys
+from typing import Any
 
 from tests.production.soak import CONTROL, OURS, WATCHED_PARTS, Held, Line, Sample, growing, lines
 
@@ -39,14 +41,28 @@ def test_lines_are_laid_through_what_lasts() -> None:
     assert (found["handles"].mean, found["handles"].slope, found["threads"].mean) == (7, 0, 3)
 
 
+HOLDER = """
+import sys
+print(flush=True)
+input()
+kept = open(sys.executable), b"x" * 2**24
+print(flush=True)
+input()
+"""
+
+
 def test_process_is_told_what_it_holds() -> None:
     """An open file and a few MiB more are seen."""
-    before = Held.by(os.getpid())
-    with open(__file__) as _:
-        ballast = b"x" * 2**24
-        after = Held.by(os.getpid())
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", HOLDER], **pipes) as holder:
+        holder.stdout.readline()
+        before = Held.by(holder.pid)
+        print(file=holder.stdin, flush=True)
+        holder.stdout.readline()
+        after = Held.by(holder.pid)
+        holder.kill()
     assert after.handles == before.handles + 1
-    assert after.mib - before.mib > 12, len(ballast)
+    assert 12 < after.mib - before.mib < 24
 
 
 def test_part_that_grows_as_the_control_does_is_not_ours_to_blame() -> None:
