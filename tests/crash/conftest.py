@@ -20,7 +20,7 @@ def zygote() -> Iterator[Zygote]:
     zygote.close()
 
 
-@pytest.fixture(params=["sqlite", "postgres", "files", "s3"])
+@pytest.fixture(params=["sqlite", "postgres", "files", pytest.param("s3", marks=pytest.mark.slow)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
     """A store's description, and the environment its drain needs."""
     name = f"t{time.time_ns()}"
