@@ -19,15 +19,20 @@ EXAMPLES = Path(__file__).parents[2] / "example_dags"
 
 @contextmanager
 def own_folder() -> Iterator[Path]:
-    """A folder that is gone in the end, also after SIGTERM, which ends this process in good order."""
-    before = signal.signal(signal.SIGTERM, _end)
+    """A folder that is gone in the end, also after a signal, which ends this process in good order.
+
+    SIGINT does so, too, where a script began it in the background: there Python leaves it ignored.
+    """
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, _end)}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with tempfile.TemporaryDirectory(
             prefix="green-notify-production-", ignore_cleanup_errors=True
         ) as folder:
             yield Path(folder)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
