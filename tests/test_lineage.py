@@ -131,6 +131,7 @@ def test_drain_reads_the_queue_and_writes_the_table_with_columns_and_count(told:
     assert columns["received_at"] == "TIMESTAMP WITH TIME ZONE"
 
 
+@pytest.mark.slow
 def test_stream_of_a_fleet_has_an_input_for_each_instance(told: Told) -> None:
     """Both stores are outputs, each with its count; a connection that isn't there hides no other."""
     assert told.inputs("stream") == [told.queue(told.one), told.queue(told.two)]

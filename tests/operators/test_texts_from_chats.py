@@ -39,6 +39,7 @@ def green_api_switches() -> dict[str, Any]:
     return {"rate_limits": False}
 
 
+@pytest.mark.slow
 def test_text_from_a_chat_is_sent_as_it_is_by_every_way(
     green_api_connection: GreenApiEmulator, run_dag: Callable[..., Any], tmp_path: Path
 ) -> None:
