@@ -27,6 +27,7 @@ from airflow_green_notify.arguments import (
     receive_timeout_of,
     seconds_of,
 )
+from airflow_green_notify.errors import may_pass
 from airflow_green_notify.fail_fast import fail_fast
 from airflow_green_notify.lineage import Queue, TellsLineage
 from airflow_green_notify.links import LINKS, push_links
@@ -121,7 +122,7 @@ class ReaderOperator(TellsLineage, GreenApiTask):
 
     def _execute_judged(self, context: Context) -> dict[str, Any]:
         push_links(self, context)
-        with _no_loop_of_failures(self._lingers()), fail_fast():
+        with _no_loop_of_failures(self._lingers()), fail_fast(may_pass):
             return self._execute(context, self.judged_arguments())
 
     def _lingers(self) -> bool:
