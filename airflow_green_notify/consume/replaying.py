@@ -127,15 +127,15 @@ class Replays:
         self._work.give_back(claim, 0.0)
         self._paused[claim.chat] = time.monotonic() + pause
 
-    def is_worth_waiting(self, until: float) -> bool:
-        """Tell whether something may be left to do after a while, though nothing is now.
+    def is_worth_waiting(self, asked_at: float, until: float) -> bool:
+        """Tell whether something may be left to do after a while, though nothing was when that was asked.
 
         :param until: Up to when, by ``time.monotonic()``, it is waited for what others have; for a rate it is
             waited for until :data:`AT_LEAST` seconds after the start.
         """
         if self.due_in < math.inf:
             until = max(until, self._began + AT_LEAST)
-        return self._is_left and time.monotonic() < until
+        return self._is_left and asked_at < until
 
     def _attempt(self, claim: Claim, marked: Marked) -> Claim:
         attempt = self._store.begin_attempt(marked.letter.key)

@@ -113,14 +113,17 @@ class Working:
     def _goes_on(self) -> bool:
         """Begin what can be begun, and tell whether there is anything to wait for."""
         check()
+        asked_at = time.monotonic()
         while not (closing := self._is_closing()) and len(self._calls) < self._terms.max_parallel:
             if not self._begin_next():
                 break
             check()
             self._note_ended(0.0)
+            asked_at = time.monotonic()
         if any(not self._hangs(call) for call in self._calls.values()):
             return True
-        return not closing and len(self._calls) < self._terms.max_parallel and self._is_worth_waiting()
+        may_begin = not closing and len(self._calls) < self._terms.max_parallel
+        return may_begin and self._is_worth_waiting(asked_at)
 
     def _is_closing(self) -> bool:
         """Tell whether nothing is to begin any more, and note why."""
@@ -131,18 +134,18 @@ class Working:
             self.report.stopped_by = "failures"
         return self.report.stopped_by != "nothing_left"
 
-    def _is_worth_waiting(self) -> bool:
-        """Tell whether something may be left to do after a while, though nothing is now.
+    def _is_worth_waiting(self, asked_at: float) -> bool:
+        """Tell whether something may be left to do after a while, though nothing was when that was asked.
 
         A chat that pauses is waited for. So is one that another worker has, as long as its lease would last
         if that worker were dead.
         """
-        now = time.monotonic()
-        if now - self._began < self._terms.linger:
+        if asked_at - self._began < self._terms.linger:
             return True
-        if self._replays and self._replays.is_worth_waiting(self._worth_waiting_until):
+        if self._replays and self._replays.is_worth_waiting(asked_at, self._worth_waiting_until):
             return True
-        return now < self._worth_waiting_until and leases.patiently(lambda: self._work.is_left(self._busy()))
+        is_in_time = asked_at < self._worth_waiting_until
+        return is_in_time and leases.patiently(lambda: self._work.is_left(self._busy()))
 
     def _begin_next(self) -> bool:
         """Claim a chat and call the handler with what is next in it; ``False`` if there is none."""

@@ -167,6 +167,33 @@ def test_failing_chat_pauses_without_a_place_of_its_own(
     assert report.handled == 8
 
 
+def test_pause_that_ends_while_the_process_stands_still_is_waited_for(
+    sql_store: Any, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When nothing was to be claimed, and much later it isn't worth waiting any more, it is asked again."""
+    monkeypatch.setattr(working, "pause_after", lambda attempts: 1.2)
+    claim, stood_still = SqlWork.claim, []
+
+    def claim_and_stand_still(work: SqlWork, busy: Any) -> Any:
+        claimed = claim(work, busy)
+        if claimed is None and calls == [0] and not stood_still:
+            stood_still.append(True)
+            time.sleep(1.5)
+        return claimed
+
+    monkeypatch.setattr(SqlWork, "claim", claim_and_stand_still)
+    put(sql_store, message(0))
+    calls: list[int] = []
+
+    def handler(notification: Notification) -> None:
+        calls.append(number_of(notification))
+        if len(calls) == 1:
+            raise ValueError("not yet")
+
+    assert run(handler).handled == 1
+    assert stood_still
+
+
 def test_what_keeps_failing_is_set_aside_and_its_chat_goes_on(sql_store: Any, run: Run) -> None:
     """The dead letter tells of the errors, and a later run handles neither it nor the notification."""
     put(sql_store, *map(message, range(3)))
