@@ -29,7 +29,7 @@ from tests.live.running_airflow import BOOT_SECONDS, RunningAirflow, until
 from tests.production.parts import Part, Parts
 from tests.production.ports import ports
 from tests.production.settings import production_settings
-from tests.production.supervisor import Supervisor
+from tests.production.steady import Steady
 from tests.servers import missing, postgres_command, postgres_login
 
 WAREHOUSE = "green_api_warehouse"  # the id of the connection
@@ -37,6 +37,7 @@ MARK = "GREEN_API_PRODUCTION"  # in the environment of all parts: the folder tha
 SCHEDULERS = ["scheduler-1", "scheduler-2"]
 TRIGGERERS = ["triggerer-1", "triggerer-2"]
 WORKERS = ["worker-1", "worker-2"]
+REVIVE_EVERY = 1.0  # seconds
 SERVERS = ["metadata", "warehouse", "redis", "gateway"]
 
 
@@ -102,7 +103,7 @@ class ProductionAirflow(RunningAirflow):
             self._migrate()
             self._start_airflow()
             if self._supervised:
-                stack.enter_context(Supervisor(self.parts))
+                stack.enter_context(Steady(self._revive, REVIVE_EVERY))
             self._stack = stack.pop_all()
         return self
 
@@ -115,6 +116,11 @@ class ProductionAirflow(RunningAirflow):
         """Raise an error if a part has ended that nobody stopped or killed, and nobody starts again."""
         if not self._supervised and (ended := self.parts.ended()):
             raise RuntimeError("\n".join(f"{name} ended by itself:\n{log}" for name, log in ended.items()))
+
+    def _revive(self) -> None:
+        """Start again what ended by itself, as systemd or Kubernetes do."""
+        for name in self.parts.revive():
+            print(f"{name} ended by itself, and was started again.", flush=True)
 
     # --- servers ---
 

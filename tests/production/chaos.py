@@ -32,7 +32,8 @@ from tests.production.evidence import gather, keep
 from tests.production.plan import Disturbance, plan
 from tests.production.report import Outcome, as_markdown
 from tests.production.settings import SHORT_HEARTBEATS
-from tests.production.traffic import Asker, OtherConsumer, Pusher, Steady
+from tests.production.steady import Steady
+from tests.production.traffic import Asker, OtherConsumer, Pusher
 from tests.production.witness import CHAT, NOTED, STORE
 
 DAGS = Path(__file__).parent / "chaos_dags"
