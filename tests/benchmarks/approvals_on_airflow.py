@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_green_notify.notification import Notification
-from tests.benchmarks.fleet_on_airflow import BODY, FOR_TESTS, SLOTS, Measurement, _cores, _message
+from tests.benchmarks.fleet_on_airflow import BODY, FOR_TESTS, SLOTS, Measurement, _cores, a_message
 from tests.benchmarks.many_instances import Outcome, many_instances, wait_for_rest
 from tests.live.database import on_server
 from tests.live.live_airflow import LiveAirflow
@@ -48,7 +48,7 @@ ENDED = (
 RESULTS = "SELECT run_id, CAST(value AS TEXT) FROM xcom WHERE dag_id = 'approval' AND key = 'return_value'"
 DEFERRED = (
     "SELECT count(*) FROM task_instance i JOIN trigger t ON t.id = i.trigger_id "
-    "WHERE i.dag_id = 'approval' AND i.state = 'deferred' AND t.triggerer_id IS NOT NULL"
+    "WHERE i.dag_id = :dag_id AND i.state = 'deferred' AND t.triggerer_id IS NOT NULL"
 )
 
 
@@ -62,15 +62,20 @@ class Approvals(Measurement):
         for _ in range(count):
             question = f"3EB0ASKED{time.time_ns()}"
             asked[self.airflow.trigger("approval", asked=question)] = question
-        until(lambda: self.airflow.query(DEFERRED)[0][0] >= count, PATIENCE, "deferral of all", pause=2)
+        until(
+            lambda: self.airflow.query(DEFERRED, dag_id="approval")[0][0] >= count,
+            PATIENCE,
+            "deferral of all",
+            pause=2,
+        )
         return asked
 
     def _wake(self) -> None:
-        self.gateway.push(self.gateway.ids[0], _message())
+        self.gateway.push(self.gateway.ids[0], a_message())
 
     def answer(self, asked: dict[str, str], seconds: float) -> None:
         """Push an answer to each, and as many other notifications between them, evenly over this time."""
-        bodies = [body for question in asked.values() for body in (_answer_to(question), _message())]
+        bodies = [body for question in asked.values() for body in (answer_to(question), a_message())]
         began = time.monotonic()
         for number, body in enumerate(bodies):
             time.sleep(max(0.0, began + seconds * number / len(bodies) - time.monotonic()))
@@ -106,7 +111,7 @@ class Approvals(Measurement):
 _answers = itertools.count(1)
 
 
-def _answer_to(question: str) -> dict[str, Any]:
+def answer_to(question: str) -> dict[str, Any]:
     data = {
         "typeMessage": "quotedMessage",
         "extendedTextMessageData": {"text": "Yes"},

@@ -131,7 +131,7 @@ class Measurement:
         until(lambda: self.airflow.query(watched)[0][0] >= mode.watchers, 120, "trigger for each watcher")
         self._warmed_up_at = time.time()
         for instance in self.gateway.ids:
-            self.gateway.push(instance, _message())
+            self.gateway.push(instance, a_message())
         count = len(self.gateway.ids)
         until(lambda: len(self._rows(mode)) >= count, 300, "row for each instance")
 
@@ -140,7 +140,7 @@ class Measurement:
         count, began = len(self.gateway.ids), time.monotonic()
         for number in range(int(seconds * count)):
             time.sleep(max(0.0, began + number / count - time.monotonic()))
-            self.gateway.push(self.gateway.ids[number % count], _message())
+            self.gateway.push(self.gateway.ids[number % count], a_message())
         time.sleep(max(0.0, began + seconds - time.monotonic()))
 
     def _settle(self, mode: Mode) -> None:
@@ -187,7 +187,7 @@ class Measurement:
 _numbers = itertools.count(1)
 
 
-def _message() -> dict[str, Any]:
+def a_message() -> dict[str, Any]:
     """A message that nobody has sent before, of this moment."""
     return BODY | {"idMessage": f"3EB0{next(_numbers):016X}", "timestamp": int(time.time())}
 

@@ -24,12 +24,13 @@ from typing import Any
 
 import requests
 
-from tests.benchmarks.approvals_on_airflow import _answer_to
-from tests.benchmarks.fleet_on_airflow import _message
+from tests.benchmarks.approvals_on_airflow import DEFERRED, answer_to
+from tests.benchmarks.fleet_on_airflow import a_message
 from tests.live.running_airflow import until
 from tests.production.__main__ import own_folder
 from tests.production.airflow import ProductionAirflow
 from tests.production.measuring import (
+    WATCHED,
     Costs,
     by_kind,
     committed,
@@ -51,12 +52,7 @@ MOST_AT_ONCE = 6000
 FIRST, ANSWERS = 4, 20
 """How many sensors are answered: some for which triggerers load Airflow's API, and those measured then."""
 
-WATCHED = "SELECT count(*) FROM trigger WHERE triggerer_id IS NOT NULL"
 BEGAN = "SELECT count(*) FROM dag_run WHERE start_date >= to_timestamp(:since)"
-DEFERRED = (
-    "SELECT count(*) FROM task_instance i JOIN trigger t ON t.id = i.trigger_id "
-    "WHERE i.dag_id = :dag_id AND i.state = 'deferred' AND t.triggerer_id IS NOT NULL"
-)
 ANSWERED = (
     "SELECT map_index, extract(epoch FROM end_date) FROM task_instance "
     "WHERE dag_id = :dag_id AND run_id = :run_id AND state = 'success'"
@@ -146,7 +142,7 @@ class Load:
         until(lambda: self.airflow.query(WATCHED)[0][0] >= watchers, 180, "trigger for each watcher")
         began = time.time()
         for instance in ids:
-            self.gateway.push(instance, _message())
+            self.gateway.push(instance, a_message())
         self._stored(ids, rows, began, WARM_SECONDS)
 
     def _trickle(self, ids: Sequence[str], rows: str, result: Result) -> Result:
@@ -176,7 +172,7 @@ class Load:
         began = time.monotonic()
         for number in range(int(self._seconds * len(ids))):
             time.sleep(max(0.0, began + number / len(ids) - time.monotonic()))
-            self.gateway.push(ids[number % len(ids)], _message())
+            self.gateway.push(ids[number % len(ids)], a_message())
         time.sleep(max(0.0, began + self._seconds - time.monotonic()))
 
     def _cost_of(self, work: Any, result: Result) -> None:
@@ -215,7 +211,7 @@ class Load:
         at: dict[int, float] = {}
         for number in numbers:
             at[number] = time.time()
-            self.gateway.push(self.gateway.ids[0], _answer_to(f"Q{number}"))
+            self.gateway.push(self.gateway.ids[0], answer_to(f"Q{number}"))
             time.sleep(10 / len(numbers))
         return at
 

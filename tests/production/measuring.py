@@ -27,6 +27,7 @@ from tests.production.evidence import keep
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = "SELECT key, extract(epoch FROM pg_xact_commit_timestamp(xmin)) FROM {table}"
+WATCHED = "SELECT count(*) FROM trigger WHERE triggerer_id IS NOT NULL"
 AT_WORK = "SELECT dag_id, run_id FROM dag_run WHERE state IN ('queued', 'running')"
 HELD = "SELECT count(*) FROM {table}_leases WHERE expires_at > extract(epoch FROM clock_timestamp())"
 

@@ -32,14 +32,15 @@ from pathlib import Path
 
 import psutil
 
-from tests.benchmarks.approvals_on_airflow import DEFERRED, ENDED, _answer_to
-from tests.benchmarks.fleet_on_airflow import _message
+from tests.benchmarks.approvals_on_airflow import DEFERRED, ENDED, answer_to
+from tests.benchmarks.fleet_on_airflow import a_message
 from tests.live.database import on_server
 from tests.live.live_airflow import airflow_command
 from tests.live.running_airflow import BOOT_SECONDS, until
 from tests.production.__main__ import own_folder
 from tests.production.airflow import SCHEDULERS, TRIGGERERS, WORKERS, ProductionAirflow
 from tests.production.measuring import (
+    WATCHED,
     committed,
     end_runs,
     heading,
@@ -63,7 +64,6 @@ SIZES = (
     "SELECT relname, pg_total_relation_size(c.oid) FROM pg_class c "
     "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE nspname = 'public' AND relkind = 'r'"
 )
-WATCHERS = "SELECT count(*) FROM trigger WHERE triggerer_id IS NOT NULL"
 FAILED = "SELECT dag_id, count(*) FROM dag_run WHERE state = 'failed' GROUP BY dag_id"
 
 
@@ -154,23 +154,28 @@ class Soak:
     def begin(self) -> None:
         """Return once everything is at work."""
         until(
-            lambda: self.airflow.query(WATCHERS)[0][0] >= len(self._watched), 300, "trigger for each watcher"
+            lambda: self.airflow.query(WATCHED)[0][0] >= len(self._watched), 300, "trigger for each watcher"
         )
         for instance in self._streamed:
-            self.gateway.push(instance, _message())
+            self.gateway.push(instance, a_message())
         until(
             lambda: len(committed(self.airflow, "soak")) >= len(self._streamed), 600, "row of each", pause=2
         )
         for _ in range(APPROVALS):
             self._ask()
-        until(lambda: self.airflow.query(DEFERRED)[0][0] >= APPROVALS, 600, "deferral of all", pause=2)
+        until(
+            lambda: self.airflow.query(DEFERRED, dag_id="approval")[0][0] >= APPROVALS,
+            600,
+            "deferral of all",
+            pause=2,
+        )
 
     def go_on(self, minutes: float) -> None:
         """Push, answer and look for so long."""
         began = time.monotonic()
         next_minute, instances = 60.0, itertools.cycle(self._streamed)
         while (passed := time.monotonic() - began) < minutes * 60:
-            self.gateway.push(next(instances), _message())
+            self.gateway.push(next(instances), a_message())
             if passed >= len(self.samples) * SAMPLE_SECONDS:
                 self.samples.append(Sample(passed / 3600, self._look()))
                 self._keep(self.samples[-1])
@@ -190,12 +195,12 @@ class Soak:
 
     def _each_minute(self) -> None:
         self.airflow.check_parts()
-        self.gateway.push(self._handled, _message())
+        self.gateway.push(self._handled, a_message())
         if self._watched:
-            self.gateway.push(self._chance.choice(self._watched), _message())
+            self.gateway.push(self._chance.choice(self._watched), a_message())
         answered = next(iter(self._asked), None)
         if answered is not None:
-            self.gateway.push(self._streamed[0], _answer_to(self._asked.pop(answered)))
+            self.gateway.push(self._streamed[0], answer_to(self._asked.pop(answered)))
         self._ask()
 
     def _ask(self) -> None:
@@ -255,7 +260,7 @@ def add_control(airflow: ProductionAirflow) -> None:
             )
     words = [f"{name}={value}" for name, value in own.items()]
     airflow.parts.add(CONTROL, Part(["env", *words, airflow_command(), "triggerer", "--skip-serve-logs"]))
-    until(lambda: database.query(WATCHERS)[0][0] > 0, 180, "watcher of the control")
+    until(lambda: database.query(WATCHED)[0][0] > 0, 180, "watcher of the control")
 
 
 # --- what it prints ---
